@@ -1,0 +1,1 @@
+"""The networks: tensors in, tensors out, no files, no device choice, no hidden randomness."""

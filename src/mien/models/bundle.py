@@ -1,0 +1,46 @@
+"""What belongs together: a generator with the discriminator, encoder and identity network that were trained with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from mien.models.compact_encoder import CompactEncoder
+from mien.models.discriminator import Discriminator
+from mien.models.generator import Generator
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where weights come from and what may be done with them."""
+
+    name: str = "unnamed"
+    licence: str = "unknown"
+    source: str = ""
+    """One sentence: who trained it on what, or which file it was converted from."""
+    images_seen: int = 0
+    """Training pictures shown so far; 0 when unknown."""
+    digest: str = ""
+    """First 16 hex digits of the SHA-256 over the generator's tensors as stored: what a style file names as its base."""
+
+
+@dataclass
+class Model:
+    """A face model (or cars, or cats): `generator` is always there, the rest where a file has it.
+
+    `encoder` inverts pictures (photo -> W+); `discriminator` is needed to fine-tune, not to render.
+    """
+
+    generator: Generator
+    discriminator: Discriminator | None = None
+    encoder: nn.Module | None = None
+    provenance: Provenance = field(default_factory=Provenance)
+
+    @property
+    def resolution(self) -> int:
+        """Side of the pictures in pixels."""
+        return self.generator.config.resolution
+
+
+__all__ = ["CompactEncoder", "Model", "Provenance"]

@@ -1,0 +1,80 @@
+"""A small feed-forward encoder: picture -> W+ code, trained by this project for its own generator.
+
+Residual down-sampling blocks as in the discriminator, then one linear read-out per group of rows. The answer is an offset to the
+mean code (as in pSp, Richardson et al. 2021). With `iterations` > 1 it works as ReStyle (Alaluf et al. 2021) does: it sees the
+picture beside its own last rendering and corrects the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ENCODER_ACT_SLOPE = 0.2
+
+
+@dataclass(frozen=True)
+class CompactEncoderConfig:
+    """The shape of a compact encoder."""
+
+    resolution: Annotated[int, "side of the input pictures in pixels"]
+    num_ws: Annotated[int, "rows of the W+ code"]
+    w_dim: Annotated[int, "length of one row"]
+    width: Annotated[int, "channels of the first block; doubled at each halving up to max_width"] = 32
+    max_width: Annotated[int, "most channels of any block"] = 256
+    iterations: Annotated[int, "refinement rounds (ReStyle); 1: a single look"] = 1
+
+
+class _Residual(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.norm0 = nn.GroupNorm(8, inputs)
+        self.conv0 = nn.Conv2d(inputs, outputs, 3, stride=2, padding=1)
+        self.norm1 = nn.GroupNorm(8, outputs)
+        self.conv1 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.skip = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skip = self.skip(F.avg_pool2d(x, 2))
+        x = self.conv0(F.leaky_relu(self.norm0(x), ENCODER_ACT_SLOPE))
+        x = self.conv1(F.leaky_relu(self.norm1(x), ENCODER_ACT_SLOPE))
+        return x + skip
+
+
+class CompactEncoder(nn.Module):
+    """Picture [N, 3, R, R] in [-1, 1], and what is known so far, -> W+ code [N, num_ws, w_dim].
+
+    The first look takes zeros for the rendering and the mean code for the code.
+    """
+
+    def __init__(self, config: CompactEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        inputs = 3 if config.iterations == 1 else 6
+        self.stem = nn.Conv2d(inputs, config.width, 3, padding=1)
+        blocks, width, size = [], config.width, config.resolution
+        while size > 4:
+            wider = min(config.max_width, width * 2)
+            blocks.append(_Residual(width, wider))
+            width, size = wider, size // 2
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.GroupNorm(8, width)
+        self.fc = nn.Linear(width * 16, 512)
+        self.out = nn.Linear(512, config.num_ws * config.w_dim)
+        with torch.no_grad():
+            self.out.weight.mul_(0.1)
+            self.out.bias.zero_()
+
+    def forward(self, picture: Tensor, code: Tensor, rendering: Tensor | None = None) -> Tensor:
+        if self.config.iterations > 1:
+            picture = torch.cat([picture, torch.zeros_like(picture) if rendering is None else rendering], dim=1)
+        x = self.stem(picture)
+        for block in self.blocks:
+            x = block(x)
+        x = F.leaky_relu(self.norm(x), ENCODER_ACT_SLOPE).contiguous().flatten(1)
+        x = self.out(F.leaky_relu(self.fc(x), ENCODER_ACT_SLOPE))
+        return code + x.reshape(-1, self.config.num_ws, self.config.w_dim)
