@@ -52,7 +52,7 @@ class DiscriminatorBlock(nn.Module):
         gain = ACT_GAIN * _SKIP_GAIN  # = 1: the residual sum keeps the variance
         x = F.conv2d(fir(x, 2), self.conv1.scaled_weight(gain).to(x.dtype), stride=2)
         x = bias_act(x, _scaled(self.conv1.bias, gain), clamp=clamp_out)
-        return x.add_(skip)
+        return skip.add_(x)  # not x.add_: leaky ReLU needs its own output
 
 
 def _scaled(bias: Tensor | None, gain: float) -> Tensor:
