@@ -1,4 +1,4 @@
-"""Shared fixtures: the folder of outside data, and quiet, reproducible torch."""
+"""Shared fixtures: the folder of outside data, reproducible torch, and a count of the tests that lacked that folder."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 import torch
 
 _REPOSITORY = Path(__file__).parent.parent
+_NEEDS_DATA = "needs ../shared"
 
 
 def shared_folder() -> Path | None:
@@ -20,10 +21,36 @@ def shared() -> Path:
     """The folder of parity data and pictures; skips the test where it is absent."""
     folder = shared_folder()
     if folder is None:
-        pytest.skip("needs ../shared (or MIEN_SHARED): parity data and pictures that are not part of the project")
+        pytest.skip(f"{_NEEDS_DATA} (or MIEN_SHARED): parity data and pictures that are not part of the project")
     return folder
 
 
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
+
+
+# Tests may skip where their data is absent, and the number is said; where the data is there, skipping is a failure.
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note every test that skipped for lack of the outside data."""
+    if report.skipped and _NEEDS_DATA in str(report.longrepr):
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the run when a test skipped although the data is there."""
+    if _skipped and shared_folder() is not None and not hasattr(session.config, "workerinput"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests lacked the outside data."""
+    folder = shared_folder()
+    where = f"data found in {folder}" if folder else "no ../shared and no MIEN_SHARED here"
+    terminalreporter.write_line(f"tests skipped for lack of the data in ../shared: {len(_skipped)} ({where})")
+    if folder is not None:
+        for name in _skipped:
+            terminalreporter.write_line(f"FAILED {name}: skipped although its data is there", red=True)

@@ -1,0 +1,72 @@
+"""Flags as dataclasses: `expand` turns a verb's dataclass parameters into one option per field."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, get_type_hints
+
+from typer import Option
+
+from mien.cli.report import Report
+from mien.runtime import Device, Dtype, set_threads
+
+
+@dataclasses.dataclass(frozen=True)
+class ScreenFlags:
+    """How a command talks."""
+
+    json: Annotated[bool, Option("--json", help="Print one JSON document on stdout instead of lines.")] = False
+    quiet: Annotated[bool, Option("--quiet", help="No progress and no notes on stderr; errors are still shown.")] = False
+    debug: Annotated[bool, Option("--debug", help="Show the whole traceback of an error.")] = False
+
+
+@dataclasses.dataclass(frozen=True)
+class MachineFlags:
+    """Where a command computes."""
+
+    device: Annotated[Device, Option(help="Where to compute; auto takes CUDA, then MPS, then the CPU.")] = "cpu"
+    threads: Annotated[int | None, Option(help="CPU threads; without it one per core.", show_default=False)] = None
+    dtype: Annotated[
+        Dtype, Option(help="Number type of the convolutions; float32 is exact, bfloat16 is quicker where supported.")
+    ] = "float32"
+
+
+def expand(verb: Callable[..., Report]) -> Callable[..., int]:
+    """A command for typer from a verb that takes dataclasses of flags and returns a report.
+
+    Every parameter annotated with a dataclass becomes one option per field, and its object is built when the command is called.
+    """
+    groups: dict[str, type] = {}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(verb, eval_str=True).parameters.values():
+        if dataclasses.is_dataclass(parameter.annotation):
+            groups[parameter.name] = parameter.annotation  # type: ignore[assignment]
+            parameters += _options(parameter.annotation)  # type: ignore[arg-type]
+        else:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+
+    def command(**values: Any) -> int:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+        machine = next((v for v in values.values() if isinstance(v, MachineFlags)), None)
+        set_threads(machine.threads if machine else None)
+        screen = next((v for v in values.values() if isinstance(v, ScreenFlags)), ScreenFlags())
+        return verb(**values).show(as_json=screen.json, quiet=screen.quiet)
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = inspect.getdoc(verb)
+    return command
+
+
+def _options(group: type) -> list[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    found = []
+    for field in dataclasses.fields(group):
+        default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+        found.append(
+            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[field.name])
+        )
+    return found

@@ -1,0 +1,107 @@
+"""The entry point `mien`: the list of verbs, and the shell that turns errors into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from mien import __version__
+from mien.cli.flags import expand
+from mien.errors import MienError
+
+# A new verb is a new module in `verbs/` and its name here.
+VERBS: tuple[str, ...] = ()
+
+EXIT_USER, EXIT_BUG, EXIT_STOPPED = 2, 70, 130
+
+
+def build() -> typer.Typer:
+    """The command line with all its verbs."""
+    app = typer.Typer(name="mien", rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False)
+    first = "mien stylize me.jpg --style reference.png -o out.png"
+
+    @app.callback(invoke_without_command=True, epilog=f"Example: {first}")
+    def mien(
+        context: typer.Context,
+        version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    ) -> None:
+        """Make anybody's face look like one picture.
+
+        The picture is yours to choose, and everything runs on your own computer, offline.
+        """
+        if version:
+            print(f"mien {__version__}")
+        elif context.invoked_subcommand is None:
+            print(context.get_help())
+
+    for name in VERBS:
+        verb = import_module(f"mien.cli.verbs.{name}")
+        # Paragraphs, because rich joins the lines of one.
+        epilog = "\n\n".join(["Examples:", *verb.EXAMPLES])
+        app.command(name, epilog=epilog, no_args_is_help=bool(getattr(verb, "NEEDS_ARGUMENTS", True)))(expand(verb.run))
+    return app
+
+
+def shell(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code.
+
+    0: done; 1: some inputs failed, all named; 2: the user can fix it; 70: a bug of ours; 130: stopped by Ctrl-C.
+    """
+    try:
+        code = build()(args=list(arguments), prog_name="mien", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except BaseException as error:  # the one place where every error ends
+        if isinstance(error, SystemExit):
+            return error.code if isinstance(error.code, int) else EXIT_BUG
+        code, sentence = _verdict(error)
+        if "--debug" in arguments:
+            traceback.print_exception(error)
+        print(f"mien: {sentence}", file=sys.stderr)
+        if "--json" in arguments:
+            print(json.dumps({"ok": False, "error": sentence, "code": code}, ensure_ascii=False))
+        return code
+
+
+def _verdict(error: BaseException) -> tuple[int, str]:
+    """Exit code and sentence for an error."""
+    message = " ".join(str(error).split())
+    if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
+        return EXIT_STOPPED, "stopped: files already named are complete, nothing else was written"
+    if isinstance(error, MienError):
+        return EXIT_USER, message
+    if hasattr(error, "format_message"):  # typer's own errors: a flag or argument that it refused
+        context = getattr(error, "ctx", None)
+        hint = f" See `{context.command_path} --help`." if context is not None else ""
+        return EXIT_USER, f"{error.format_message()}{hint}"
+    if isinstance(error, OSError) and error.strerror:
+        what = f"{error.filename}: " if error.filename else ""
+        return EXIT_USER, f"{what}{error.strerror}; nothing half-written was left behind."
+    if "os error 28" in message:  # safetensors' wording of a full disk
+        return EXIT_USER, "No space left on the device; nothing half-written was left behind."
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in message:
+        return EXIT_USER, "Out of memory: use a smaller --batch, a smaller picture or model, or another --device."
+    return (
+        EXIT_BUG,
+        f"a bug of ours ({type(error).__name__}: {message[:200]}); run again with --debug and tell us what it prints.",
+    )
+
+
+def run() -> None:
+    """The console script."""
+    # Redirected output on Windows is not UTF-8 by itself; a name that cannot be shown must not end the work.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    code = shell(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output went away, as in `mien models | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)

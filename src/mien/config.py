@@ -1,0 +1,190 @@
+"""Configuration dataclasses, read from and written to TOML, and described by the sentences on their own fields.
+
+    @dataclass(frozen=True)
+    class FitConfig:
+        steps: Annotated[int, "optimisation steps"] = 300
+
+The sentence is the one source of what `--help`, the documentation and a saved TOML file say about a setting.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.util
+import json
+import sys
+import types
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from mien.errors import InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One field of a configuration class: its name, its sentence and its default (`MISSING` where it must be given)."""
+
+    name: str
+    sentence: str
+    default: object = dataclasses.MISSING
+
+
+def settings(config: type) -> tuple[Setting, ...]:
+    """The fields of a configuration class with their sentences."""
+    hints = get_type_hints(config, include_extras=True)
+    found = []
+    for field in dataclasses.fields(config):
+        default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+        found.append(Setting(field.name, _sentence(hints[field.name]), default))
+    return tuple(found)
+
+
+def _sentence(hint: object) -> str:
+    texts = [text for text in get_args(hint)[1:] if isinstance(text, str)] if get_origin(hint) is Annotated else []
+    return texts[0] if texts else ""
+
+
+@lru_cache
+def settings_in_source(module: str, config: str) -> dict[str, Setting]:
+    """The same as `settings`, by name, read from the module's source text instead of by importing it.
+
+    For `mien --help`: the modules that define the configuration import torch, which takes longer than the help may take.
+    Defaults that are not literals are `MISSING`.
+    """
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"there is no module {module}")
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and node.name == config:
+            return {s.name: s for s in map(_setting_of, node.body) if s is not None}
+    raise ValueError(f"there is no class {config} in {module}")
+
+
+def _setting_of(node: ast.stmt) -> Setting | None:
+    if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+        return None
+    sentence = ""
+    if isinstance(node.annotation, ast.Subscript) and ast.unparse(node.annotation.value).endswith("Annotated"):
+        parts = node.annotation.slice.elts if isinstance(node.annotation.slice, ast.Tuple) else []
+        texts = [p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)]
+        sentence = texts[0] if texts else ""
+    try:
+        default = dataclasses.MISSING if node.value is None else ast.literal_eval(node.value)
+    except ValueError:
+        default = dataclasses.MISSING
+    return Setting(node.target.id, sentence, default)
+
+
+def from_mapping(config: type[T], values: Mapping[str, Any], source: str = "the configuration") -> T:
+    """Build `config` from plain values (of a TOML or JSON document); nested dataclasses from nested tables.
+
+    Raises `InputError` for unknown names, missing ones and values of another type.
+    """
+    fields = {f.name: f for f in dataclasses.fields(config)}  # type: ignore[arg-type]
+    unknown = sorted(values.keys() - fields.keys())
+    if unknown:
+        raise InputError(f"{source} has no setting {', '.join(map(repr, unknown))}: the settings are {', '.join(fields)}.")
+    hints = get_type_hints(config)
+    ready = {name: _convert(value, hints[name], f"'{name}' in {source}") for name, value in values.items()}
+    needed = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING and n not in ready]
+    if needed:
+        raise InputError(f"{source} lacks {', '.join(map(repr, needed))}: add it.")
+    try:
+        return config(**ready)
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from error
+
+
+def _convert(value: Any, hint: Any, where: str) -> Any:
+    origin, options = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return _convert_union(value, options, where)
+    if origin is Literal:
+        if value in options:
+            return value
+        raise InputError(f"{where} must be one of {', '.join(map(str, options))}, got {value!r}.")
+    if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+        return from_mapping(hint, value, where)  # type: ignore[arg-type]
+    if origin in (tuple, list) and isinstance(value, (list, tuple)):
+        kinds = list(options[:1]) * len(value) if origin is list or options[-1] is Ellipsis else list(options)
+        if len(kinds) != len(value):
+            raise InputError(f"{where} must have {len(kinds)} values, got {len(value)}.")
+        return origin(_convert(v, kind, where) for v, kind in zip(value, kinds, strict=True))
+    if origin in (dict, Mapping) and isinstance(value, Mapping):
+        return {key: _convert(v, options[1], where) for key, v in value.items()}
+    if hint is Path and isinstance(value, (str, Path)):
+        return Path(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    plain = origin or hint
+    if isinstance(plain, type) and isinstance(value, plain) and not (isinstance(value, bool) and plain is not bool):
+        return value
+    raise InputError(f"{where} must be {getattr(plain, '__name__', plain)}, got {value!r}.")
+
+
+def _convert_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
+    if type(None) in options and (value is None or value == "none"):
+        return None
+    problem: InputError | None = None
+    for option in options:
+        if option is not type(None):
+            try:
+                return _convert(value, option, where)
+            except InputError as error:
+                problem = problem or error
+    raise problem or InputError(f"{where} must be none, got {value!r}.")
+
+
+def to_toml(config: Any) -> str:
+    """The configuration as TOML, every setting under its sentence; nested dataclasses become tables. None is written "none"."""
+    return "\n".join(_toml_lines(config, "")) + "\n"
+
+
+def _toml_lines(config: Any, table: str) -> list[str]:
+    plain, nested = [], []
+    for setting in settings(type(config)):
+        value = getattr(config, setting.name)
+        note = [f"# {setting.sentence}"] if setting.sentence else []
+        if dataclasses.is_dataclass(value):
+            name = f"{table}{setting.name}"
+            nested += ["", *note, f"[{name}]", *_toml_lines(value, f"{name}.")]
+        else:
+            plain += [*note, f"{setting.name} = {_toml_value(value)}"]
+    return plain + nested
+
+
+def _toml_value(value: Any) -> str:
+    if value is None:
+        return '"none"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (str, Path)):
+        # JSON strings are TOML strings, but for DEL, which TOML wants escaped.
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(str(k))} = {_toml_value(v)}" for k, v in value.items()) + "}"
+    raise TypeError(f"a configuration cannot hold {type(value).__name__}")
+
+
+def from_toml(config: type[T], path: Path) -> T:
+    """Read a TOML file into `config`; raises `InputError` with one sentence for whatever is wrong with it."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path} cannot be read as TOML: {error}.") from error
+    return from_mapping(config, values, str(path))

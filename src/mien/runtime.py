@@ -1,0 +1,77 @@
+"""Where and how numbers are computed: device, number type, threads, seeds.
+
+torch is imported inside the functions, not here: `mien --help` must answer before torch would have loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, get_args
+
+from mien.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Dtype = Literal["float32", "bfloat16"]
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all) while something long runs."""
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of that name; `auto` takes CUDA, then Apple's MPS, then the CPU. `cuda:1` picks one of several.
+
+    Raises `InputError` when the device is asked for by name and is not there: nothing falls back silently.
+    """
+    import torch
+
+    kind = name.split(":", 1)[0]
+    if kind not in get_args(Device):
+        raise InputError(f"There is no device '{name}': choose one of {', '.join(get_args(Device))}.")
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind == "auto":
+        return torch.device(next(d for d in ("cuda", "mps", "cpu") if present[d]))
+    if not present[kind]:
+        raise InputError(
+            f"Device '{kind}' is not available to torch {torch.__version__} on this machine: "
+            "use `--device cpu`, or install a build of torch for your GPU (README, 'Other machines')."
+        )
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise InputError(f"'{name}' is not a device: write for example cuda or cuda:1.") from error
+    if kind == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(f"There is no '{name}': this machine has {torch.cuda.device_count()} CUDA device(s), counted from 0.")
+    return device
+
+
+def pick_dtype(name: str = "float32") -> torch.dtype:
+    """`float32` (the definition) or `bfloat16` (convolutions only; quicker where the processor has it)."""
+    import torch
+
+    if name not in get_args(Dtype):
+        raise InputError(f"There is no number type '{name}': choose one of {', '.join(get_args(Dtype))}.")
+    found: torch.dtype = getattr(torch, name)
+    return found
+
+
+def set_threads(count: int | None) -> None:
+    """Limit torch to `count` CPU threads; `None` leaves its own choice (one per core)."""
+    if count is None:
+        return
+    if count < 1:
+        raise InputError(f"--threads must be at least 1, got {count}.")
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def seeded(seed: int) -> torch.Generator:
+    """Random numbers that start from `seed`. The generator lives on the CPU, so that a seed means the same on every device."""
+    import torch
+
+    if not 0 <= seed < 2**63:
+        raise InputError(f"A seed is a whole number from 0 to 2^63 - 1, got {seed}.")
+    return torch.Generator().manual_seed(seed)

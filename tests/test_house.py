@@ -1,0 +1,233 @@
+"""The rules of the house: layers, names, sizes, docstrings, what may be imported where. All by reading the source text."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+import mien
+
+_REPOSITORY = Path(__file__).parent.parent
+_SOURCE = _REPOSITORY / "src" / "mien"
+_FILES = sorted(_SOURCE.rglob("*.py"))
+
+# An import only points down, or sideways within one package. Members of a tuple do not import each other.
+_LAYERS: tuple[tuple[str, ...], ...] = (
+    ("errors", "runtime", "config"),
+    ("ops", "latents"),
+    ("models", "media"),
+    ("checkpoint", "faces", "losses"),
+    ("inversion", "finetune", "editing", "metrics"),
+    ("stylizer",),
+    ("cli", "benchmark", "web"),
+)
+# Within a layer these may be used by their neighbours: a foundation has a bottom, and latents name what ops compute.
+_BOTTOM = {"errors", "runtime", "config"}
+_HARD_LIMIT, _LIMIT = 400, 300
+_FORBIDDEN = re.compile(r"(?i:^|_)(?i:utils?|helpers?|misc)(?i:$|_)|Manager|Helper|Utils?$")
+
+
+@lru_cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(_SOURCE))
+
+
+def _part(path: Path) -> str:
+    relative = path.relative_to(_SOURCE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def _level(part: str) -> int:
+    return next(i for i, names in enumerate(_LAYERS) if part in names)
+
+
+def _type_checking_only(tree: ast.Module) -> set[ast.AST]:
+    blocks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    return {inner for block in blocks for inner in ast.walk(block)}
+
+
+def _imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
+    tree = _tree(path)
+    hidden = _type_checking_only(tree)
+    inside = {n for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in ast.walk(f)}
+    for node in ast.walk(tree):
+        if node in hidden or (top_only and node in inside):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{_name(path)}: import by the full name"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", _FILES, ids=_name)
+def test_imports_point_down(path: Path) -> None:
+    part = _part(path)
+    if part in {"__init__", "__main__"}:
+        return
+    assert any(part in names for names in _LAYERS), (
+        f"{part} belongs to no layer: give it one in this test and in the architecture page"
+    )
+    for name in _imports(path):
+        if not name.startswith("mien.") or name == "mien.__version__":
+            continue
+        other = name.split(".")[1]
+        if other == part or other in _BOTTOM:
+            continue
+        assert _level(other) < _level(part), f"{_name(path)} (layer {_level(part)}) imports {name} (layer {_level(other)})"
+
+
+@pytest.mark.parametrize("path", _FILES, ids=_name)
+def test_pickle_and_torch_load_live_in_one_place(path: Path) -> None:
+    where = _name(path).replace("\\", "/")
+    if where != "checkpoint/unpickle.py":
+        found = [n for n in _imports(path) if n.split(".")[0] in {"pickle", "cPickle", "_pickle", "dill", "shelve", "marshal"}]
+        assert not found, f"{where} imports {found}: only checkpoint/unpickle.py may"
+    if not where.startswith("checkpoint/"):
+        text = ast.unparse(_tree(path))
+        found = [call for call in ("torch.load(", "torch.save(", "safe_open(") if call in text]
+        assert not found, f"{where} reads or writes weights: {found}"
+
+
+@pytest.mark.parametrize("path", _FILES, ids=_name)
+def test_nothing_is_loaded_loosely_or_caught_blindly(path: Path) -> None:
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) != "zip":
+            loose = [
+                k for k in node.keywords if k.arg == "strict" and isinstance(k.value, ast.Constant) and k.value.value is False
+            ]
+            assert not loose, f"{_name(path)}:{node.lineno}: strict=False"
+        if isinstance(node, ast.ExceptHandler):
+            assert node.type is not None, f"{_name(path)}:{node.lineno}: bare except"
+            wide = ast.unparse(node.type) in {"Exception", "BaseException"}
+            assert not (wide and isinstance(node.body[0], ast.Pass)), f"{_name(path)}:{node.lineno}: an error is swallowed"
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):
+            assert "Exception" not in [ast.unparse(a) for a in node.args], f"{_name(path)}:{node.lineno}: an error is swallowed"
+        called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        assert called not in {"eval", "exec", "os.system"}, f"{_name(path)}:{node.lineno}: {called}()"
+
+
+@pytest.mark.parametrize("path", _FILES, ids=_name)
+def test_names_and_signatures(path: Path) -> None:
+    names = [path.stem]
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+            names.append(node.name)
+        if isinstance(node, ast.arg):
+            names.append(node.arg)
+    bad = [n for n in names if _FORBIDDEN.search(n)]
+    assert not bad, f"{_name(path)}: {bad} says nothing; name the thing"
+    for function in _public(_tree(path), (ast.FunctionDef,)):
+        assert isinstance(function, ast.FunctionDef)
+        assert function.args.kwarg is None, f"{_name(path)}: {function.name}(**{function.args.kwarg.arg}) hides its arguments"
+
+
+def _public(node: ast.Module | ast.ClassDef, kinds: tuple[type, ...]) -> Iterator[ast.AST]:
+    for child in node.body:
+        if isinstance(child, (ast.FunctionDef, ast.ClassDef)) and not child.name.startswith("_"):
+            if isinstance(child, kinds):
+                yield child
+            if isinstance(child, ast.ClassDef):
+                yield from _public(child, kinds)
+
+
+# What torch and abc prescribe needs no sentence of its own.
+_PRESCRIBED = {"forward", "backward", "setup_context"}
+
+
+@pytest.mark.parametrize("path", _FILES, ids=_name)
+def test_public_names_have_docstrings(path: Path) -> None:
+    tree = _tree(path)
+    assert not path.read_text(encoding="utf-8").strip() or ast.get_docstring(tree), f"{_name(path)} has no docstring"
+    missing = [
+        n.name
+        for n in _public(tree, (ast.FunctionDef, ast.ClassDef))
+        if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and not ast.get_docstring(n) and n.name not in _PRESCRIBED
+    ]
+    assert not missing, f"{_name(path)}: no docstring on {missing}"
+
+
+@pytest.mark.parametrize("path", _FILES, ids=_name)
+def test_config_fields_have_a_sentence(path: Path) -> None:
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Config"):
+            for field in node.body:
+                if isinstance(field, ast.AnnAssign):
+                    text = ast.unparse(field.annotation)
+                    private = ast.unparse(field.target).startswith("_")
+                    assert private or "Annotated[" in text, (
+                        f"{_name(path)}: {node.name}.{ast.unparse(field.target)} has no sentence"
+                    )
+
+
+def test_files_are_short() -> None:
+    lengths = {_name(path): len(path.read_text(encoding="utf-8").splitlines()) for path in _FILES}
+    assert not {n: c for n, c in lengths.items() if c > _HARD_LIMIT}, f"over {_HARD_LIMIT} lines: split it"
+    long = {name: count for name, count in lengths.items() if count > _LIMIT}
+    assert len(long) <= len(lengths) / 10, f"files are mostly under {_LIMIT} lines: {long}"
+
+
+def test_no_heavy_import_at_the_top_of_the_command_line() -> None:
+    light = [_SOURCE / f"{n}.py" for n in ("__init__", "__main__", "errors", "runtime", "config")] + sorted(
+        (_SOURCE / "cli").rglob("*.py")
+    )
+    heavy = {"torch", "numpy", "PIL", "safetensors", "dlib", "scipy"}
+    for path in light:
+        found = [n for n in _imports(path, top_only=True) if n.split(".")[0] in heavy]
+        assert not found, f"{_name(path)} imports {found} at its top: `mien --help` would wait for it"
+
+
+def _fresh(code: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(Path(mien.__file__).parent.parent), *sys.path])
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": path}
+    )
+
+
+def test_help_does_not_import_torch_and_is_quick() -> None:
+    code = (
+        "import sys, time; from mien.cli.main import shell; code = shell(['stylize', '--help']);"
+        "print('loaded', sorted({'torch', 'numpy', 'PIL'} & sys.modules.keys()), code, time.process_time())"
+    )
+    # Processor time, the best of three: the wall clock of a busy machine tells nothing about us.
+    seconds = []
+    for _ in range(3):
+        line = _fresh(code).stdout.splitlines()[-1]
+        assert line.startswith("loaded [] 0 "), line
+        seconds.append(float(line.split()[-1]))
+    assert min(seconds) < 0.5
+
+
+def test_import_of_the_package_is_free() -> None:
+    done = _fresh("import sys, mien; print(sorted({'torch', 'numpy', 'PIL', 'typer', 'rich'} & sys.modules.keys()))")
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_every_public_name_exists_and_is_typed() -> None:
+    assert (_SOURCE / "py.typed").exists()
+    for name in mien.__all__:
+        assert getattr(mien, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = mien.nonsense
+
+
+def test_nothing_of_others_is_committed() -> None:
+    """Weights and pictures in the tree are ours: only in the places where ours lie."""
+    listed = subprocess.run(["git", "ls-files"], cwd=_REPOSITORY, capture_output=True, text=True)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    binary = [
+        n for n in listed.stdout.splitlines() if re.search(r"\.(pt|pth|pkl|npz|zip|safetensors|onnx|tflite|png|jpe?g|webp)$", n)
+    ]
+    ours = ("src/mien/data/", "examples/", "docs/images/", "tests/data/")
+    assert not [n for n in binary if not n.startswith(ours)]
