@@ -1,0 +1,1 @@
+"""Pixels in and out: pictures, and folders or zips of them."""

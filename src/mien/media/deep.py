@@ -1,0 +1,127 @@
+"""Colour pictures of 16 bits per channel, which Pillow opens but cannot hold: read through it, written by hand (PNG, TIFF).
+
+PNG: W3C "Portable Network Graphics (PNG) Specification", 3rd edition; TIFF: Adobe "TIFF Revision 6.0", baseline, uncompressed.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFile
+
+_OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def read_deep(open_picture: Callable[[bytes], ImageFile.ImageFile], data: bytes) -> NDArray[np.uint16] | None:
+    """The pixels [H, W, C] of a 16 bit RGB, RGBA or grey-and-alpha picture; None for any that Pillow holds in full.
+
+    Pillow decodes 16 bit colour to the high byte only. Read as if its byte order were the other one, it yields the low byte.
+    """
+    with open_picture(data) as image:
+        raw = _raw_mode(image)
+        kind, _, order = raw.partition(";")
+        if kind == "LA" and order == "16B" and data[:8] == _PNG:
+            return _read_grey_and_alpha(open_picture, data)
+        if kind not in ("RGB", "RGBA") or kind != image.mode or order not in _OTHER_BYTE:
+            return None
+        high = np.asarray(image)
+    with open_picture(data) as image:
+        tiles: list[Any] = list(image.tile)
+        other = f"{kind};{_OTHER_BYTE[order]}"
+        options = [other if isinstance(tile[3], str) else (other, *tile[3][1:]) for tile in tiles]
+        # Before Pillow 11 a tile is a plain tuple.
+        changed: list[Any] = [
+            tile._replace(args=option) if hasattr(tile, "_replace") else (*tile[:3], option)
+            for tile, option in zip(tiles, options, strict=True)
+        ]
+        image.tile = changed
+        low = np.asarray(image)
+    both: NDArray[np.uint16] = (high.astype(np.uint16) << 8) | low
+    return both
+
+
+def _raw_mode(image: Image.Image) -> str:
+    tiles: list[Any] = getattr(image, "tile", None) or []
+    if not tiles:
+        return ""
+    arguments = tiles[0][3]
+    return str(arguments if isinstance(arguments, str) else arguments[0] if arguments else "")
+
+
+def _read_grey_and_alpha(open_picture: Callable[[bytes], ImageFile.ImageFile], data: bytes) -> NDArray[np.uint16]:
+    # Two samples of 16 bits and four of 8 bits are filtered alike: with the header changed, the file is an 8 bit RGBA one.
+    header = bytearray(data[12:29])
+    header[12:14] = bytes([8, 6])
+    with open_picture(data[:12] + bytes(header) + struct.pack(">I", zlib.crc32(header)) + data[33:]) as image:
+        return np.asarray(image).copy().view(">u2").astype(np.uint16)
+
+
+def png_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
+    """A 16 bit PNG file of [H, W, C] uint16 pixels; C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA."""
+    height, width, channels = pixels.shape
+    rows = np.ascontiguousarray(pixels.astype(">u2")).view(np.uint8).reshape(height, -1)
+    # Filter 2 ("Up") is the difference to the row above: simple, and good on photographs.
+    filtered = np.full((height, rows.shape[1] + 1), 2, np.uint8)
+    filtered[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    profile = [_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
+    return b"".join(
+        [
+            _PNG,
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)),
+            *profile,
+            _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)),
+            _chunk(b"IEND", b""),
+        ]
+    )
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def tiff_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
+    """A 16 bit little-endian TIFF file of [H, W, C] uint16 pixels, one uncompressed strip; channels as in `png_bytes`.
+
+    Grey with alpha is written as RGBA without profile: hardly any program reads it otherwise.
+    """
+    if pixels.shape[2] == 2:
+        pixels, icc = pixels[..., [0, 0, 0, 1]], None
+    height, width, channels = pixels.shape
+    data = pixels.astype("<u2").tobytes()
+    short, long, undefined = 3, 4, 7
+    fields: list[tuple[int, int, bytes]] = [  # tag, type, value; tags must ascend
+        (256, long, struct.pack("<I", width)),
+        (257, long, struct.pack("<I", height)),
+        (258, short, struct.pack(f"<{channels}H", *[16] * channels)),
+        (259, short, struct.pack("<H", 1)),  # no compression
+        (262, short, struct.pack("<H", 2 if channels >= 3 else 1)),  # RGB, or black is zero
+        (273, long, struct.pack("<I", 8)),  # the strip follows the header
+        (277, short, struct.pack("<H", channels)),
+        (278, long, struct.pack("<I", height)),
+        (279, long, struct.pack("<I", len(data))),
+    ]
+    if channels == 4:
+        fields.append((338, short, struct.pack("<H", 2)))  # alpha, not premultiplied
+    if icc:
+        fields.append((34675, undefined, icc))
+    sizes = {short: 2, long: 4, undefined: 1}
+    directory_at = 8 + len(data) + len(data) % 2
+    extra_at = directory_at + 2 + 12 * len(fields) + 4
+    directory, extra = struct.pack("<H", len(fields)), b""
+    for tag, kind, value in fields:
+        if len(value) <= 4:
+            content = value.ljust(4, b"\0")
+        else:
+            content = struct.pack("<I", extra_at + len(extra))
+            extra += value + b"\0" * (len(value) % 2)
+        directory += struct.pack("<HHI", tag, kind, len(value) // sizes[kind]) + content
+    header = struct.pack("<2sHI", b"II", 42, directory_at)
+    return header + data + b"\0" * (len(data) % 2) + directory + struct.pack("<I", 0) + extra

@@ -1,0 +1,231 @@
+"""Pictures in and out: upright, in their own depth and colour space, with one-sentence errors for whatever cannot be used."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import tempfile
+import warnings
+import zlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from mien.errors import InputError
+from mien.media import colour, deep
+from mien.media.picture import Picture, Pixels, from_tensor
+
+__all__ = ["Picture", "from_tensor", "list_pictures", "read_picture", "write_picture"]
+
+MAX_PIXELS = 120_000_000
+"""Pictures of more pixels are refused: they need more memory than a face job should."""
+
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm",
+)  # fmt: skip
+"""Names that a folder is searched for."""
+
+# EPS (which starts Ghostscript), PDF and other formats that are more than pixels stay out.
+_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM", "HEIF")
+_WRITERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+_ORIENTATION = 0x0112
+# What Pillow's parsers raise on damaged files besides its own errors.
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, TypeError, LookupError, ArithmeticError,
+           AttributeError, RuntimeError, MemoryError)  # fmt: skip
+
+def read_picture(path: Path | str) -> Picture:
+    """Read a picture upright (EXIF orientation applied), in its own depth.
+
+    Palettes become RGB(A), 1 bit becomes grey, CMYK and other colour models become sRGB; of several frames the first is taken.
+    Raises InputError with one sentence for whatever is not a usable picture.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder where one picture is expected: give a picture file.")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist: check the name.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
+    return decode_picture(data, path)
+
+
+def decode_picture(data: bytes, path: Path) -> Picture:
+    """The same as `read_picture` for the bytes of a file; `path` is its name in messages."""
+    if not data:
+        raise InputError(f"{path} is empty (0 bytes): get the file again.")
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
+        _register_heif(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata: size is checked below
+        with _open(data, path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(
+                    f"{path} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS // 1_000_000} megapixels "
+                    "that are read: scale it down first."
+                )
+            try:
+                pixels, icc = _decode(image, data, path)
+                orientation = int(image.getexif().get(_ORIENTATION, 1))
+            except _BROKEN as error:
+                raise InputError(f"{path} is damaged or cut off ({_brief(error)}): get the file again.") from error
+    if icc is not None and not colour.fits(icc, 1 if pixels.shape[2] < 3 else 3):
+        warnings.warn(f"{path}: its colour profile cannot be used; its colours are taken as sRGB.", stacklevel=2)
+        icc = None
+    return Picture(_upright(pixels, orientation), icc, path)
+
+
+def _open(data: bytes, path: Path) -> ImageFile.ImageFile:
+    Image.init()
+    try:
+        return Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
+    except Image.DecompressionBombError as error:
+        raise InputError(
+            f"{path} claims more pixels than the {MAX_PIXELS // 1_000_000} megapixels that are read: scale it down first."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is not a picture that mien can read: convert it to PNG, JPEG, WebP or TIFF.") from error
+    except _BROKEN as error:
+        raise InputError(f"{path} is damaged or cut off ({_brief(error)}): get the file again.") from error
+
+
+def _brief(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0][:80] or type(error).__name__
+
+
+def _register_heif(path: Path) -> None:
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise InputError(f'{path} is a HEIC picture: install the extra for it with pip install "mien[heif]".') from error
+    pillow_heif.register_heif_opener()
+
+
+def _decode(image: ImageFile.ImageFile, data: bytes, path: Path) -> tuple[Pixels, bytes | None]:
+    icc: bytes | None = image.info.get("icc_profile") or None
+    image.load()
+    sixteen_bits = deep.read_deep(lambda content: _open(content, path), data)
+    if sixteen_bits is not None:
+        return sixteen_bits, icc
+    mode = image.mode
+    if mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 65535:
+            raise InputError(f"{path} has more than 16 bits per channel: save it with 8 or 16 bits first.")
+        return values.astype(np.uint16)[..., None], icc
+    if mode == "F":
+        raise InputError(f"{path} is a floating-point picture: save it with 8 or 16 bits first.")
+    if mode == "CMYK":
+        return np.array(colour.cmyk_to_srgb(image, icc)), None
+    see_through = "transparency" in image.info or mode in ("PA", "La", "RGBa", "LA", "RGBA")
+    grey = mode in ("1", "L", "LA", "La")
+    wanted = ("LA" if see_through else "L") if grey else ("RGBA" if see_through else "RGB")
+    converted: Image.Image = image if mode == wanted else image.convert(wanted)
+    pixels: Pixels = np.array(converted)
+    if mode in ("YCbCr", "LAB", "HSV"):
+        icc = None  # the profile describes the other colour model
+    return (pixels[..., None] if pixels.ndim == 2 else pixels), icc
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Apply an EXIF orientation (1 to 8; others count as 1): where row 0 and column 0 of the stored picture belong."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def write_picture(path: Path | str, picture: Picture, *, overwrite: bool = False, quality: int = 95) -> Path:
+    """Write a picture in the format that the suffix names: .png, .jpg, .webp or .tif; returns the path.
+
+    Depth, alpha and profile are kept where the format can: .jpg and .webp have 8 bits, .jpg has no alpha (laid on white).
+    No EXIF is written, so neither place nor orientation leak. `quality` (1..100) is for .jpg and .webp.
+    The file appears whole or not at all. Raises InputError for an unknown suffix, or an existing file without `overwrite`.
+    """
+    path = Path(path)
+    kind = _WRITERS.get(path.suffix.lower())
+    if kind is None:
+        raise InputError(f"{path}: cannot write {path.suffix or 'a file without suffix'}: use .png, .jpg, .webp or .tif.")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} exists already: choose another name or allow overwriting with --overwrite.")
+    data = encode_picture(picture, kind, quality)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".mien-", suffix=path.suffix)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another folder.") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        _give_usual_permissions(temporary)
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _rename_new(temporary, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}): choose another folder or free some space.") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return path
+
+
+def _rename_new(temporary: str, path: Path) -> None:
+    # Checked again at the last moment: another process may have made the file meanwhile.
+    if path.exists():
+        raise InputError(f"{path} exists already: choose another name or allow overwriting with --overwrite.")
+    os.replace(temporary, path)
+
+
+def _give_usual_permissions(temporary: str) -> None:
+    # mkstemp makes files that only their owner may read; give them what open() would have given.
+    if os.name == "posix":
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+
+
+def encode_picture(picture: Picture, kind: str, quality: int = 95) -> bytes:
+    """The bytes of a picture file; `kind` is PNG, JPEG, WEBP or TIFF."""
+    pixels, icc = picture.pixels, picture.icc
+    if kind == "JPEG" and picture.has_alpha:
+        alpha = pixels[..., -1:].astype(np.float32) / picture.peak
+        mixed = pixels[..., :-1] * alpha + picture.peak * (1.0 - alpha)
+        pixels = np.round(mixed).astype(pixels.dtype)
+    if pixels.dtype == np.uint16:
+        if kind in ("PNG", "TIFF"):
+            write = deep.png_bytes if kind == "PNG" else deep.tiff_bytes
+            return write(pixels.astype(np.uint16, copy=False), icc)
+        pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+    if kind == "WEBP" and picture.colours == 1:
+        # WebP knows colour only: a grey profile would not fit its three channels.
+        coloured = replace(picture, pixels=pixels).coloured()
+        pixels, icc = coloured.pixels, coloured.icc
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    stream = io.BytesIO()
+    # Each writer takes the options it knows and ignores the rest.
+    image.save(stream, kind, icc_profile=icc, quality=quality, **({"subsampling": 0} if kind == "JPEG" else {}))
+    return stream.getvalue()
+
+
+def list_pictures(folder: Path | str) -> list[Path]:
+    """The pictures of a folder (by suffix, not hidden, not of its folders), in the order of their names without case."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: check the name.")
+    found = _sorted(entry for entry in folder.iterdir() if entry.is_file())
+    if not found:
+        raise InputError(f"{folder} has no pictures in it (looked for {' '.join(SUFFIXES[:5])} ...): give another folder.")
+    return found
+
+
+def _sorted(entries: Iterable[Path]) -> list[Path]:
+    pictures = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")]
+    return sorted(pictures, key=lambda entry: (entry.name.casefold(), entry.name))

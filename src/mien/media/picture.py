@@ -1,0 +1,109 @@
+"""The picture as data: upright pixels in their own mode with the profile that their colours are meant in.
+
+A pixel covers the unit square: pixel (column x, row y) has its centre at (x + 0.5, y + 0.5). All coordinates in mien are such.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mien.media import colour
+
+Pixels: TypeAlias = NDArray[Any]
+"""[H, W, C], uint8 or uint16."""
+
+_LUMA = np.array([[0.299], [0.587], [0.114]], dtype=np.float32)  # ITU-R BT.601, as Pillow's conversion to grey
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Upright pixels in their own mode, and the colour profile they are meant in.
+
+    `pixels` is [H, W, C] uint8 or uint16 with C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA (alpha not premultiplied).
+    """
+
+    pixels: Pixels
+    icc: bytes | None = None
+    """ICC profile of the colour channels; None means sRGB (or sRGB-like grey)."""
+    path: Path | None = None
+    """Where it was read from."""
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def colours(self) -> int:
+        """Colour channels without alpha: 1 or 3."""
+        return 1 if self.pixels.shape[2] < 3 else 3
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the last channel is transparency."""
+        return int(self.pixels.shape[2]) in (2, 4)
+
+    @property
+    def peak(self) -> int:
+        """The largest value of a pixel: 255 or 65535."""
+        return int(np.iinfo(self.pixels.dtype).max)
+
+    def rgb(self) -> Tensor:
+        """The picture as [3, H, W] float32 in [-1, 1], sRGB; transparent parts lie on white."""
+        values = self.to_srgb(self.pixels[..., : self.colours])
+        if self.has_alpha:
+            alpha = self.pixels[..., -1:].astype(np.float32) / np.float32(self.peak)
+            values = values * alpha + (np.float32(1.0) - alpha)
+        return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1))).mul_(2.0).sub_(1.0)
+
+    def to_srgb(self, part: Pixels) -> NDArray[np.float32]:
+        """Colour channels [H, W, 1 or 3] of this picture's depth and profile as sRGB [H, W, 3] in [0, 1]."""
+        values = part.astype(np.float32) / np.float32(self.peak)
+        if self.icc is not None and self._needs_profile:
+            return colour.convert(values, self.icc, self.colours, "to_srgb")
+        return np.repeat(values, 3, axis=2) if self.colours == 1 else values
+
+    def from_srgb(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """sRGB [H, W, 3] in [0, 1] as this picture's own channels [H, W, 1 or 3]: 0 to `peak`, not rounded."""
+        if self.icc is not None and self._needs_profile:
+            own = colour.convert(values, self.icc, self.colours, "from_srgb")
+        elif self.colours == 1:
+            own = values @ _LUMA
+        else:
+            own = values
+        return np.clip(own, 0.0, 1.0) * np.float32(self.peak)
+
+    @property
+    def _needs_profile(self) -> bool:
+        return self.icc is not None and not (self.colours == 3 and colour.is_srgb(self.icc))
+
+    def coloured(self) -> Picture:
+        """This picture with three colour channels: a grey one is repeated and loses its profile, which describes grey only."""
+        if self.colours == 3:
+            return self
+        if self._needs_profile:
+            values = self.to_srgb(self.pixels[..., :1])
+            own = (values * self.peak + 0.5).astype(self.pixels.dtype)
+        else:
+            own = np.repeat(self.pixels[..., :1], 3, axis=2)
+        return replace(self, pixels=np.concatenate([own, self.pixels[..., 1:]], axis=2), icc=None)
+
+
+def from_tensor(rgb: Tensor) -> Picture:
+    """An 8 bit sRGB picture of a [3, H, W] tensor in [-1, 1]; values beyond are clipped, the rest rounded to the nearest."""
+    if rgb.ndim != 3 or rgb.shape[0] != 3:
+        raise ValueError(f"rgb must be [3, H, W], got {list(rgb.shape)}")
+    values = rgb.detach().float().cpu().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    return Picture(np.ascontiguousarray(values.permute(1, 2, 0).numpy()))
