@@ -1,13 +1,14 @@
 """The codes of a StyleGAN2: the layer table, W+ rows, the S space, masks and mixing.
 
-`z` -> mapping -> `w` -> broadcast -> `w_plus` [N, num_ws, w_dim] -> affine layers -> `StyleCodes` (S), one vector per modulated layer.
-Row 0 drives the 4 px convolution; row 2k-5 drives the toRGB of 2^(k-1) px *and* the up-convolution to 2^k px; row 2k-4 the second
-convolution at 2^k px; the last row the final toRGB. Mixing in S removes that double duty of the odd rows (JoJoGAN, appendix A.3).
+`z` -> mapping -> `w` -> broadcast -> `w_plus` [N, num_ws, w_dim] -> affine layers -> `StyleCodes` (S), one vector per
+modulated layer. Row 0 drives the 4 px convolution; row 2k-5 drives the toRGB of 2^(k-1) px *and* the up-convolution to 2^k px;
+row 2k-4 the second convolution at 2^k px; the last row the final toRGB. Mixing in S removes that double duty of the odd rows
+(JoJoGAN, appendix A.3).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -123,16 +124,9 @@ def truncate(w: Tensor, w_avg: Tensor, psi: float, cutoff: int | None = None) ->
     return torch.cat([pulled[:, :cutoff], w[:, cutoff:]], dim=1)
 
 
-@dataclass(frozen=True)
-class StyleMask:
-    """Which layers come from the reference (the paper's M = 1); all others are random. Works on rows of W+ or on layers of S."""
-
-    keep: frozenset[str]
-    space: Literal["s", "w_plus"] = "s"
-
-    def mix_styles(self, reference: StyleCodes, random: StyleCodes) -> StyleCodes:
-        """`M * reference + (1 - M) * random` in S (JoJoGAN, equation 1)."""
-        return StyleCodes({name: s if name in self.keep else random[name] for name, s in reference.layers.items()})
+def mix_styles(reference: StyleCodes, random: StyleCodes, random_layers: Collection[str]) -> StyleCodes:
+    """`M * reference + (1 - M) * random` in S (JoJoGAN, equation 1); M = 0 for the layers named in `random_layers`."""
+    return StyleCodes({name: random[name] if name in random_layers else s for name, s in reference.layers.items()})
 
 
 def keep_below(resolution: int, start: int) -> frozenset[str]:

@@ -1,0 +1,1 @@
+"""Training loops: one-shot fine-tuning, adversarial training, and what they share."""

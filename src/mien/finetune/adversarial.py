@@ -87,7 +87,8 @@ class AdversarialTrainer:
     def render(self, w_plus: Tensor, dtype: torch.dtype) -> Tensor:
         """Pictures of the codes with fresh noise."""
         noise = self.generator.synthesis.noise("random", w_plus.shape[0], self.random)
-        return self.generator(w_plus, noise, dtype)
+        pictures: Tensor = self.generator(w_plus, noise, dtype)
+        return pictures
 
     def judge(self, pictures: Tensor, dtype: torch.dtype) -> Tensor:
         """Logits of augmented pictures."""

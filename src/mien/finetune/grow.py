@@ -25,7 +25,7 @@ def grow_generator(generator: Generator, resolution: int) -> Generator:
 
 
 def grow_discriminator(discriminator: Discriminator, resolution: int) -> Discriminator:
-    """A discriminator of `resolution` with the blocks of `discriminator` below new ones; fromRGB and the new blocks are fresh."""
+    """A discriminator of `resolution`: the blocks of `discriminator` below new ones; fromRGB and the new blocks are fresh."""
     grown = Discriminator(replace(discriminator.config, resolution=resolution))
     old = {k: v for k, v in discriminator.state_dict().items() if not k.startswith("fromrgb.")}
     grown.load_state_dict({**grown.state_dict(), **old})

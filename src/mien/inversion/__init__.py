@@ -1,0 +1,6 @@
+"""Pictures -> codes: feed-forward, by optimisation, or the mean code."""
+
+from mien.inversion.encode import encode, mean_code
+from mien.inversion.optimize import RefineConfig, refine
+
+__all__ = ["RefineConfig", "encode", "mean_code", "refine"]

@@ -1,0 +1,1 @@
+"""Objective functions: what training and fine-tuning minimise."""

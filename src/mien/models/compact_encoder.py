@@ -1,8 +1,8 @@
 """A small feed-forward encoder: picture -> W+ code, trained by this project for its own generator.
 
-Residual down-sampling blocks as in the discriminator, then one linear read-out per group of rows. The answer is an offset to the
-mean code (as in pSp, Richardson et al. 2021). With `iterations` > 1 it works as ReStyle (Alaluf et al. 2021) does: it sees the
-picture beside its own last rendering and corrects the code.
+Residual down-sampling blocks, then one linear read-out for all rows. The answer is an offset to the mean code (as in pSp,
+Richardson et al. 2021). With `iterations` > 1 it works as ReStyle (Alaluf et al. 2021) does: it sees the picture beside its own
+last rendering and corrects the code.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class _Residual(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        skip = self.skip(F.avg_pool2d(x, 2))
+        skip: Tensor = self.skip(F.avg_pool2d(x, 2))
         x = self.conv0(F.leaky_relu(self.norm0(x), ENCODER_ACT_SLOPE))
         x = self.conv1(F.leaky_relu(self.norm1(x), ENCODER_ACT_SLOPE))
-        return x + skip
+        return skip.add_(x)
 
 
 class CompactEncoder(nn.Module):
@@ -77,4 +77,5 @@ class CompactEncoder(nn.Module):
             x = block(x)
         x = F.leaky_relu(self.norm(x), ENCODER_ACT_SLOPE).contiguous().flatten(1)
         x = self.out(F.leaky_relu(self.fc(x), ENCODER_ACT_SLOPE))
-        return code + x.reshape(-1, self.config.num_ws, self.config.w_dim)
+        offset: Tensor = x.reshape(-1, self.config.num_ws, self.config.w_dim)
+        return code + offset

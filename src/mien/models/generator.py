@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
@@ -58,8 +59,7 @@ class MappingNetwork(nn.Module):
         super().__init__()
         sizes = [config.z_dim] + [config.w_dim] * config.mapping_layers
         self.layers = nn.ModuleList(
-            EqualLinear(i, o, lr_multiplier=config.mapping_lr_multiplier, activate=True)
-            for i, o in zip(sizes, sizes[1:], strict=False)
+            EqualLinear(i, o, lr_multiplier=config.mapping_lr_multiplier, activate=True) for i, o in pairwise(sizes)
         )
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
 
@@ -77,7 +77,15 @@ class ModulatedConv(nn.Module):
     noise_const: Tensor
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, config: GeneratorConfig, *, resolution: int, up: bool = False, rgb: bool = False
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        config: GeneratorConfig,
+        *,
+        resolution: int,
+        up: bool = False,
+        rgb: bool = False,
     ) -> None:
         super().__init__()
         self.up, self.rgb, self.clamp = up, rgb, config.conv_clamp
@@ -100,7 +108,7 @@ class ModulatedConv(nn.Module):
 
 
 class SynthesisBlock(nn.Module):
-    """All layers of one resolution: `x, img = block(x, img, styles, noise)`; the 4 px block starts from its learned constant."""
+    """All layers of one resolution: `x, img = block(x, img, styles, noise)`; the 4 px block starts from a learned constant."""
 
     def __init__(self, config: GeneratorConfig, resolution: int) -> None:
         super().__init__()
@@ -152,16 +160,16 @@ class SynthesisNetwork(nn.Module):
 
     def layer(self, name: str) -> ModulatedConv:
         """The modulated layer of the given S name, such as `64up`."""
-        size, kind = (name[:-2], "conv0") if name.endswith("up") else (name.rstrip("convrgb"), "conv1" if "conv" in name else "torgb")
-        return self.get_submodule(f"b{size}.{kind}")  # type: ignore[return-value]
+        kind = name.lstrip("0123456789")
+        module = {"up": "conv0", "conv": "conv1", "rgb": "torgb"}[kind]
+        return self.get_submodule(f"b{name.removesuffix(kind)}.{module}")  # type: ignore[return-value]
 
     def styles(self, w_plus: Tensor) -> StyleCodes:
         """W+ codes [N, num_ws, w_dim] -> S codes (the outputs of all affine layers)."""
         expected = [self.config.num_ws, self.config.w_dim]
         if list(w_plus.shape[1:]) != expected:
-            raise ValueError(
-                f"w_plus must be [N, {expected[0]}, {expected[1]}], got {list(w_plus.shape)}: this model is {self.config.resolution} px"
-            )
+            got, size = list(w_plus.shape), self.config.resolution
+            raise ValueError(f"w_plus must be [N, {expected[0]}, {expected[1]}], got {got}: this model is {size} px")
         layers = style_layers(self.config.resolution)
         return StyleCodes({layer.name: self.layer(layer.name).affine(w_plus[:, layer.row]) for layer in layers})
 
@@ -195,7 +203,8 @@ class SynthesisNetwork(nn.Module):
 
     def render(self, styles: StyleCodes, noise: Noise, dtype: torch.dtype = torch.float32) -> Tensor:
         """The picture [N, 3, R, R] for the given codes; convolutions run in `dtype`, the picture is float32."""
-        x, img = self.block(4).start(styles.batch, dtype), None
+        x: Tensor = self.block(4).start(styles.batch, dtype)
+        img: Tensor | None = None
         for block, maps in self.blocks(noise):
             x, img = block(x, img, styles, maps)
         assert img is not None

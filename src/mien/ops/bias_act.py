@@ -9,7 +9,13 @@ SLOPE = 0.2
 
 
 def bias_act(
-    x: Tensor, bias: Tensor | None, *, noise: Tensor | None = None, gain: float = 1.0, clamp: float | None = None, linear: bool = False
+    x: Tensor,
+    bias: Tensor | None,
+    *,
+    noise: Tensor | None = None,
+    gain: float = 1.0,
+    clamp: float | None = None,
+    linear: bool = False,
 ) -> Tensor:
     """`clamp(gain * leaky_relu(x + noise + bias))`; `linear` leaves out the leaky ReLU.
 

@@ -1,6 +1,6 @@
 """Modulated convolution (Karras et al. 2020, equations 1 and 3): the weights are scaled per sample, then normalised.
 
-    w'[i, j] = s[i] * w[i, j],   w''[i, j] = w'[i, j] / sqrt(sum_ik w'[i, j]^2 + eps)
+w'[i, j] = s[i] * w[i, j],   w''[i, j] = w'[i, j] / sqrt(sum_ik w'[i, j]^2 + eps)
 """
 
 import torch

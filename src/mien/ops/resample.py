@@ -22,7 +22,7 @@ def _kernel(like: Tensor, gain: float) -> Tensor:
 
 
 def fir(x: Tensor, pad: int, *, gain: float = 1.0) -> Tensor:
-    """Low-pass filter `x` [N, C, H, W] after padding every side with `pad` zeros; the result is [N, C, H+2*pad-3, W+2*pad-3]."""
+    """Low-pass filter `x` [N, C, H, W] after padding every side with `pad` zeros: [N, C, H+2*pad-3, W+2*pad-3]."""
     return _resample(x, up=1, down=1, pad=(pad, pad), gain=gain)
 
 
@@ -58,12 +58,10 @@ def _resample_plain(x: Tensor, up: int, down: int, pad: tuple[int, int], gain: f
 
 
 class _ResampleFast(torch.autograd.Function):
-    """Depthwise filter in the memory format of its input; the backward pass is the same operation with up and down exchanged."""
+    """Depthwise filter in the memory format of its input; the backward pass is itself with up and down exchanged."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, up: int, down: int, pad_y: tuple[int, int], pad_x: tuple[int, int], gain: float
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, up: int, down: int, pad_y: tuple[int, int], pad_x: tuple[int, int], gain: float) -> Tensor:
         ctx.args = (up, down, pad_y, pad_x, gain)
         ctx.size = (x.shape[2], x.shape[3])
         out = _resample_depthwise(x, up, down, pad_y, pad_x, gain)
@@ -86,9 +84,7 @@ class _ResampleFast(torch.autograd.Function):
         return grad_x, None, None, None, None, None
 
 
-def _resample_depthwise(
-    x: Tensor, up: int, down: int, pad_y: tuple[int, int], pad_x: tuple[int, int], gain: float
-) -> Tensor:
+def _resample_depthwise(x: Tensor, up: int, down: int, pad_y: tuple[int, int], pad_x: tuple[int, int], gain: float) -> Tensor:
     if up == 2:
         return _upsample_bilinear(x, pad_y, pad_x, gain)
     c = x.shape[1]

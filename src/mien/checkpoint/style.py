@@ -1,0 +1,67 @@
+"""Style files: what fine-tuning changed in the generator, in half precision, with all that is needed to use it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mien.checkpoint import format
+from mien.errors import CheckpointError, InputError, ModelMismatchError
+
+KIND = "style"
+_PART = "synthesis"
+
+
+@dataclass
+class Style:
+    """A learned style: the mapper from any face to the look of its references."""
+
+    name: str
+    """What the user calls it."""
+    base: str
+    """Digest of the generator it belongs to (`Provenance.digest`)."""
+    resolution: int
+    """Side of that generator's pictures in pixels."""
+    changes: dict[str, Tensor]
+    """{parameter of the synthesis network: difference to the base model}, float16."""
+    thumbnail: Tensor
+    """The aligned reference (several: side by side), [3, H, W] uint8."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """How it was made: the fit's configuration, references, losses."""
+
+    def check_base(self, digest: str) -> None:
+        """Raise `ModelMismatchError` unless `digest` is the base model's."""
+        if digest != self.base:
+            raise ModelMismatchError(
+                f"The style {self.name!r} was learned on another base model ({self.base}, this one is {digest}): "
+                "give its own model with --model, or learn the style again with `mien fit`."
+            )
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the style to `path`; an existing file is kept unless `overwrite`."""
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise InputError(f"{path} exists already: choose another name or add --overwrite.")
+        tensors = {f"{_PART}.{name}": gap for name, gap in self.changes.items()} | {"thumbnail": self.thumbnail}
+        document = {"name": self.name, "base": self.base, "resolution": self.resolution, "settings": self.settings}
+        format.write(path, KIND, tensors, document)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Style:
+        """Read a style file; raises `CheckpointError` when it is not one."""
+        path = Path(path)
+        tensors, document = format.read(path)
+        if document["kind"] != KIND:
+            raise CheckpointError(f"{path} is a {document['kind']} of mien, not a style: see `mien inspect {path}`.")
+        try:
+            thumbnail = tensors.pop("thumbnail")
+            changes = {name.removeprefix(f"{_PART}."): gap for name, gap in tensors.items()}
+            if thumbnail.dtype != torch.uint8 or any(gap.dtype != torch.float16 for gap in changes.values()):
+                raise CheckpointError(f"{path} is a damaged style file (unexpected number types): get it again.")
+            return cls(document["name"], document["base"], document["resolution"], changes, thumbnail, document["settings"])
+        except KeyError as error:
+            raise CheckpointError(f"{path} is a damaged style file (no {error}): get it again.") from error

@@ -1,0 +1,184 @@
+"""JoJoGAN: fine-tune a copy of the generator to one picture, or a few (Chong & Forsyth, ECCV 2022).
+
+A family of codes around the reference's own code is made by style mixing (equation 1); the copy learns to answer every one of
+them with the reference (equation 2). Mixing happens in S by default, as the paper does it; the published code mixes rows of W+.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+from torch import Tensor, nn
+
+from mien.errors import InputError
+from mien.latents import StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
+from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
+from mien.models.discriminator import Discriminator
+from mien.models.generator import Generator, SynthesisNetwork
+from mien.ops import current
+
+Progress = Callable[[int, int, float], None]
+
+# Rows of W+ that are random in the published code ("M1", "M2" and M2 before February 2022), for 18 rows and fewer.
+W_PLUS_MASKS = {"m1": tuple(range(7, 18)), "m2": (9, 11, 15, 16, 17), "m2-2021": (7, 9, 11, 15, 16, 17)}
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a style is learned from its references."""
+
+    steps: Annotated[int, "fine-tuning steps; the paper takes 200 to 500 by reference"] = 300
+    learning_rate: Annotated[float, "Adam's learning rate"] = 2e-3
+    space: Annotated[Literal["s", "w_plus"], "where codes are mixed: s as in the paper, w_plus as in the published code"] = "s"
+    random_from: Annotated[str, "space s: first up-convolution whose layers are random, such as 64px"] = "64px"
+    mask: Annotated[str, "space w_plus: the random rows: m1, m2, m2-2021 or numbers such as 7,9,11"] = "m1"
+    color: Annotated[Literal["reference", "photo"], "whose colours the result has"] = "reference"
+    batch: Annotated[int, "references per step (0: all of them); bounds the memory"] = 4
+    noise: Annotated[Literal["random", "const"], "noise while training: fresh at every step, or the stored maps"] = "random"
+    seed: Annotated[int, "seed of codes, noise and order"] = 0
+    bf16: Annotated[bool, "convolutions in bfloat16; faster where the processor has it"] = False
+
+    def __post_init__(self) -> None:
+        if self.steps < 0:
+            raise InputError(f"The number of steps must not be negative, got {self.steps}.")
+
+
+def random_layers(resolution: int, config: FitConfig) -> frozenset[str]:
+    """The S layers that are random (the paper's M = 0) for space `s`."""
+    names = [layer.name for layer in style_layers(resolution)]
+    if config.color == "photo":
+        # The counterpart of the published W+ rows 9, 11, 15.. in S: colour and the finest texture, without the layers of line.
+        return frozenset(n for n in ("64rgb", "128up", "128rgb", "256up", *names[-3:]) if n in names)
+    try:
+        start = int(config.random_from.removesuffix("px"))
+    except ValueError:
+        start = 0
+    if start not in {layer.resolution for layer in style_layers(resolution)}:
+        raise InputError(
+            f"--random-from is a block size of the model, such as {resolution // 2}px, got {config.random_from!r}: choose one."
+        )
+    return frozenset(names) - keep_below(resolution, start)
+
+
+def random_rows(resolution: int, config: FitConfig) -> tuple[int, ...]:
+    """The rows of W+ that are random for space `w_plus`."""
+    preset = W_PLUS_MASKS.get("m2" if config.color == "photo" and config.mask == "m1" else config.mask)
+    try:
+        rows = preset or tuple(int(row) for row in config.mask.split(","))
+    except ValueError as error:
+        known = ", ".join(W_PLUS_MASKS)
+        raise InputError(f"--mask is one of {known} or row numbers such as 7,9,11, got {config.mask!r}.") from error
+    rows = tuple(row for row in rows if row < num_ws(resolution))
+    if not rows:
+        raise InputError(f"The mask {config.mask} leaves none of the {num_ws(resolution)} rows random: choose lower rows.")
+    return rows
+
+
+class OneShotTuner:
+    """The loop: owns the tuned copy of the synthesis network; `step` does one update."""
+
+    def __init__(
+        self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
+        *, weights: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        """`pictures` [N, 3, R, R] in [-1, 1], their inversions `w_plus` [N, num_ws, w_dim]; `weights` [N] weigh them."""
+        self.config, self.base = config, generator
+        self.synthesis: SynthesisNetwork = copy.deepcopy(generator.synthesis).train().requires_grad_(True)
+        self.device = w_plus.device
+        self.random = torch.Generator().manual_seed(config.seed)
+        self.dtype = torch.bfloat16 if config.bf16 else torch.float32
+        self.w_plus, self.pictures = w_plus, pictures
+        self.weights = None if weights is None or bool((weights == weights[0]).all()) else weights / weights.mean()
+        resolution = generator.config.resolution
+        if config.space == "s":
+            self.layers = random_layers(resolution, config)
+            with torch.no_grad():
+                self.reference_styles = generator.synthesis.styles(w_plus)
+            for layer in style_layers(resolution):  # S codes come from the base model: the affine layers stay as they are
+                self.synthesis.layer(layer.name).affine.requires_grad_(False)
+        else:
+            self.rows = random_rows(resolution, config)
+        self.judge = FrozenFeatures(discriminator, loss_resolutions(resolution), self.dtype)
+        with torch.no_grad():
+            self.targets = self.judge(self._seen(pictures))  # constant: computed once
+        parameters = [p for p in self.synthesis.parameters() if p.requires_grad]
+        self.adam = torch.optim.Adam(
+            parameters, lr=config.learning_rate, betas=(0.0, 0.99), eps=1e-8, fused=current() == "fast"
+        )
+
+    def _seen(self, pictures: Tensor) -> Tensor:
+        return grey(pictures) if self.config.color == "photo" else pictures
+
+    def _choose(self) -> Tensor:
+        """Which references this step sees: all, or the next `batch` of a random order."""
+        count, batch = len(self.pictures), self.config.batch
+        if batch == 0 or batch >= count:
+            return torch.arange(count)
+        return torch.randperm(count, generator=self.random)[:batch]
+
+    def codes(self, index: Tensor) -> StyleCodes:
+        """One fresh member of the family around each chosen reference."""
+        z = torch.randn(len(index), self.base.config.z_dim, generator=self.random).to(self.device)
+        with torch.no_grad():
+            w = self.base.mapping(z)
+        if self.config.space == "w_plus":
+            return self.synthesis.styles(mix_rows(self.w_plus[index], w, self.rows))
+        with torch.no_grad():
+            fresh = self.base.synthesis.styles(broadcast(w, self.base.num_ws))
+        return mix_styles(self.reference_styles.select(index), fresh, self.layers)
+
+    def loss(self, index: Tensor) -> Tensor:
+        """Equation 2 for the chosen references."""
+        noise = self.synthesis.noise(self.config.noise, len(index), self.random)
+        picture = self.synthesis.render(self.codes(index), noise, self.dtype)
+        targets = self.targets if len(index) == len(self.pictures) else [t[index] for t in self.targets]
+        weights = None if self.weights is None else self.weights[index]
+        return feature_distance(self.judge(self._seen(picture)), targets, weights)
+
+    def step(self) -> float:
+        """One update; returns the loss before it."""
+        loss = self.loss(self._choose())
+        self.adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.adam.step()
+        return float(loss.detach())
+
+    def run(self, progress: Progress | None = None) -> list[float]:
+        """All steps; returns the losses."""
+        losses = []
+        for step in range(self.config.steps):
+            losses.append(self.step())
+            if progress is not None:
+                progress(step + 1, self.config.steps, losses[-1])
+        return losses
+
+
+def changes(base: nn.Module, tuned: nn.Module) -> dict[str, Tensor]:
+    """What fine-tuning changed: {parameter name: difference}, float16, without parameters that stayed the same."""
+    before = dict(base.named_parameters())
+    gaps = {name: p.detach() - before[name].detach() for name, p in tuned.named_parameters()}
+    return {name: gap.half().cpu() for name, gap in gaps.items() if bool(gap.any())}
+
+
+def apply_changes(base: SynthesisNetwork, gaps: dict[str, Tensor]) -> SynthesisNetwork:
+    """A copy of `base` with the differences of `changes` added."""
+    tuned = copy.deepcopy(base)
+    with torch.no_grad():
+        own = dict(tuned.named_parameters())
+        for name, gap in gaps.items():
+            own[name].add_(gap.to(own[name]))
+    return tuned.eval().requires_grad_(False)
+
+
+def reference_weights(digests: Sequence[str], weights: Sequence[float] | None = None) -> tuple[list[int], list[float]]:
+    """Merge references with the same content: indices of the first of each, and their summed weights."""
+    first: dict[str, int] = {}
+    total: dict[str, float] = {}
+    for i, digest in enumerate(digests):
+        first.setdefault(digest, i)
+        total[digest] = total.get(digest, 0.0) + (1.0 if weights is None else weights[i])
+    return list(first.values()), list(total.values())
