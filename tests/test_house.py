@@ -137,7 +137,7 @@ def _public(node: ast.Module | ast.ClassDef, kinds: tuple[type, ...]) -> Iterato
         if isinstance(child, (ast.FunctionDef, ast.ClassDef)) and not child.name.startswith("_"):
             if isinstance(child, kinds):
                 yield child
-            if isinstance(child, ast.ClassDef):
+            if isinstance(child, ast.ClassDef) and "Protocol" not in map(ast.unparse, child.bases):
                 yield from _public(child, kinds)
 
 

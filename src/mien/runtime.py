@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["float32", "bfloat16"]
 
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps in all) while something long runs."""
+Progress = Callable[[int, int, float], None]
+"""Called with (steps done, steps in all, loss of the last step) while something long runs."""
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -1,1 +1,1 @@
-"""The command line: the library with clothes. A small module per verb in `verbs/`, a shell that turns errors into exit codes."""
+"""The command line: the library with clothes. A small module per verb in `verbs/`; the shell is in `main`."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
+import warnings
 from collections.abc import Callable
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
 from typer import Option
+from typer.models import OptionInfo
 
 from mien.cli.report import Report
 from mien.runtime import Device, Dtype, set_threads
@@ -17,6 +20,8 @@ from mien.runtime import Device, Dtype, set_threads
 class ScreenFlags:
     """How a command talks."""
 
+    PANEL: ClassVar[str] = "Screen"
+
     json: Annotated[bool, Option("--json", help="Print one JSON document on stdout instead of lines.")] = False
     quiet: Annotated[bool, Option("--quiet", help="No progress and no notes on stderr; errors are still shown.")] = False
     debug: Annotated[bool, Option("--debug", help="Show the whole traceback of an error.")] = False
@@ -25,6 +30,8 @@ class ScreenFlags:
 @dataclasses.dataclass(frozen=True)
 class MachineFlags:
     """Where a command computes."""
+
+    PANEL: ClassVar[str] = "Machine"
 
     device: Annotated[Device, Option(help="Where to compute; auto takes CUDA, then MPS, then the CPU.")] = "cpu"
     threads: Annotated[int | None, Option(help="CPU threads; without it one per core.", show_default=False)] = None
@@ -43,17 +50,22 @@ def expand(verb: Callable[..., Report]) -> Callable[..., int]:
     for parameter in inspect.signature(verb, eval_str=True).parameters.values():
         if dataclasses.is_dataclass(parameter.annotation):
             groups[parameter.name] = parameter.annotation  # type: ignore[assignment]
-            parameters += _options(parameter.annotation)  # type: ignore[arg-type]
+            parameters += _options(parameter.name, parameter.annotation)  # type: ignore[arg-type]
         else:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
     def command(**values: Any) -> int:
         for name, group in groups.items():
-            values[name] = group(**{field.name: values.pop(field.name) for field in dataclasses.fields(group)})
+            values[name] = group(**{field.name: values.pop(f"{name}__{field.name}") for field in dataclasses.fields(group)})
         machine = next((v for v in values.values() if isinstance(v, MachineFlags)), None)
         set_threads(machine.threads if machine else None)
         screen = next((v for v in values.values() if isinstance(v, ScreenFlags)), ScreenFlags())
-        return verb(**values).show(as_json=screen.json, quiet=screen.quiet)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            report = verb(**values)
+        noted = [str(w.message) for w in caught if w.category is UserWarning]
+        report.warnings = list(dict.fromkeys([*noted, *report.warnings]))
+        return report.show(as_json=screen.json, quiet=screen.quiet)
 
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -61,12 +73,20 @@ def expand(verb: Callable[..., Report]) -> Callable[..., int]:
     return command
 
 
-def _options(group: type) -> list[inspect.Parameter]:
+def _options(prefix: str, group: type) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     found = []
     for field in dataclasses.fields(group):
-        default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+        kind, told = get_args(hints[field.name])[:2]
+        assert isinstance(told, OptionInfo), f"{group.__name__}.{field.name} is no option"
+        told = copy.copy(told)
+        told.rich_help_panel = getattr(group, "PANEL", None)
+        if not isinstance(told.default, str):  # typer keeps the first name of an annotated option there
+            told.param_decls = (f"--{field.name.replace('_', '-')}",)
+        annotation = Annotated[kind, told]
         found.append(
-            inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hints[field.name])
+            inspect.Parameter(
+                f"{prefix}__{field.name}", inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation
+            )
         )
     return found

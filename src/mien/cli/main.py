@@ -17,7 +17,7 @@ from mien.cli.flags import expand
 from mien.errors import MienError
 
 # A new verb is a new module in `verbs/` and its name here.
-VERBS: tuple[str, ...] = ()
+VERBS = ("stylize", "fit", "apply", "sample", "invert", "models")
 
 EXIT_USER, EXIT_BUG, EXIT_STOPPED = 2, 70, 130
 
@@ -60,6 +60,8 @@ def shell(arguments: Sequence[str]) -> int:
     except BaseException as error:  # the one place where every error ends
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else EXIT_BUG
+        if type(error).__name__ == "NoArgsIsHelpError":  # the help was shown
+            return EXIT_USER
         code, sentence = _verdict(error)
         if "--debug" in arguments:
             traceback.print_exception(error)

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from mien.errors import InputError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".heic", ".heif", ".avif", ".gif", ".ppm")
-"""Endings that are taken from a folder; a file that is named itself may have any."""
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
@@ -26,16 +24,12 @@ class Job:
 
 
 def photos_in(inputs: Sequence[Path]) -> list[Path]:
-    """The pictures named, and those in the folders named (sorted by name, not deeper)."""
+    """The pictures named, and those in the folders named (sorted by name, not deeper), each once."""
+    from mien.media.images import list_pictures
+
     found: list[Path] = []
     for path in inputs:
-        if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.is_file() and p.name[0] != ".")
-            if not inside:
-                raise InputError(f"There is no picture in the folder {path}: its files must end in {', '.join(PICTURES)}.")
-            found += inside
-        else:
-            found.append(existing(path))
+        found += list_pictures(path) if path.is_dir() else [existing(path)]
     return list(dict.fromkeys(found))
 
 

@@ -80,7 +80,7 @@ def pairs(facts: Mapping[str, object]) -> list[str]:
 def progress(title: str, *, quiet: bool) -> Iterator[Progress]:
     """A bar on stderr with the time left, and none where stderr is no terminal or `quiet` is set."""
     if quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda done, total, loss: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -89,4 +89,4 @@ def progress(title: str, *, quiet: bool) -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        yield lambda done, total, loss: bar.update(task, completed=done, total=total)

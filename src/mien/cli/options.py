@@ -1,0 +1,168 @@
+"""The options that several verbs share. What a setting means is said once, on its configuration field, and read from there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from typer import Argument, Option
+
+from mien.cli.paths import Job
+from mien.config import settings_in_source
+from mien.errors import InputError
+
+if TYPE_CHECKING:
+    from mien.faces import AlignConfig
+    from mien.finetune.oneshot import FitConfig
+
+_FIT = settings_in_source("mien.finetune.oneshot", "FitConfig")
+
+
+def _fit(name: str, *flags: str, more: str = "") -> Any:
+    return Option(*flags, help=f"{_FIT[name].sentence[:1].upper()}{_FIT[name].sentence[1:]}{more}.")
+
+
+def _default(name: str) -> Any:
+    return _FIT[name].default
+
+
+Photos = Annotated[list[Path], Argument(metavar="PHOTO...", help="Photos, or folders of photos.", show_default=False)]
+Photo = Annotated[Path, Argument(metavar="PHOTO", help="The photo.", show_default=False)]
+Out = Annotated[
+    Path, Option("--out", "-o", help="File to write; a folder where several pictures come out.", show_default=False)
+]
+Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exist.")]
+ModelFile = Annotated[
+    Path | None, Option("--model", help="Another face model; without it the embedded one.", show_default=False)
+]
+
+
+@dataclass(frozen=True)
+class FitFlags:
+    """How a style is learned."""
+
+    PANEL: ClassVar[str] = "Learning the style"
+
+    steps: Annotated[int, _fit("steps", "--steps")] = _default("steps")
+    learning_rate: Annotated[float, _fit("learning_rate", "--learning-rate")] = _default("learning_rate")
+    color: Annotated[Literal["reference", "photo"], _fit("color", "--color", "--colour")] = _default("color")
+    space: Annotated[Literal["s", "w-plus"], _fit("space", "--space")] = "s"
+    random_from: Annotated[str, _fit("random_from", "--random-from")] = _default("random_from")
+    mask: Annotated[str, _fit("mask", "--mask")] = _default("mask")
+    batch: Annotated[int, _fit("batch", "--batch")] = _default("batch")
+    noise: Annotated[Literal["random", "const"], _fit("noise", "--noise")] = _default("noise")
+    seed: Annotated[int, _fit("seed", "--seed")] = _default("seed")
+    extreme: Annotated[
+        bool, Option("--extreme", help="For animals and masks: take the whole reference, and the mean face as its code.")
+    ] = False
+
+    def config(self, dtype: str) -> FitConfig:
+        """The library's configuration."""
+        from mien.finetune.oneshot import FitConfig
+
+        return FitConfig(
+            steps=self.steps,
+            learning_rate=self.learning_rate,
+            space="w_plus" if self.space == "w-plus" else "s",
+            random_from=self.random_from,
+            mask=self.mask,
+            color=self.color,
+            batch=self.batch,
+            noise=self.noise,
+            seed=self.seed,
+            bf16=dtype == "bfloat16",
+        )
+
+
+@dataclass(frozen=True)
+class AlignFlags:
+    """Where the faces are."""
+
+    PANEL: ClassVar[str] = "Where the faces are"
+
+    face: Annotated[
+        str | None,
+        Option(
+            "--face",
+            help="Which: largest, all, or a number counted from 1 from the left. Photos: all; references: the largest.",
+            show_default=False,
+        ),
+    ] = None
+    aligned: Annotated[bool, Option("--aligned", help="The picture already is an aligned square crop: look for no face.")] = (
+        False
+    )
+    box: Annotated[str | None, Option("--box", help="The crop by hand, in pixels: X,Y,SIDE.", show_default=False)] = None
+    landmarks: Annotated[
+        str | None,
+        Option(
+            "--landmarks",
+            help="Five points by hand, x,y each: left eye, right eye, nose, left and right mouth corner, as seen.",
+            show_default=False,
+        ),
+    ] = None
+
+    def for_photos(self, jobs: Sequence[Job]) -> AlignConfig:
+        """The library's configuration for the photos of `jobs`: all faces unless the user says otherwise."""
+        return self._config("all", len({job.photo for job in jobs}))
+
+    def for_references(self, pictures: Sequence[Path]) -> AlignConfig:
+        """The library's configuration where one face is wanted: the largest unless the user says otherwise."""
+        return self._config("largest", len(pictures))
+
+    def _config(self, face: str, pictures: int) -> AlignConfig:
+        if pictures > 1 and (self.box or self.landmarks):
+            raise InputError(
+                f"A box or landmarks by hand belong to one picture, and there are {pictures}: give them one by one."
+            )
+        from mien.faces import AlignConfig
+
+        box = numbers(self.box, "--box", "X,Y,SIDE", 3)
+        points = numbers(self.landmarks, "--landmarks", "ten numbers x,y,x,y,...", 10)
+        return AlignConfig(
+            face=self.face or face, aligned=self.aligned,
+            box=(box[0], box[1], box[2]) if box else None,
+            landmarks=tuple(zip(points[::2], points[1::2], strict=True)) if points else None,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StyleAlignFlags(AlignFlags):
+    """Where the face of the reference is: the same, for the pictures behind --style."""
+
+    PANEL: ClassVar[str] = "Where the reference's face is"
+
+    face: Annotated[str | None, Option("--style-face", help="As --face, for the references.", show_default=False)] = None
+    aligned: Annotated[bool, Option("--style-aligned", help="As --aligned, for the references.")] = False
+    box: Annotated[str | None, Option("--style-box", help="As --box, for the reference.", show_default=False)] = None
+    landmarks: Annotated[
+        str | None, Option("--style-landmarks", help="As --landmarks, for the reference.", show_default=False)
+    ] = None
+
+
+@dataclass(frozen=True)
+class RenderFlags:
+    """How a style is put on a photo."""
+
+    PANEL: ClassVar[str] = "Rendering"
+
+    strength: Annotated[
+        float, Option(help="How much style: 0 is the model's own face of the person, 1 the full style, 1.5 more than that.")
+    ] = 1.0
+    refine: Annotated[int, Option(help="Optimisation steps that make the face more like the person; 0: none, 100: good.")] = 0
+    crop: Annotated[bool, Option("--crop", help="Write the square of the face alone; do not paste it back.")] = False
+
+
+def numbers(text: str | None, flag: str, form: str, count: int) -> list[float]:
+    """The numbers in a flag's value, separated by commas or spaces; empty for None."""
+    if text is None:
+        return []
+    try:
+        found = [float(part) for part in re.split(r"[,;\s]+", text.strip())]
+    except ValueError:
+        found = []
+    if len(found) != count or any(abs(n) == float("inf") or n != n for n in found):
+        raise InputError(f"{flag} takes {form}, got '{text}'.")
+    return found

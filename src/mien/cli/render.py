@@ -1,0 +1,58 @@
+"""What `stylize` and `apply` share: finding styles by name, and making picture after picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.cli.options import RenderFlags
+from mien.cli.paths import Job
+from mien.cli.report import Report, progress
+from mien.errors import InputError
+
+if TYPE_CHECKING:
+    from mien.faces import AlignConfig
+    from mien.stylizer import Style, Stylizer
+
+
+def find_styles(text: str) -> list[Path]:
+    """The style files that `text` names: a path, the name of a ready style, several of them with commas between, or `all`."""
+    from mien.stylizer import ready_styles
+
+    ready = ready_styles()
+    if Path(text).is_file():
+        return [Path(text)]
+    names = list(ready) if text == "all" else [name.strip() for name in text.split(",")]
+    found = []
+    for name in names:
+        if not Path(name).is_file() and name not in ready:
+            raise InputError(
+                f"There is no style file and no ready style '{name}': the ready ones are {', '.join(ready) or 'none'}."
+            )
+        found.append(Path(name) if Path(name).is_file() else ready[name])
+    return found
+
+
+def render(
+    stylizer: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], align: AlignConfig, flags: RenderFlags, *, quiet: bool
+) -> Report:
+    """Make every job's picture; a photo that cannot be used fails alone."""
+    from mien.media.images import write_picture
+
+    report = Report()
+    with progress("photos", quiet=quiet or len(jobs) == 1) as advance:
+
+        def one(index: int) -> None:
+            job = jobs[index]
+            result = stylizer.apply(
+                styles[job.style], job.photo, align=align, strength=flags.strength, refine=flags.refine, crop=flags.crop
+            )
+            write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
+            faces = [{"scale": round(face.scale, 3)} for face in result.faces]
+            report.wrote(job.out, {"photo": str(job.photo), "style": styles[job.style].name, "faces": faces})
+            report.warnings += [f"{job.photo}: {warning}" for warning in result.warnings]
+            advance(index + 1, len(jobs), 0.0)
+
+        report.attempt([job.photo for job in jobs], one)
+    return report

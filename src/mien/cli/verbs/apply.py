@@ -1,0 +1,50 @@
+"""`mien apply`: photos in a style that is ready or was learned before."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Argument
+
+from mien.cli.flags import MachineFlags, ScreenFlags
+from mien.cli.options import AlignFlags, ModelFile, Out, Overwrite, Photos, RenderFlags
+from mien.cli.paths import plan
+from mien.cli.render import find_styles, render
+from mien.cli.report import Report
+
+EXAMPLES = (
+    "mien apply ink me.jpg -o out.png",
+    "mien apply comic.safetensors photos -o results",
+    "mien apply all me.jpg -o results",
+    "mien apply ink me.jpg --strength 0.6 --face 2 -o out.png",
+)
+
+
+def run(
+    style: Annotated[
+        str,
+        Argument(
+            metavar="STYLE", help="A style file, a ready style, several with commas, or all ready ones.", show_default=False
+        ),
+    ],
+    photos: Photos,
+    out: Out,
+    align: AlignFlags,
+    render_flags: RenderFlags,
+    machine: MachineFlags,
+    screen: ScreenFlags,
+    model: ModelFile = None,
+    overwrite: Overwrite = False,
+) -> Report:
+    """Put a ready or saved style on photos, a few seconds each.
+
+    mien models lists the styles that are ready. One photo makes a file; folders and several photos make a folder.
+    """
+    files = find_styles(style)
+    jobs = plan(photos, [file.stem for file in files], out, overwrite=overwrite)
+
+    from mien.stylizer import Style, Stylizer
+
+    styles = [Style.load(file) for file in files]
+    stylizer = Stylizer.load(model, device=machine.device, dtype=machine.dtype)
+    return render(stylizer, styles, jobs, align.for_photos(jobs), render_flags, quiet=screen.quiet)

@@ -1,0 +1,48 @@
+"""`mien fit`: learn a style and save it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from mien.cli.flags import MachineFlags, ScreenFlags
+from mien.cli.options import AlignFlags, FitFlags, ModelFile, Overwrite
+from mien.cli.paths import check_outputs, existing
+from mien.cli.report import Report, progress
+
+EXAMPLES = (
+    "mien fit reference.png -o comic.safetensors",
+    "mien fit one.png two.png three.png -o painter.safetensors --steps 500 --batch 2",
+    "mien fit cat.jpg --extreme -o cat.safetensors",
+)
+
+
+def run(
+    references: Annotated[
+        list[Path], Argument(metavar="REFERENCE...", help="One picture or a few of one style.", show_default=False)
+    ],
+    out: Annotated[Path, Option("--out", "-o", help="Style file to write (.safetensors).", show_default=False)],
+    fit: FitFlags,
+    align: AlignFlags,
+    machine: MachineFlags,
+    screen: ScreenFlags,
+    model: ModelFile = None,
+    overwrite: Overwrite = False,
+) -> Report:
+    """Learn a style from one picture, or a few, and save it as a small file for mien apply."""
+    pictures = [existing(path) for path in references]
+    check_outputs([out], pictures, overwrite=overwrite)
+
+    from mien.stylizer import Stylizer
+
+    stylizer = Stylizer.load(model, device=machine.device, dtype=machine.dtype)
+    with progress("learning the style", quiet=screen.quiet) as advance:
+        style = stylizer.fit(
+            pictures, fit.config(machine.dtype), align=align.for_references(pictures), extreme=fit.extreme, progress=advance
+        )
+    style.save(out, overwrite=overwrite)
+    report = Report()
+    report.wrote(out, {"kind": "style", "name": style.name, "base": style.base, "bytes": out.stat().st_size})
+    return report

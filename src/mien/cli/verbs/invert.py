@@ -1,0 +1,49 @@
+"""`mien invert`: the model's own version of a face, and its code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from mien.cli.flags import MachineFlags, ScreenFlags
+from mien.cli.options import AlignFlags, ModelFile, Overwrite, Photo
+from mien.cli.paths import check_outputs, existing, picture_name
+from mien.cli.report import Report, progress
+
+EXAMPLES = (
+    "mien invert me.jpg -o inverted.png",
+    "mien invert me.jpg --refine 100 -o inverted.png",
+)
+
+
+def run(
+    photo: Photo,
+    out: Annotated[Path, Option("--out", "-o", help="Picture to write; the code goes beside it.", show_default=False)],
+    align: AlignFlags,
+    machine: MachineFlags,
+    screen: ScreenFlags,
+    refine: Annotated[int, Option(help="Optimisation steps after the encoder's answer.")] = 0,
+    model: ModelFile = None,
+    overwrite: Overwrite = False,
+) -> Report:
+    """Show how the model sees a face: the picture it draws from its own code for the photo.
+
+    Writes that picture, and the code (W+) as a .safetensors file of the same name beside it.
+    """
+    code_file = picture_name(out).with_suffix(".safetensors")
+    check_outputs([out, code_file], [existing(photo)], overwrite=overwrite)
+
+    from mien.media.images import from_tensor, write_picture
+    from mien.stylizer import Stylizer
+
+    stylizer = Stylizer.load(model, device=machine.device, dtype=machine.dtype)
+    with progress("refining", quiet=screen.quiet or refine == 0) as advance:
+        inversion = stylizer.invert(photo, refine=refine, align=align.for_references([photo]), progress=advance)
+    write_picture(out, from_tensor(inversion.picture), overwrite=True)
+    inversion.save(code_file, overwrite=True)
+    report = Report()
+    report.wrote(out, {"kind": "picture"})
+    report.wrote(code_file, {"kind": "code"})
+    return report

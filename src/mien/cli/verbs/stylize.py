@@ -1,0 +1,64 @@
+"""`mien stylize`: a photo and a picture in, the photo in the picture's style out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from mien.cli.flags import MachineFlags, ScreenFlags
+from mien.cli.options import AlignFlags, FitFlags, ModelFile, Out, Overwrite, Photos, RenderFlags, StyleAlignFlags
+from mien.cli.paths import check_outputs, existing, plan
+from mien.cli.render import render
+from mien.cli.report import Report, progress
+
+EXAMPLES = (
+    "mien stylize me.jpg --style reference.png -o out.png",
+    "mien stylize photos --style reference.png -o results --steps 200",
+    "mien stylize me.jpg --style a.png --style b.png --style c.png --save-style comic.safetensors -o out.png",
+    "mien stylize me.jpg --style reference.png --color photo --strength 0.8 --refine 100 -o out.png",
+    "mien stylize me.jpg --style cat.jpg --extreme -o out.png",
+)
+
+
+def run(
+    photos: Photos,
+    style: Annotated[list[Path], Option("--style", "-s", help="Reference; several: one style of all.", show_default=False)],
+    out: Out,
+    fit: FitFlags,
+    style_align: StyleAlignFlags,
+    align: AlignFlags,
+    render_flags: RenderFlags,
+    machine: MachineFlags,
+    screen: ScreenFlags,
+    save_style: Annotated[Path | None, Option(help="Also save the style, for `mien apply`.", show_default=False)] = None,
+    model: ModelFile = None,
+    overwrite: Overwrite = False,
+) -> Report:
+    """Redraw every face in photos in the style of one picture.
+
+    Learns the style first (about a minute), then renders. To use a style again, save it and take mien apply.
+    """
+    references = [existing(path) for path in style]
+    jobs = plan(photos, [references[0].stem], out, overwrite=overwrite)
+    if save_style:
+        check_outputs([save_style], [*references, *(job.photo for job in jobs)], overwrite=overwrite)
+    check_outputs([job.out for job in jobs], references, overwrite=overwrite)
+
+    from mien.stylizer import Stylizer
+
+    stylizer = Stylizer.load(model, device=machine.device, dtype=machine.dtype)
+    with progress("learning the style", quiet=screen.quiet) as advance:
+        learned = stylizer.fit(
+            references,
+            fit.config(machine.dtype),
+            align=style_align.for_references(references),
+            extreme=fit.extreme,
+            progress=advance,
+        )
+    report = render(stylizer, [learned], jobs, align.for_photos(jobs), render_flags, quiet=screen.quiet)
+    if save_style:
+        learned.save(save_style, overwrite=overwrite)
+        report.wrote(save_style, {"kind": "style", "name": learned.name})
+    return report
