@@ -93,7 +93,7 @@ def test_flags_have_the_defaults_and_sentences_of_the_configuration() -> None:
     from mien.config import settings
     from mien.finetune.oneshot import FitConfig
 
-    assert FitFlags().config("float32") == FitConfig()
+    assert FitFlags().config() == FitConfig()
     source = settings_in_source("mien.finetune.oneshot", "FitConfig")
     assert [(s.name, s.sentence, s.default) for s in source.values()] == [
         (s.name, s.sentence, s.default) for s in settings(FitConfig)
@@ -104,10 +104,9 @@ def test_fit_flags_reach_the_configuration() -> None:
     flags = FitFlags(
         steps=7, learning_rate=0.1, color="photo", space="w-plus", random_from="16px", mask="m2", batch=3, noise="const", seed=5
     )
-    config = flags.config("bfloat16")
+    config = flags.config()
     assert (config.steps, config.learning_rate, config.color, config.space) == (7, 0.1, "photo", "w_plus")
     assert (config.random_from, config.mask, config.batch, config.noise, config.seed) == ("16px", "m2", 3, "const", 5)
-    assert config.bf16
 
 
 # --- exit codes ---------------------------------------------------------------------------------------------------------------
@@ -270,6 +269,8 @@ def test_expand_builds_groups_and_shows_warnings(capsys: pytest.CaptureFixture[s
         warnings.warn("odd colours", stacklevel=1)
         return Report(lines=[f"{align.face} {machine.device} {name}"])
 
+    assert MachineFlags(dtype="bfloat16").bf16
+    assert not MachineFlags().bf16
     call = expand(verb)
     values = {f"align__{k}": v for k, v in {"face": "2", "aligned": False, "box": None, "landmarks": None}.items()}
     values |= {"machine__device": "cpu", "machine__threads": None, "machine__dtype": "float32"}

@@ -39,6 +39,11 @@ class MachineFlags:
         Dtype, Option(help="Number type of the convolutions; float32 is exact, bfloat16 is quicker where supported.")
     ] = "float32"
 
+    @property
+    def bf16(self) -> bool:
+        """Whether convolutions run in bfloat16."""
+        return self.dtype == "bfloat16"
+
 
 def expand(verb: Callable[..., Report]) -> Callable[..., int]:
     """A command for typer from a verb that takes dataclasses of flags and returns a report.

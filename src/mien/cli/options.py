@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from typer import Argument, Option
 
 from mien.cli.paths import Job
-from mien.config import settings_in_source
+from mien.config import Setting, settings_in_source
 from mien.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 _FIT = settings_in_source("mien.finetune.oneshot", "FitConfig")
 
 
-def _fit(name: str, *flags: str, more: str = "") -> Any:
-    return Option(*flags, help=f"{_FIT[name].sentence[:1].upper()}{_FIT[name].sentence[1:]}{more}.")
+def told(setting: Setting, *flags: str) -> Any:
+    """An option whose help is the sentence of a configuration field."""
+    return Option(*flags, help=f"{setting.sentence[:1].upper()}{setting.sentence[1:]}.")
+
+
+def _fit(name: str, *flags: str) -> Any:
+    return told(_FIT[name], *flags)
 
 
 def _default(name: str) -> Any:
@@ -59,7 +64,7 @@ class FitFlags:
         bool, Option("--extreme", help="For animals and masks: take the whole reference, and the mean face as its code.")
     ] = False
 
-    def config(self, dtype: str) -> FitConfig:
+    def config(self) -> FitConfig:
         """The library's configuration."""
         from mien.finetune.oneshot import FitConfig
 
@@ -73,7 +78,6 @@ class FitFlags:
             batch=self.batch,
             noise=self.noise,
             seed=self.seed,
-            bf16=dtype == "bfloat16",
         )
 
 
@@ -104,9 +108,9 @@ class AlignFlags:
         ),
     ] = None
 
-    def for_photos(self, jobs: Sequence[Job]) -> AlignConfig:
-        """The library's configuration for the photos of `jobs`: all faces unless the user says otherwise."""
-        return self._config("all", len({job.photo for job in jobs}))
+    def for_photos(self, jobs: Sequence[Job], *, crop: bool) -> AlignConfig:
+        """The library's configuration for the photos of `jobs`: all faces (for a `crop` the largest) unless told otherwise."""
+        return self._config("largest" if crop else "all", len({job.photo for job in jobs}))
 
     def for_references(self, pictures: Sequence[Path]) -> AlignConfig:
         """The library's configuration where one face is wanted: the largest unless the user says otherwise."""

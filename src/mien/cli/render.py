@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.cli.options import RenderFlags
-from mien.cli.paths import Job
+from mien.cli.paths import Job, existing
 from mien.cli.report import Report, progress
-from mien.errors import InputError
 
 if TYPE_CHECKING:
     from mien.faces import AlignConfig
@@ -18,20 +17,12 @@ if TYPE_CHECKING:
 
 def find_styles(text: str) -> list[Path]:
     """The style files that `text` names: a path, the name of a ready style, several of them with commas between, or `all`."""
-    from mien.stylizer import ready_styles
+    from mien.stylizer import find_style, ready_styles
 
-    ready = ready_styles()
-    if Path(text).is_file():
-        return [Path(text)]
-    names = list(ready) if text == "all" else [name.strip() for name in text.split(",")]
-    found = []
-    for name in names:
-        if not Path(name).is_file() and name not in ready:
-            raise InputError(
-                f"There is no style file and no ready style '{name}': the ready ones are {', '.join(ready) or 'none'}."
-            )
-        found.append(Path(name) if Path(name).is_file() else ready[name])
-    return found
+    if text == "all" and not Path(text).exists():
+        return list(ready_styles().values())
+    names = [text] if Path(text).exists() else [name.strip() for name in text.split(",")]
+    return [existing(find_style(name)) for name in names]
 
 
 def render(
@@ -46,7 +37,7 @@ def render(
         def one(index: int) -> None:
             job = jobs[index]
             result = stylizer.apply(
-                styles[job.style], job.photo, align=align, strength=flags.strength, refine=flags.refine, crop=flags.crop
+                styles[job.style], job.photo, align=align, strength=flags.strength, refine_steps=flags.refine, crop=flags.crop
             )
             write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
             faces = [{"scale": round(face.scale, 3)} for face in result.faces]

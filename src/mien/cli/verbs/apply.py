@@ -46,5 +46,5 @@ def run(
     from mien.stylizer import Style, Stylizer
 
     styles = [Style.load(file) for file in files]
-    stylizer = Stylizer.load(model, device=machine.device, dtype=machine.dtype)
-    return render(stylizer, styles, jobs, align.for_photos(jobs), render_flags, quiet=screen.quiet)
+    stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
+    return render(stylizer, styles, jobs, align.for_photos(jobs, crop=render_flags.crop), render_flags, quiet=screen.quiet)

@@ -37,10 +37,10 @@ def run(
 
     from mien.stylizer import Stylizer
 
-    stylizer = Stylizer.load(model, device=machine.device, dtype=machine.dtype)
+    stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, fit.config(machine.dtype), align=align.for_references(pictures), extreme=fit.extreme, progress=advance
+            pictures, fit.config(), align=align.for_references(pictures), extreme=fit.extreme, progress=advance
         )
     style.save(out, overwrite=overwrite)
     report = Report()

@@ -35,14 +35,15 @@ def run(
     code_file = picture_name(out).with_suffix(".safetensors")
     check_outputs([out, code_file], [existing(photo)], overwrite=overwrite)
 
+    from mien.checkpoint import format
     from mien.media.images import from_tensor, write_picture
     from mien.stylizer import Stylizer
 
-    stylizer = Stylizer.load(model, device=machine.device, dtype=machine.dtype)
+    stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
     with progress("refining", quiet=screen.quiet or refine == 0) as advance:
-        inversion = stylizer.invert(photo, refine=refine, align=align.for_references([photo]), progress=advance)
+        inversion = stylizer.invert(photo, refine_steps=refine, align=align.for_references([photo]), progress=advance)
     write_picture(out, from_tensor(inversion.picture), overwrite=True)
-    inversion.save(code_file, overwrite=True)
+    format.write(code_file, "code", {"w_plus": inversion.w_plus}, {"base": stylizer.digest, "resolution": stylizer.resolution})
     report = Report()
     report.wrote(out, {"kind": "picture"})
     report.wrote(code_file, {"kind": "code"})

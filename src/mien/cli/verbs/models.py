@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from mien.cli.flags import ScreenFlags
 from mien.cli.report import Report, table
 
@@ -11,24 +14,46 @@ NEEDS_ARGUMENTS = False
 
 def run(screen: ScreenFlags) -> Report:
     """List the embedded face model and the ready styles, with size, licence and hash."""
-    from mien.checkpoint.describe import describe
-    from mien.stylizer import embedded_model, ready_styles
+    from mien.stylizer import EMBEDDED_MODEL, ready_styles
 
-    report = Report(document={"models": [], "styles": []})
-    rows = []
-    for kind, name, path in [("model", "(embedded)", embedded_model()), *(("style", n, p) for n, p in ready_styles().items())]:
-        facts = describe(path)
-        entry = {"name": name, "file": str(path), "bytes": path.stat().st_size, **facts}
-        report.document[f"{kind}s"].append(entry)
-        rows.append(
-            (
-                kind,
-                name,
-                f"{facts.get('resolution')} px",
-                f"{entry['bytes'] / 1e6:.1f} MB",
-                facts.get("digest") or facts.get("base"),
-                facts.get("licence", ""),
-            )
-        )
-    report.lines = table(("kind", "name", "size", "file", "hash", "licence"), rows)
-    return report
+    model = _model(EMBEDDED_MODEL)
+    styles = [_style(path, model) for path in ready_styles().values()]
+    rows = [
+        (kind, entry["name"], f"{entry['resolution']} px", f"{entry['bytes'] / 1e6:.1f} MB", entry["hash"], entry["licence"])
+        for kind, entry in [("model", model), *(("style", style) for style in styles)]
+    ]
+    lines = table(("kind", "name", "pictures", "file", "hash", "licence"), rows)
+    return Report(lines=lines, document={"models": [model], "styles": styles})
+
+
+def _model(path: Path) -> dict[str, Any]:
+    from mien.checkpoint.format import read_document
+
+    document = read_document(path)
+    provenance = document["provenance"]
+    return {
+        "name": provenance["name"],
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "resolution": document["configs"]["generator"]["resolution"],
+        "hash": provenance["digest"],
+        "licence": provenance["licence"],
+        "source": provenance["source"],
+        "images_seen": provenance["images_seen"],
+        "parts": sorted(document["configs"]),
+    }
+
+
+def _style(path: Path, model: dict[str, Any]) -> dict[str, Any]:
+    from mien.checkpoint.format import read_document
+
+    document = read_document(path)
+    return {
+        "name": path.stem,
+        "path": str(path),
+        "bytes": path.stat().st_size,
+        "resolution": document["resolution"],
+        "hash": document["base"],
+        "licence": model["licence"],
+        "fits": document["base"] == model["hash"],
+    }

@@ -45,7 +45,7 @@ def run(
     from mien.media.sheet import sheet
     from mien.stylizer import Style, Stylizer
 
-    stylizer = Stylizer.load(model, device=machine.device, dtype=machine.dtype)
+    stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
     faces = list(stylizer.sample(count, seed=seed, psi=psi, style=Style.load(files[0]) if files else None))
     columns = math.ceil(math.sqrt(count))
     rows = [faces[i : i + columns] for i in range(0, count, columns)]

@@ -48,16 +48,16 @@ def run(
 
     from mien.stylizer import Stylizer
 
-    stylizer = Stylizer.load(model, device=machine.device, dtype=machine.dtype)
+    stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
     with progress("learning the style", quiet=screen.quiet) as advance:
         learned = stylizer.fit(
             references,
-            fit.config(machine.dtype),
+            fit.config(),
             align=style_align.for_references(references),
             extreme=fit.extreme,
             progress=advance,
         )
-    report = render(stylizer, [learned], jobs, align.for_photos(jobs), render_flags, quiet=screen.quiet)
+    report = render(stylizer, [learned], jobs, align.for_photos(jobs, crop=render_flags.crop), render_flags, quiet=screen.quiet)
     if save_style:
         learned.save(save_style, overwrite=overwrite)
         report.wrote(save_style, {"kind": "style", "name": learned.name})

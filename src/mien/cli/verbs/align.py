@@ -1,0 +1,49 @@
+"""`mien align`: the square that the model sees of a face."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Option
+
+from mien.cli.flags import ScreenFlags
+from mien.cli.options import AlignFlags, Out, Overwrite, Photos
+from mien.cli.paths import plan
+from mien.cli.report import Report
+
+EXAMPLES = (
+    "mien align me.jpg -o crop.png",
+    "mien align group.jpg --face 2 --size 512 -o second.png",
+    "mien align photos -o crops",
+)
+
+
+def run(
+    photos: Photos,
+    out: Out,
+    align: AlignFlags,
+    screen: ScreenFlags,
+    size: Annotated[int, Option(help="Side of the crop in pixels.")] = 256,
+    overwrite: Overwrite = False,
+) -> Report:
+    """Cut out a face as FFHQ does: eyes level, head and hair in a square.
+
+    Takes one face of each photo, the largest unless you say otherwise.
+    """
+    jobs = plan(photos, ["face"], out, overwrite=overwrite)
+
+    from mien.faces import extract, locate
+    from mien.media.images import from_tensor, read_picture, write_picture
+
+    report = Report()
+    where = align.for_photos(jobs, crop=True)
+
+    def one(index: int) -> None:
+        rgb = read_picture(jobs[index].photo).rgb()
+        frame = locate(rgb, where)[0]
+        write_picture(jobs[index].out, from_tensor(extract(rgb, frame, size)[0]), overwrite=True)
+        facts = {"centre": frame.centre, "side": frame.side, "angle": frame.angle}
+        report.wrote(jobs[index].out, {"photo": str(jobs[index].photo), **facts})
+
+    report.attempt([job.photo for job in jobs], one)
+    return report
