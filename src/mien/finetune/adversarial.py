@@ -1,24 +1,36 @@
-"""One adversarial training step of StyleGAN2, with lazy R1 and path length, style mixing and a moving average.
+"""Adversarial training of StyleGAN2: lazy R1 and path length, style mixing, ADA, a moving average, plans with a frozen source.
 
-Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN"; defaults of StyleGAN2-ADA where they differ.
+Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN" and "Training Generative Adversarial Networks with
+Limited Data"; Back 2021, "Fine-Tuning StyleGAN2 for Cartoon Face Generation".
+
+A step is a fixed number of micro-batches, and every micro-batch has random numbers of its own that follow from seed, step and
+place. So the whole state of a run is its tensors and two counters, and it does not matter which process does which micro-batch.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from mien.errors import CheckpointError
+from mien.finetune.augment import AdaptiveAugment
+from mien.finetune.freeze import Plan, PlanConfig, make_plan
+from mien.finetune.processes import Processes, Streams
 from mien.latents import broadcast
 from mien.losses.adversarial import discriminator_loss, generator_loss, path_lengths, r1_penalty
+from mien.losses.structure import structure_loss
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
 
-Augment = Callable[[Tensor, torch.Generator], Tensor]
+DrawPictures = Callable[[int, torch.Generator], Tensor]
+"""(count, generator on the CPU) -> training pictures [count, 3, R, R] in [-1, 1] on the networks' device."""
+Measured = dict[str, Tensor]
+"""What one step measured, as scalars on the networks' device: nothing waits for them until they are read."""
 
 
 @dataclass(frozen=True)
@@ -26,29 +38,23 @@ class AdversarialConfig:
     """Numbers of the adversarial loop."""
 
     batch: Annotated[int, "pictures per step"] = 32
+    micro_batch: Annotated[int, "pictures per backward pass (gradient accumulation); 0: the whole batch"] = 0
     learning_rate: Annotated[float, "Adam's rate for both networks"] = 2.5e-3
-    r1_gamma: Annotated[float, "weight of the R1 penalty"] = 0.1
+    r1_gamma: Annotated[float, "weight of the R1 penalty; 0: none"] = 0.1
     r1_interval: Annotated[int, "steps from one R1 penalty to the next"] = 16
     pl_weight: Annotated[float, "weight of path length regularisation; 0: none"] = 0.0
     pl_interval: Annotated[int, "steps from one path length penalty to the next"] = 8
     pl_batch_shrink: Annotated[int, "the path length batch is this many times smaller"] = 2
     pl_decay: Annotated[float, "how fast the mean path length follows"] = 0.01
-    mixing: Annotated[float, "probability of style mixing"] = 0.9
+    mixing: Annotated[float, "probability of style mixing, per micro-batch"] = 0.9
     ema_kimg: Annotated[float, "half-life of the moving average in thousands of pictures"] = 10.0
     ema_rampup: Annotated[float, "the half-life is at most this share of the pictures seen; 0: no warm-up"] = 0.05
-    bf16: Annotated[bool, "convolutions in bfloat16; penalties stay in float32"] = False
-    mirror: Annotated[bool, "flip training pictures at random"] = True
-
-
-@dataclass
-class Losses:
-    """What one step measured."""
-
-    generator: float = 0.0
-    discriminator: float = 0.0
-    real_sign: float = 0.0
-    """Mean sign of the real logits: r_t of the ADA paper."""
-    extra: dict[str, float] = field(default_factory=dict)
+    ada_target: Annotated[float, "wanted mean sign of the real logits (r_t); 0: the augmentation keeps its strength"] = 0.6
+    ada_kimg: Annotated[float, "thousands of pictures in which the augmentation can go from 0 to 1"] = 500.0
+    ada_interval: Annotated[int, "steps from one adjustment to the next"] = 4
+    ada_max: Annotated[float, "greatest strength: beyond 0.8 augmentations leak into the generator"] = 0.8
+    bf16: Annotated[bool, "convolutions in bfloat16"] = False
+    bf16_penalties: Annotated[bool, "with bf16, R1 and path length too; otherwise they stay in float32"] = False
 
 
 def _adam(parameters: list[nn.Parameter], rate: float, interval: int) -> torch.optim.Adam:
@@ -58,95 +64,243 @@ def _adam(parameters: list[nn.Parameter], rate: float, interval: int) -> torch.o
 
 
 class AdversarialTrainer:
-    """The networks, their optimisers and the moving average; `step` does one update of each."""
+    """The networks, their optimisers and the moving average; `step` does one update of each.
+
+    All networks are on one device. `plan` says what is frozen; `source` is the network that FreezeSG and structure loss compare
+    with. With several `processes` every one has a trainer of its own, made from the same weights.
+    """
 
     def __init__(
-        self, generator: Generator, discriminator: Discriminator, config: AdversarialConfig, *,
-        augment: Augment | None = None, seed: int = 0,
-    ) -> None:  # fmt: skip
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        config: AdversarialConfig,
+        *,
+        augment: AdaptiveAugment | None = None,
+        seed: int = 0,
+        plan: Plan | None = None,
+        source: Generator | None = None,
+        processes: Processes = Processes(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.micro_batch = config.micro_batch or config.batch
+        self.rounds = config.batch // self.micro_batch
+        group = min(discriminator.config.mbstd_group, self.micro_batch)
+        if config.batch % self.micro_batch or self.micro_batch % group or self.rounds % processes.count:
+            raise ValueError(
+                f"a batch of {config.batch} does not split into micro-batches of {self.micro_batch}, these into "
+                f"minibatch-std groups of {group}, or the {self.rounds} micro-batches into {processes.count} processes"
+            )
         self.generator, self.discriminator, self.config, self.augment = generator, discriminator, config, augment
+        self.seed, self.processes = seed, processes
+        self.plan = plan or make_plan(PlanConfig(), generator, discriminator, has_source=False)
+        if self.plan.config.needs_source and source is None:
+            raise ValueError("the plan compares with a source: give the source generator")
+        self.source = None if source is None else source.eval().requires_grad_(False)
         self.ema = copy.deepcopy(generator).eval().requires_grad_(False)
-        self.random = torch.Generator().manual_seed(seed)
+        self.g_trained = _thaw(generator, self.plan.frozen_generator)
+        self.d_trained = _thaw(discriminator, self.plan.frozen_discriminator)
         g_interval = config.pl_interval if config.pl_weight else 0
-        self.g_adam = _adam(list(generator.parameters()), config.learning_rate, g_interval)
-        self.d_adam = _adam(list(discriminator.parameters()), config.learning_rate, config.r1_interval)
-        self.images, self.steps, self.pl_mean = 0, 0, 0.0
+        self.g_adam = _adam(list(self.g_trained.values()), config.learning_rate, g_interval)
+        self.d_adam = _adam(list(self.d_trained.values()), config.learning_rate, config.r1_interval if config.r1_gamma else 0)
+        self.device = generator.mapping.w_avg.device
+        self.images, self.steps = 0, 0
+        self.pl_mean = torch.zeros([], device=self.device)
+        self._signs = torch.zeros([], device=self.device)
         self.dtype = torch.bfloat16 if config.bf16 else torch.float32
+        self.penalty_dtype = self.dtype if config.bf16_penalties else torch.float32
 
-    def codes(self, count: int) -> Tensor:
-        """Fresh W+ codes [count, num_ws, w_dim] with style mixing; the mean code follows them."""
-        g = self.generator
-        z = torch.randn(2, count, g.config.z_dim, generator=self.random)
-        w_plus = broadcast(g.mapping(z[0]), g.num_ws)
-        g.mapping.w_avg.lerp_(w_plus[:, 0].detach().mean(dim=0), 0.002 * count / 32)
-        if torch.rand([], generator=self.random) < self.config.mixing:
-            cut = int(torch.randint(1, g.num_ws, [], generator=self.random))
-            w_plus = torch.cat([w_plus[:, :cut], broadcast(g.mapping(z[1]), g.num_ws)[:, cut:]], dim=1)
-        return w_plus
+    def step(self, draw: DrawPictures) -> Measured:
+        """One update of generator and discriminator, and what was measured on the way."""
+        c = self.config
+        _require(self.d_trained, False)
+        measured = self._phase("generator", self.g_adam, self._generator_loss)
+        w_mean = measured.pop("w_mean")
+        if not self.plan.config.freeze_mapping:
+            self.generator.mapping.w_avg.lerp_(w_mean, 0.002 * c.batch / 32)
+        if c.pl_weight and self.steps % c.pl_interval == 0:
+            measured |= self._phase("path", self.g_adam, self._path_loss)
+            self.pl_mean.lerp_(measured["path_length"], c.pl_decay)
+        _require(self.d_trained, True)
+        _require(self.g_trained, False)
+        measured |= self._phase("discriminator", self.d_adam, lambda streams: self._discriminator_loss(draw, streams))
+        if c.r1_gamma and self.steps % c.r1_interval == 0:
+            measured |= self._phase("r1", self.d_adam, lambda streams: self._r1_loss(draw, streams))
+        _require(self.g_trained, True)
 
-    def render(self, w_plus: Tensor, dtype: torch.dtype) -> Tensor:
-        """Pictures of the codes with fresh noise."""
-        noise = self.generator.synthesis.noise("random", w_plus.shape[0], self.random)
-        pictures: Tensor = self.generator(w_plus, noise, dtype)
-        return pictures
+        self.steps += 1
+        self.images += c.batch
+        self._average()
+        self._control(measured["real_sign"])
+        return measured
 
-    def judge(self, pictures: Tensor, dtype: torch.dtype) -> Tensor:
+    def _phase(self, name: str, adam: torch.optim.Adam, loss_of: Callable[[Streams], tuple[Tensor, Measured]]) -> Measured:
+        """Gradients of all micro-batches, over all processes, then one step; returns means over the micro-batches."""
+        adam.zero_grad(set_to_none=True)
+        sums: Measured = {}
+        for index in self.processes.share(self.rounds):
+            streams = Streams.of(self.device, self.seed, self.steps, name, index)
+            loss, measured = loss_of(streams)
+            (loss / self.rounds).backward()  # type: ignore[no-untyped-call]
+            for key, value in measured.items():
+                value = value.detach().float() / self.rounds
+                sums[key] = sums[key] + value if key in sums else value
+        gradients = [p.grad for group in adam.param_groups for p in group["params"] if p.grad is not None]
+        self.processes.sum([*gradients, *sums.values()])
+        adam.step()
+        return sums
+
+    def _generator_loss(self, streams: Streams) -> tuple[Tensor, Measured]:
+        own, source, w_mean = self._codes(self.micro_batch, streams)
+        noise = self.generator.synthesis.noise("random", self.micro_batch, streams.device)
+        loss = generator_loss(self._judge(self.generator(own, noise, self.dtype), streams, self.dtype))
+        measured = {"generator": loss, "w_mean": w_mean}
+        plan = self.plan
+        if plan.structure_resolutions:
+            assert self.source is not None and source is not None
+            structure = structure_loss(
+                self.source.synthesis, self.generator.synthesis, source, source if plan.config.structure_code == "source" else own,
+                noise, plan.structure_resolutions, on=plan.config.structure_on, dtype=self.dtype,
+            )  # fmt: skip
+            loss = loss + structure * plan.config.structure_weight
+            measured["structure"] = structure
+        return loss, measured
+
+    def _path_loss(self, streams: Streams) -> tuple[Tensor, Measured]:
+        count = max(1, self.micro_batch // self.config.pl_batch_shrink)
+        w_plus, _, _ = self._codes(count, streams)
+        if not w_plus.requires_grad:  # a frozen mapping: the path still starts at the codes
+            w_plus = w_plus.detach().requires_grad_(True)
+        noise = self.generator.synthesis.noise("random", count, streams.device)
+        lengths = path_lengths(self.generator(w_plus, noise, self.penalty_dtype), w_plus, streams.device)
+        penalty = (lengths - self.pl_mean).square().mean()
+        return penalty * (self.config.pl_weight * self.config.pl_interval), {"path_length": lengths.mean()}
+
+    def _discriminator_loss(self, draw: DrawPictures, streams: Streams) -> tuple[Tensor, Measured]:
+        with torch.no_grad():
+            own, _, _ = self._codes(self.micro_batch, streams)
+            noise = self.generator.synthesis.noise("random", self.micro_batch, streams.device)
+            fakes = self.generator(own, noise, self.dtype)
+        real_logits = self._judge(draw(self.micro_batch, streams.host), streams, self.dtype)
+        fake_logits = self._judge(fakes, streams, self.dtype)
+        loss = discriminator_loss(real_logits, fake_logits)
+        return loss, {
+            "discriminator": loss, "real_sign": real_logits.sign().mean(),
+            "real_logit": real_logits.mean(), "fake_logit": fake_logits.mean(),
+        }  # fmt: skip
+
+    def _r1_loss(self, draw: DrawPictures, streams: Streams) -> tuple[Tensor, Measured]:
+        reals = draw(self.micro_batch, streams.host).detach().requires_grad_(True)
+        penalty = r1_penalty(self._judge(reals, streams, self.penalty_dtype), reals)
+        return penalty * (self.config.r1_gamma / 2 * self.config.r1_interval), {"r1": penalty}
+
+    def _judge(self, pictures: Tensor, streams: Streams, dtype: torch.dtype) -> Tensor:
         """Logits of augmented pictures."""
         if self.augment is not None:
-            pictures = self.augment(pictures, self.random)
+            pictures = self.augment(pictures, streams.host)
         logits: Tensor = self.discriminator(pictures, dtype)
         return logits
 
-    def step(self, reals: Tensor) -> Losses:
-        """One update of generator and discriminator with `reals` [batch, 3, R, R] in [-1, 1]."""
-        c, losses = self.config, Losses()
-
-        self.discriminator.requires_grad_(False)
-        loss = generator_loss(self.judge(self.render(self.codes(len(reals)), self.dtype), self.dtype))
-        self._update(self.g_adam, loss)
-        losses.generator = loss.item()
-        if c.pl_weight and self.steps % c.pl_interval == 0:
-            losses.extra["path_length"] = self._path_length_step(len(reals) // c.pl_batch_shrink)
-        self.discriminator.requires_grad_(True)
-
+    def _codes(self, count: int, streams: Streams) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Fresh codes with style mixing: [count, num_ws, w_dim] for the generator, the same for the source, and their mean w."""
+        g = self.generator
+        z = torch.randn(2, count, g.config.z_dim, generator=streams.device, device=streams.device.device)
+        mixed = torch.rand([], generator=streams.host) < self.config.mixing
+        cut = int(torch.randint(1, g.num_ws, [], generator=streams.host)) if mixed else g.num_ws
+        own, w_mean = _mixed_codes(g, z, cut)
+        if self.source is None:
+            return own, None, w_mean
         with torch.no_grad():
-            fakes = self.render(self.codes(len(reals)), self.dtype)
-        real_logits = self.judge(reals, self.dtype)
-        loss = discriminator_loss(real_logits, self.judge(fakes, self.dtype))
-        self._update(self.d_adam, loss)
-        losses.discriminator = loss.item()
-        losses.real_sign = real_logits.detach().sign().mean().item()
-        if c.r1_gamma and self.steps % c.r1_interval == 0:
-            reals = reals.detach().requires_grad_(True)
-            penalty = r1_penalty(self.judge(reals, torch.float32), reals)
-            losses.extra["r1"] = penalty.item()
-            self._update(self.d_adam, penalty * (c.r1_gamma / 2 * c.r1_interval))
+            source, _ = _mixed_codes(self.source, z, cut)
+        rows = self.plan.source_rows
+        return torch.cat([source[:, :rows], own[:, rows:]], dim=1) if rows else own, source, w_mean
 
-        self.steps += 1
-        self.images += len(reals)
-        self._average(len(reals))
-        return losses
-
-    def _path_length_step(self, count: int) -> float:
-        w_plus = self.codes(count)
-        lengths = path_lengths(self.render(w_plus, torch.float32), w_plus, self.random)
-        self.pl_mean += self.config.pl_decay * (lengths.mean().item() - self.pl_mean)
-        penalty = (lengths - self.pl_mean).square().mean()
-        self._update(self.g_adam, penalty * (self.config.pl_weight * self.config.pl_interval))
-        return lengths.mean().item()
-
-    @staticmethod
-    def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
+    def _control(self, real_sign: Tensor) -> None:
+        """The augmentation grows while the discriminator is sure of more real pictures than wanted (ADA, section 3.1)."""
+        c = self.config
+        if self.augment is None or not c.ada_target:
+            return
+        self._signs += real_sign
+        if self.steps % c.ada_interval == 0:
+            # The only place where the loop waits for the device.
+            direction = float((self._signs / c.ada_interval - c.ada_target).sign())
+            change = direction * c.ada_interval * c.batch / (c.ada_kimg * 1000)
+            self.augment.p = min(max(self.augment.p + change, 0.0), c.ada_max)
+            self._signs.zero_()
 
     @torch.no_grad()
-    def _average(self, count: int) -> None:
+    def _average(self) -> None:
         half_life = self.config.ema_kimg * 1000
         if self.config.ema_rampup:
             half_life = min(half_life, self.images * self.config.ema_rampup)
-        weight = 1 - 0.5 ** (count / max(half_life, 1e-8))
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.generator.parameters()), weight)
-        for mine, live in zip(self.ema.buffers(), self.generator.buffers(), strict=True):
-            mine.copy_(live)
+        weight = 1 - 0.5 ** (self.config.batch / max(half_life, 1e-8))
+        mine = dict(self.ema.named_parameters())
+        torch._foreach_lerp_([mine[name] for name in self.g_trained], list(self.g_trained.values()), weight)
+        self.ema.mapping.w_avg.copy_(self.generator.mapping.w_avg)
+
+    def state(self, *, moments: bool = True) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that the next step depends on, as tensors (not copied) and a JSON document.
+
+        Without `moments` Adam starts afresh after `restore`: smaller, but the run then is another one.
+        """
+        parts = {"generator": self.generator, "discriminator": self.discriminator, "ema": self.ema}
+        tensors = {f"{name}.{key}": value for name, module in parts.items() for key, value in module.state_dict().items()}
+        tensors |= {"loop.pl_mean": self.pl_mean, "loop.signs": self._signs}
+        if moments:
+            for name, adam, trained in self._adams():
+                # The first moment is the last gradient (beta 0) and never used again.
+                tensors |= {f"{name}.{key}": adam.state[p]["exp_avg_sq"] for key, p in trained.items() if p in adam.state}
+                tensors |= {f"{name}_steps.{key}": adam.state[p]["step"] for key, p in trained.items() if p in adam.state}
+        strength = 0.0 if self.augment is None else self.augment.p
+        document = {"images": self.images, "steps": self.steps, "seed": self.seed, "ada_p": strength, "moments": moments}
+        return tensors, document
+
+    def restore(self, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned; raises `CheckpointError` where it does not fit these networks."""
+        from mien.checkpoint.bundle import load_strictly
+        from mien.checkpoint.format import part
+
+        for name, module in (("generator", self.generator), ("discriminator", self.discriminator), ("ema", self.ema)):
+            load_strictly(module, part(tensors, name), f"the {name} of the training state")
+        self.pl_mean.copy_(tensors["loop.pl_mean"])
+        self._signs.copy_(tensors["loop.signs"])
+        self.images, self.steps, self.seed = (int(document[key]) for key in ("images", "steps", "seed"))
+        if self.augment is not None:
+            self.augment.p = float(document["ada_p"])
+        for name, adam, trained in self._adams():
+            squares, steps = part(tensors, name), part(tensors, f"{name}_steps")
+            if squares.keys() != steps.keys() or squares.keys() - trained.keys():
+                raise CheckpointError("the moments of the training state belong to another plan: start a new run.")
+            adam.state.clear()
+            for key, value in squares.items():
+                p = trained[key]
+                if value.shape != p.shape:
+                    raise CheckpointError(f"the moments of {key} have another shape than its weights: the state is damaged.")
+                adam.state[p] = {
+                    "step": steps[key].to(p.device), "exp_avg": torch.zeros_like(p),
+                    "exp_avg_sq": torch.empty_like(p).copy_(value),
+                }  # fmt: skip
+
+    def _adams(self) -> list[tuple[str, torch.optim.Adam, dict[str, nn.Parameter]]]:
+        return [("g_adam", self.g_adam, self.g_trained), ("d_adam", self.d_adam, self.d_trained)]
+
+
+def _mixed_codes(generator: Generator, z: Tensor, cut: int) -> tuple[Tensor, Tensor]:
+    """W+ codes of `z[0]`, from row `cut` on of `z[1]`, and the mean w of `z[0]`."""
+    w, rows = generator.mapping(z[0]), generator.num_ws
+    w_plus = broadcast(w, rows)
+    if cut < rows:
+        w_plus = torch.cat([w_plus[:, :cut], broadcast(generator.mapping(z[1]), rows)[:, cut:]], dim=1)
+    return w_plus, w.detach().mean(dim=0)
+
+
+def _thaw(module: nn.Module, frozen: tuple[str, ...]) -> dict[str, nn.Parameter]:
+    """Freeze the named parameters and return the others, which are to be trained."""
+    module.train().requires_grad_(False)
+    trained = {name: p for name, p in module.named_parameters() if name not in frozen}
+    _require(trained, True)
+    return trained
+
+
+def _require(parameters: Mapping[str, nn.Parameter], trained: bool) -> None:
+    for parameter in parameters.values():
+        parameter.requires_grad_(trained)

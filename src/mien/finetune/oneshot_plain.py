@@ -1,0 +1,50 @@
+"""The plain twin of the fine-tuning step: what the published JoJoGAN loop does, with the definitions of all formulas.
+
+The reference's features are computed anew at every step, the discriminator keeps its weight gradients, the low-pass filter is a
+dense convolution over one-channel planes, every sample has its own modulated weights. It defines the result; `OneShotTuner` must
+agree with it, and `mien bench` measures what the difference is worth.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.losses.features import feature_distance, loss_resolutions
+from mien.models.discriminator import Discriminator
+from mien.models.generator import Generator
+from mien.ops import use_ops
+
+
+class PlainTuner(OneShotTuner):
+    """`OneShotTuner` without its fast path; float32 only."""
+
+    def __init__(
+        self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
+        *, weights: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        """Takes what `OneShotTuner` takes."""
+        with use_ops("plain"):
+            super().__init__(generator, discriminator, pictures, w_plus, config, weights=weights)
+        self.discriminator = discriminator
+        self.sizes = loss_resolutions(generator.config.resolution)
+
+    def loss(self, index: Tensor) -> Tensor:
+        """Equation 2 for the chosen references."""
+        noise = self.synthesis.noise(self.config.noise, len(index), self.random)
+        picture = self.synthesis.render(self.codes(index), noise)
+        with torch.no_grad():
+            targets = self.discriminator.features(self._seen(self.pictures[index]), self.sizes)
+        found = self.discriminator.features(self._seen(picture), self.sizes)
+        weights = None if self.weights is None else self.weights[index]
+        return feature_distance([found[r] for r in self.sizes], [targets[r] for r in self.sizes], weights)
+
+    def step(self) -> float:
+        """One update; returns the loss before it."""
+        self.discriminator.requires_grad_(True)  # as published: gradients that nobody uses
+        with use_ops("plain"):
+            value = super().step()
+        self.discriminator.requires_grad_(False)
+        self.discriminator.zero_grad(set_to_none=True)
+        return value

@@ -1,0 +1,208 @@
+"""One-shot fine-tuning: the fast path is the plain one, and every option does what its name says."""
+
+import dataclasses
+
+import pytest
+import torch
+from test_models import tiny, tiny_discriminator
+
+from mien.editing import render_between
+from mien.errors import InputError
+from mien.finetune.oneshot import (
+    FitConfig, OneShotTuner, apply_changes, changes, random_layers, random_rows, reference_weights,
+)  # fmt: skip
+from mien.finetune.oneshot_plain import PlainTuner
+from mien.latents import broadcast
+from mien.losses.features import FrozenFeatures, grey, loss_resolutions
+from mien.models.generator import Generator, GeneratorConfig
+
+R = 64
+
+
+def setting(count: int = 1) -> tuple:
+    g, d = tiny(R).requires_grad_(False), tiny_discriminator(R).requires_grad_(False)
+    pictures = torch.randn(count, 3, R, R).clamp(-1, 1)
+    with torch.no_grad():
+        w_plus = broadcast(g.mapping(torch.randn(count, 16)), g.num_ws).clone()
+    return g, d, pictures, w_plus
+
+
+@pytest.mark.parametrize("space", ["s", "w_plus"])
+@pytest.mark.parametrize("color", ["reference", "photo"])
+def test_fast_path_is_the_plain_one(space: str, color: str) -> None:
+    g, d, pictures, w_plus = setting(2)
+    config = FitConfig(space=space, color=color, noise="random", random_from="32px", mask="3,5,9")  # type: ignore[arg-type]
+    fast = OneShotTuner(g, d, pictures, w_plus, config)
+    plain = PlainTuner(g, d, pictures, w_plus, config)
+    first = True
+    for _ in range(4):
+        a, b = fast.step(), plain.step()
+        assert a == pytest.approx(b, rel=1e-5 if first else 1e-3)
+        first = False
+    styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
+    a, b = fast.synthesis.render(styles, noise), plain.synthesis.render(styles, noise)
+    assert (a - b).abs().max() < 1e-2 * b.abs().max()  # four Adam steps amplify rounding; the figure at full size is in `bench`
+
+
+def test_frozen_features_are_the_discriminators() -> None:
+    for clamp in (None, 0.3):
+        d = tiny_discriminator(R, clamp=clamp).requires_grad_(False)
+        pictures = torch.randn(2, 3, R, R)
+        sizes = (R, *loss_resolutions(R))
+        slow = d.features(pictures, sizes)
+        for size, found in zip(sizes, FrozenFeatures(d, sizes)(pictures), strict=True):
+            torch.testing.assert_close(found, slow[size], rtol=1e-4, atol=1e-5)
+
+
+def test_loss_resolutions_are_the_published_ones() -> None:
+    assert loss_resolutions(1024) == (512, 128, 64, 32)
+    assert loss_resolutions(64) == (32, 8, 4)
+
+
+def test_fine_tuning_lowers_the_loss_and_leaves_the_base_alone() -> None:
+    g, d, pictures, w_plus = setting()
+    before = {k: v.clone() for k, v in g.state_dict().items()}
+    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=30, random_from="32px"))
+    losses = tuner.run()
+    assert len(losses) == 30
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert all(torch.equal(v, before[k]) for k, v in g.state_dict().items())
+
+
+def test_same_seed_same_result_other_seed_another() -> None:
+    g, d, pictures, w_plus = setting()
+
+    def tuned(seed: int) -> torch.Tensor:
+        tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=3, seed=seed))
+        tuner.run()
+        return tuner.synthesis.b64.conv1.weight.detach()  # type: ignore[union-attr, return-value]
+
+    assert torch.equal(tuned(0), tuned(0))
+    assert not torch.equal(tuned(0), tuned(1))
+
+
+def test_space_s_leaves_the_affine_layers_alone_and_w_plus_trains_them() -> None:
+    g, d, pictures, w_plus = setting()
+    for space, trained in (("s", False), ("w_plus", True)):
+        tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=2, space=space, mask="7,8"))  # type: ignore[arg-type]
+        tuner.run()
+        touched = changes(g.synthesis, tuner.synthesis)
+        assert any("affine" in name for name in touched) is trained
+        assert "b64.conv1.weight" in touched
+
+
+def test_random_from_and_masks() -> None:
+    assert random_layers(R, FitConfig(random_from="64px")) == {"64up", "64conv", "64rgb"}
+    assert "32up" in random_layers(R, FitConfig(random_from="32px"))
+    assert random_layers(1024, FitConfig(color="photo")) == {
+        "64rgb",
+        "128up",
+        "128rgb",
+        "256up",
+        "1024up",
+        "1024conv",
+        "1024rgb",
+    }
+    assert random_rows(1024, FitConfig(mask="m1")) == tuple(range(7, 18))
+    assert random_rows(1024, FitConfig(color="photo")) == (9, 11, 15, 16, 17)
+    assert random_rows(256, FitConfig(mask="m2-2021")) == (7, 9, 11)
+    assert random_rows(64, FitConfig(mask="1, 2")) == (1, 2)
+    for wrong in ({"random_from": "7px"}, {"random_from": "big"}):
+        with pytest.raises(InputError, match="random-from"):
+            random_layers(R, FitConfig(**wrong))
+    for mask in ("m9", "30"):
+        with pytest.raises(InputError, match="mask"):
+            random_rows(64, FitConfig(mask=mask))
+
+
+def test_family_of_codes_keeps_the_reference_below_the_mask() -> None:
+    g, d, pictures, w_plus = setting()
+    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_from="32px"))
+    reference = g.synthesis.styles(w_plus)
+    a, b = tuner.codes(torch.tensor([0])), tuner.codes(torch.tensor([0]))
+    for name in reference:
+        fixed = int(name.rstrip("upconvrgb")) < 32
+        assert torch.equal(a[name], reference[name]) is fixed
+        assert torch.equal(a[name], b[name]) is fixed
+
+
+def test_colour_of_the_photo_makes_the_loss_grey() -> None:
+    g, d, pictures, w_plus = setting()
+    swapped = pictures.roll(1, dims=1)
+    shade = grey(pictures)
+    torch.testing.assert_close(shade[:, 0], shade[:, 2])
+    assert not torch.allclose(grey(swapped), shade)
+    config = FitConfig(color="photo", noise="const")
+    grey_loss = OneShotTuner(g, d, pictures, w_plus, config).step()
+    same = OneShotTuner(g, d, shade.clone(), w_plus, config).step()
+    assert grey_loss == pytest.approx(same, rel=1e-4)  # only the luma of the reference counts
+    assert OneShotTuner(g, d, pictures, w_plus, FitConfig(noise="const")).step() != pytest.approx(grey_loss, rel=1e-3)
+
+
+def test_batch_bounds_the_references_of_a_step() -> None:
+    g, d, pictures, w_plus = setting(5)
+    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(batch=2))
+    chosen = [tuner._choose() for _ in range(20)]
+    assert all(len(index) == 2 for index in chosen)
+    assert set(torch.cat(chosen).tolist()) == {0, 1, 2, 3, 4}
+    assert len(OneShotTuner(g, d, pictures, w_plus, FitConfig(batch=0))._choose()) == 5
+
+
+def test_weights_of_references() -> None:
+    assert reference_weights(["a", "b", "a"]) == ([0, 1], [2.0, 1.0])
+    assert reference_weights(["a", "b"], [1.0, 3.0]) == ([0, 1], [1.0, 3.0])
+    g, d, pictures, w_plus = setting(2)
+    config = FitConfig(noise="const")
+    one = [OneShotTuner(g, d, pictures[:1], w_plus[:1], config, weights=torch.tensor([w])).step() for w in (1.0, 7.0)]
+    assert one[0] == one[1]  # one reference: its weight does not matter
+    even = OneShotTuner(g, d, pictures, w_plus, config).step()
+    odd = OneShotTuner(g, d, pictures, w_plus, config, weights=torch.tensor([1.0, 5.0])).step()
+    assert even != odd
+
+
+def test_bf16_is_near_float32() -> None:
+    g, d, pictures, w_plus = setting()
+    exact = OneShotTuner(g, d, pictures, w_plus, FitConfig(noise="const")).step()
+    near = OneShotTuner(g, d, pictures, w_plus, FitConfig(noise="const", bf16=True)).step()
+    assert near == pytest.approx(exact, rel=0.03)
+    assert near != exact
+
+
+def test_saved_changes_rebuild_the_tuned_network() -> None:
+    g, d, pictures, w_plus = setting()
+    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=5))
+    tuner.run()
+    gaps = changes(g.synthesis, tuner.synthesis)
+    assert all(gap.dtype == torch.float16 for gap in gaps.values())
+    rebuilt = apply_changes(g.synthesis, gaps)
+    styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
+    exact = tuner.synthesis.render(styles, noise)
+    assert (rebuilt.render(styles, noise) - exact).abs().max() < 1e-2 * exact.abs().max()
+
+
+def test_strength_goes_from_the_base_to_the_style() -> None:
+    g, d, pictures, w_plus = setting()
+    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=10))
+    tuner.run()
+    tuned = tuner.synthesis.eval().requires_grad_(False)
+    styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
+
+    def at(strength: float) -> torch.Tensor:
+        return render_between(g.synthesis, tuned, styles, styles, noise, strength)
+
+    assert torch.equal(at(0.0), g.synthesis.render(styles, noise))
+    assert torch.equal(at(1.0), tuned.render(styles, noise))
+    torch.testing.assert_close(at(1e-6), at(0.0), rtol=0, atol=1e-3)
+    torch.testing.assert_close(at(1 - 1e-6), at(1.0), rtol=0, atol=1e-3)
+    distance = [float((at(a) - at(0.0)).abs().mean()) for a in (0.25, 0.5, 0.75, 1.0, 1.25)]
+    assert distance == sorted(distance)
+
+
+def test_a_model_of_another_size_tunes_too() -> None:
+    g = Generator(GeneratorConfig(32, z_dim=16, w_dim=16, mapping_layers=2, channel_base=1024, channel_max=8)).requires_grad_(
+        False
+    )
+    d = tiny_discriminator(32).requires_grad_(False)
+    w_plus = torch.zeros(1, g.num_ws, 16)
+    tuner = OneShotTuner(g, d, torch.zeros(1, 3, 32, 32), w_plus, dataclasses.replace(FitConfig(steps=1), random_from="16px"))
+    assert len(tuner.run()) == 1

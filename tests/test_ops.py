@@ -1,0 +1,117 @@
+"""The formulas: naive float64 loops define them, both twins must agree, gradients are checked twice."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from mien.ops import bias_act, downsample2, fir, modulated_conv2d, upsample2, use_ops
+
+TAPS = [1 / 8, 3 / 8, 3 / 8, 1 / 8]
+
+
+def naive_resample(x: Tensor, up: int, down: int, before: int, after: int, gain: float) -> Tensor:
+    """Zero insertion, padding, filtering, decimation: one pixel at a time."""
+    h, w = x.shape
+    big = torch.zeros(h * up + before + after, w * up + before + after, dtype=torch.float64)
+    for i in range(h):
+        for j in range(w):
+            big[before + i * up, before + j * up] = x[i, j]
+    rows, columns = (big.shape[0] - 4) // down + 1, (big.shape[1] - 4) // down + 1
+    out = torch.zeros(rows, columns, dtype=torch.float64)
+    for i in range(rows):
+        for j in range(columns):
+            for a in range(4):
+                for b in range(4):
+                    out[i, j] += gain * TAPS[a] * TAPS[b] * big[i * down + a, j * down + b]
+    return out
+
+
+RESAMPLERS = {
+    "fir1": (lambda x: fir(x, 1, gain=4.0), (1, 1, 1, 1, 4.0)),
+    "fir2": (lambda x: fir(x, 2), (1, 1, 2, 2, 1.0)),
+    "up": (upsample2, (2, 1, 2, 1, 4.0)),
+    "down": (downsample2, (1, 2, 1, 1, 1.0)),
+}
+
+
+@pytest.mark.parametrize("twin", ["plain", "fast"])
+@pytest.mark.parametrize("name", RESAMPLERS)
+def test_resampling_is_the_naive_loop(name: str, twin: str) -> None:
+    function, naive = RESAMPLERS[name]
+    x = torch.randn(2, 3, 6, 8, dtype=torch.float64)
+    with use_ops(twin):  # type: ignore[arg-type]
+        out = function(x)
+    for n in range(2):
+        for c in range(3):
+            torch.testing.assert_close(out[n, c], naive_resample(x[n, c], *naive), rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", RESAMPLERS)
+def test_resampling_gradients(name: str) -> None:
+    function, _ = RESAMPLERS[name]
+    x = torch.randn(1, 2, 4, 6, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(function, x)
+    assert torch.autograd.gradgradcheck(function, x)
+
+
+def test_resampling_keeps_the_mean_of_a_flat_picture() -> None:
+    x = torch.ones(1, 1, 16, 16)
+    torch.testing.assert_close(upsample2(x)[..., 4:-4, 4:-4], torch.ones(1, 1, 24, 24))
+    torch.testing.assert_close(downsample2(x)[..., 2:-2, 2:-2], torch.ones(1, 1, 4, 4))
+
+
+def naive_modulated_conv(x: Tensor, weight: Tensor, styles: Tensor, demodulate: bool) -> Tensor:
+    out = []
+    for picture, style in zip(x, styles, strict=True):
+        w = weight * style[None, :, None, None]
+        if demodulate:
+            w = w / torch.stack([(o.square().sum() + 1e-8).sqrt() for o in w])[:, None, None, None]
+        out.append(torch.nn.functional.conv2d(picture[None], w, padding=weight.shape[-1] // 2)[0])
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize("twin", ["plain", "fast"])
+@pytest.mark.parametrize("size", [8, 40])  # below and above the size from which the fast twin scales the weights
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("demodulate", [True, False])
+def test_modulated_convolution_is_the_naive_one(twin: str, size: int, batch: int, demodulate: bool) -> None:
+    x, weight, styles = torch.randn(batch, 4, size, size), torch.randn(5, 4, 3, 3), torch.randn(batch, 4)
+    expected = naive_modulated_conv(x.double(), weight.double(), styles.double(), demodulate) * 1.5
+    with use_ops(twin):  # type: ignore[arg-type]
+        out = modulated_conv2d(x, weight, styles, demodulate=demodulate, gain=1.5)
+    torch.testing.assert_close(out.double(), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("size", [8, 40])
+def test_upsampling_convolution_twins_agree(batch: int, size: int) -> None:
+    x, weight, styles = torch.randn(batch, 4, size, size), torch.randn(5, 4, 3, 3), torch.randn(batch, 4)
+    with use_ops("plain"):
+        plain = modulated_conv2d(x, weight, styles, up=True)
+    fast = modulated_conv2d(x, weight, styles, up=True)
+    assert fast.shape == (batch, 5, 2 * size, 2 * size)
+    torch.testing.assert_close(fast, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_modulated_convolution_gradients() -> None:
+    x = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    styles = torch.randn(2, 2, dtype=torch.float64, requires_grad=True)
+    # The normalisation is float32 by definition, which is too coarse for finite differences: checked without it.
+    assert torch.autograd.gradcheck(lambda *a: modulated_conv2d(*a, demodulate=False), (x, weight, styles))
+    assert torch.autograd.gradgradcheck(lambda *a: modulated_conv2d(*a, demodulate=False), (x, weight, styles))
+
+
+@pytest.mark.parametrize("twin", ["plain", "fast"])
+def test_bias_act_is_its_formula(twin: str) -> None:
+    x, bias, noise = torch.randn(2, 3, 4, 4), torch.randn(3), torch.randn(4, 4)
+    total = x + noise + bias[None, :, None, None]
+    expected = (torch.where(total > 0, total, 0.2 * total) * math.sqrt(2)).clamp(-1, 1)
+    with use_ops(twin):  # type: ignore[arg-type]
+        out = bias_act(x.clone(), bias, noise=noise, gain=math.sqrt(2), clamp=1.0)
+    torch.testing.assert_close(out, expected)
+    with use_ops(twin):  # type: ignore[arg-type]
+        linear = bias_act(x.clone(), bias, linear=True)
+    torch.testing.assert_close(linear, x + bias[None, :, None, None])
