@@ -1,0 +1,26 @@
+"""Geometry of faces: where they are, the square crop around each, and the way back into the photo."""
+
+from mien.faces.align import (
+    CropFrame,
+    extract,
+    ffhq_frame,
+    five_of_68,
+    frame_from_box,
+    parse_landmarks,
+    whole_frame,
+)
+from mien.faces.detect import Face, choose, find_faces, find_landmarks
+
+__all__ = [
+    "CropFrame",
+    "Face",
+    "choose",
+    "extract",
+    "ffhq_frame",
+    "find_faces",
+    "find_landmarks",
+    "five_of_68",
+    "frame_from_box",
+    "parse_landmarks",
+    "whole_frame",
+]

@@ -1,0 +1,275 @@
+"""Faces in a picture: dlib's frontal HOG detector (Dalal & Triggs 2005, King 2015), and five points by our own network.
+
+The detector sees upright faces, up to about 40 degrees askew, of 80 pixels or more. So small pictures are enlarged and large
+ones reduced; where nothing is found, the picture is looked at once more turned by quarter turns, with a margin around it (for
+faces that fill it) and in more detail, and at last with a lower threshold. The points decide what is a face and what not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.checkpoint.landmarks import read_landmark_network
+from mien.errors import FaceNotFoundError, InputError
+from mien.faces.align import CropFrame, extract, ffhq_frame
+from mien.models.landmarks import LandmarkNetwork
+
+_USUAL_SIDE = (800, 1800)  # longer side that the detector looks at: smaller pictures are enlarged, larger ones reduced
+_DETAILED_SIDE = (1600, 3400)
+_BOX_TO_FRAME = 1.75  # side of the FFHQ crop in units of the detector's box, on average
+_SURE, _UNSURE = 0.0, -0.3  # scores of the detector: its own threshold, and that of the last look
+_SAME_FACE = 0.3  # intersection over union of two boxes
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face of a picture, in the picture's pixel coordinates."""
+
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom of the detector's square: brows to chin."""
+    landmarks: Tensor
+    """[5, 2] float64: eye centres (image left first as the upright face is seen), nose tip, mouth corners (left first)."""
+    score: float
+    """How sure the detector is: above 1 very, below 0 not."""
+    turn: int = 0
+    """Quarter turns clockwise that brought the face upright: 0 to 3."""
+
+    @property
+    def side(self) -> float:
+        """Side of the box in pixels."""
+        return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
+
+    def frame(self) -> CropFrame:
+        """The face's FFHQ crop."""
+        return ffhq_frame(self.landmarks)
+
+
+@dataclass(frozen=True)
+class _Box:
+    centre: tuple[float, float]
+    side: float
+    score: float
+
+
+@lru_cache(maxsize=1)
+def _detector() -> Any:
+    import dlib  # here: importing it takes a while, and only pictures without --aligned, --box or --landmarks need it
+
+    return dlib.get_frontal_face_detector()
+
+
+def find_faces(rgb: Tensor, network: LandmarkNetwork | None = None) -> list[Face]:
+    """All faces of a picture [3, H, W] in [-1, 1], the largest first; an empty list where there is none.
+
+    `network` finds the five points; None: the one that comes with mien.
+    """
+    if rgb.ndim != 3 or rgb.shape[0] != 3:
+        raise ValueError(f"rgb must be [3, H, W], got {list(rgb.shape)}")
+    network = network or read_landmark_network()
+    for look in (_usual_look, _turned_look, _margin_look, _detailed_look, _unsure_look):
+        faces = look(rgb, network)
+        if faces:
+            return sorted(_without_doubles(faces), key=lambda face: -face.side)
+    return []
+
+
+def _usual_look(rgb: Tensor, network: LandmarkNetwork) -> list[Face]:
+    upright = _faces(rgb, network, 0)
+    # A weak answer may be a pattern in a picture that lies on its side: see whether it is better another way round.
+    if upright and max(face.score for face in upright) < 0.5:
+        turned = _turned_look(rgb, network)
+        if turned and max(face.score for face in turned) > max(face.score for face in upright) + 0.5:
+            return turned
+    return upright
+
+
+def _turned_look(rgb: Tensor, network: LandmarkNetwork) -> list[Face]:
+    ways = [_faces(rgb, network, turn) for turn in (1, 3, 2)]
+    return max(ways, key=lambda faces: max((face.score for face in faces), default=-9.0))
+
+
+def _margin_look(rgb: Tensor, network: LandmarkNetwork) -> list[Face]:
+    return _faces(rgb, network, 0, margin=0.3)
+
+
+def _detailed_look(rgb: Tensor, network: LandmarkNetwork) -> list[Face]:
+    return _faces(rgb, network, 0, sides=_DETAILED_SIDE)
+
+
+def _unsure_look(rgb: Tensor, network: LandmarkNetwork) -> list[Face]:
+    return _faces(rgb, network, 0, threshold=_UNSURE) or _faces(rgb, network, 0, threshold=_UNSURE, margin=0.3)
+
+
+def _faces(
+    rgb: Tensor,
+    network: LandmarkNetwork,
+    turn: int,
+    *,
+    sides: tuple[int, int] = _USUAL_SIDE,
+    threshold: float = _SURE,
+    margin: float = 0.0,
+) -> list[Face]:
+    """Look at the picture after `turn` clockwise quarter turns, with a margin in units of its size around it."""
+    height, width = rgb.shape[1:]
+    faces = []
+    for box in _boxes(torch.rot90(rgb, -turn, (1, 2)), sides, threshold, margin):
+        x, y = _turn_back(torch.tensor([box.centre], dtype=torch.float64), turn, width, height)[0].tolist()
+        # The crop's own axes are turned, so that the network sees the face upright.
+        start = CropFrame((x, y), box.side * _BOX_TO_FRAME, -90.0 * turn)
+        landmarks = find_landmarks(rgb, start, network)
+        if landmarks is not None:
+            half = box.side / 2
+            faces.append(Face((x - half, y - half, x + half, y + half), landmarks, box.score, turn))
+    return faces
+
+
+def _turn_back(points: Tensor, turn: int, width: int, height: int) -> Tensor:
+    """Points of the picture after `turn` clockwise quarter turns -> points of the picture of `width` x `height`."""
+    x, y = points.unbind(dim=-1)
+    if turn == 1:
+        return torch.stack([y, height - x], dim=-1)
+    if turn == 2:
+        return torch.stack([width - x, height - y], dim=-1)
+    if turn == 3:
+        return torch.stack([width - y, x], dim=-1)
+    return points
+
+
+def _boxes(rgb: Tensor, sides: tuple[int, int], threshold: float, margin: float) -> list[_Box]:
+    """The detector's answer in coordinates of the picture."""
+    height, width = rgb.shape[1:]
+    longer = max(height, width)
+    scale = min(max(longer, sides[0]), sides[1]) / longer
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    if size != (height, width):
+        rgb = F.interpolate(rgb[None], size=size, mode="bilinear", antialias=True, align_corners=False)[0]
+    pad = round(margin * max(size))
+    if pad:
+        rgb = F.pad(rgb, (pad, pad, pad, pad), mode="replicate")
+    pixels = rgb.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    found, scores, _ = _detector().run(np.ascontiguousarray(pixels), 0, threshold)
+    return [
+        _Box(
+            (
+                ((box.left() + box.right() + 1) / 2 - pad) * width / size[1],
+                ((box.top() + box.bottom() + 1) / 2 - pad) * height / size[0],
+            ),
+            box.width() / scale,
+            float(score),
+        )
+        for box, score in zip(found, scores, strict=True)
+    ]
+
+
+def find_landmarks(rgb: Tensor, start: CropFrame, network: LandmarkNetwork | None = None) -> Tensor | None:
+    """Five points [5, 2] of the face that lies about where `start`, a guess of its FFHQ crop, says.
+
+    Several looks from slightly different places must agree; None where they do not: no face is there.
+    """
+    network = network or read_landmark_network()
+    side = start.side
+    offsets = ((0.0, 0.0, 1.0), (-0.06, 0.03, 1.1), (0.06, 0.03, 0.92), (0.0, -0.06, 1.0))
+    (x, y) = start.centre
+    frames = [CropFrame((x + dx * side, y + dy * side), side * factor, start.angle) for dx, dy, factor in offsets]
+    points = _look(rgb, frames, network)
+    for jitter in (4.0, 2.0):
+        middle = _frame_or_none(points.median(dim=0).values)
+        if middle is None or not 0.4 < middle.side / side < 2.5:
+            return None
+        turns = (-jitter, jitter, 0.0, 0.0)
+        frames = [CropFrame(f.centre, f.side, middle.angle + turn) for f, turn in zip(_jittered(middle), turns, strict=True)]
+        points = _look(rgb, frames, network)
+    answer = points.mean(dim=0)
+    frame = _frame_or_none(answer)
+    spread = float((points - answer).norm(dim=-1).mean())
+    if frame is None or spread > _MOST_SPREAD * frame.side:
+        return None
+    return answer
+
+
+_MOST_SPREAD = 0.03  # of the crop's side: how far looks at a face disagree at most, on average
+
+
+def _jittered(frame: CropFrame) -> list[CropFrame]:
+    x, y = frame.centre
+    shift = 0.02 * frame.side
+    return [
+        CropFrame((x - shift, y), frame.side, 0.0),
+        CropFrame((x + shift, y), frame.side, 0.0),
+        CropFrame((x, y - shift), frame.side * 1.04, 0.0),
+        CropFrame((x, y + shift), frame.side * 0.96, 0.0),
+    ]
+
+
+def _frame_or_none(points: Tensor) -> CropFrame | None:
+    try:
+        return ffhq_frame(points)
+    except InputError:
+        return None
+
+
+def _look(rgb: Tensor, frames: Sequence[CropFrame], network: LandmarkNetwork) -> Tensor:
+    """One answer [5, 2] in photo coordinates per frame, each the mean of the crop's and its mirror image's: [N, 5, 2]."""
+    size = network.config.size
+    windows = [frame.scaled(network.config.field) for frame in frames]
+    crops = torch.stack([extract(rgb, window, size)[0] for window in windows])
+    with torch.no_grad():
+        seen, mirrored = network(torch.cat([crops, crops.flip(3)])).double().chunk(2)
+    mirrored = torch.stack([1.0 - mirrored[..., 0], mirrored[..., 1]], dim=-1)[:, [1, 0, 2, 4, 3]]
+    return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, (seen + mirrored) / 2, strict=True)])
+
+
+def _without_doubles(faces: list[Face]) -> list[Face]:
+    """Keep the surest of those whose boxes overlap, or whose points are the same face's."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.score):
+        if all(_overlap(face.box, other.box) < _SAME_FACE and not _same_points(face, other) for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _same_points(one: Face, other: Face) -> bool:
+    distance = float((one.landmarks - other.landmarks).norm(dim=-1).mean())
+    return distance < 0.1 * max(one.frame().side, other.frame().side)
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(0.0, width) * max(0.0, height)
+    area = (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1])
+    return shared / (area - shared)
+
+
+def choose(
+    faces: Sequence[Face],
+    which: Literal["largest", "all"] | int = "largest",
+    *,
+    name: str = "the picture",
+    purpose: Literal["photo", "reference"] = "photo",
+) -> list[Face]:
+    """The faces to work on: "largest", "all", or one by its number from 1 (the largest), as `find_faces` orders them.
+
+    `name` is the picture in messages. Raises FaceNotFoundError when there is none, InputError for a number that does not exist.
+    """
+    if not faces:
+        extreme = "; --extreme takes the whole picture as a reference without a human face" if purpose == "reference" else ""
+        raise FaceNotFoundError(
+            f"No face was found in {name}: give --aligned if it is a face crop already, --box x,y,side for the square around "
+            f"the head, or --landmarks for five points by hand{extreme}."
+        )
+    if which == "all":
+        return list(faces)
+    if which == "largest":
+        return [faces[0]]
+    if not 1 <= which <= len(faces):
+        raise InputError(f"There is no face {which} in {name}: {len(faces)} found, numbered from 1 (the largest).")
+    return [faces[which - 1]]

@@ -1,0 +1,122 @@
+"""Affine resampling of pictures, band-limited in both directions.
+
+The source is first resampled along its own axes with a Lanczos kernel (Duchon 1979), as dense as needed for the second step to
+be exact to the eye, and low-passed where the result is smaller. Then the rotated result is read from that finer grid by bicubic
+interpolation (Keys 1981). Beyond its border a picture continues as its mirror image.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_ROWS_AT_ONCE = 512
+
+
+@dataclass(frozen=True)
+class Affine:
+    """The map (x, y) -> (a x + b y + c, d x + e y + f); pixel centres lie at half coordinates."""
+
+    a: float
+    b: float
+    c: float
+    d: float
+    e: float
+    f: float
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """Points [..., 2] -> points [..., 2]."""
+        matrix = torch.tensor([[self.a, self.b], [self.d, self.e]], dtype=points.dtype, device=points.device)
+        shift = torch.tensor([self.c, self.f], dtype=points.dtype, device=points.device)
+        return points @ matrix.T + shift
+
+    @property
+    def scale(self) -> float:
+        """By how much lengths grow (square root of the determinant's size)."""
+        return math.sqrt(abs(self.a * self.e - self.b * self.d))
+
+    def inverse(self) -> Affine:
+        """The map back."""
+        det = self.a * self.e - self.b * self.d
+        a, b, d, e = self.e / det, -self.b / det, -self.d / det, self.a / det
+        return Affine(a, b, -(a * self.c + b * self.f), d, e, -(d * self.c + e * self.f))
+
+
+def warp(source: Tensor, to_source: Affine, height: int, width: int, *, oversample: float = 2.0) -> Tensor:
+    """Read a picture [C, H, W] through an affine map: result [C, height, width], its point p is the source's `to_source(p)`.
+
+    `oversample` is the density of the grid between the two steps, in samples per period of the finest detail that is kept.
+    """
+    stretch = max(1.0, to_source.scale)
+    spacing = stretch / oversample
+    # Four lobes lose the least; where a picture is enlarged their ringing would be seen, and three show less of it.
+    lobes = 4 if to_source.scale > 0.8 else 3
+    corners = to_source(torch.tensor([[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]], dtype=torch.float64))
+    low, high = corners.amin(dim=0), corners.amax(dim=0)
+    margin = 3.0  # of the finer grid: the bicubic kernel reaches two samples
+    counts = [math.ceil((float(high[i]) - float(low[i])) / spacing + 2 * margin) for i in (0, 1)]
+    starts = [float(low[i]) - margin * spacing for i in (0, 1)]
+    columns, rows = (
+        _taps(start, spacing, count, stretch, lobes, size)
+        for start, count, size in zip(starts, counts, (source.shape[2], source.shape[1]), strict=True)
+    )
+    first, last = int(columns[0].min()), int(columns[0].max())
+    fine = _resample_rows(source[:, :, first : last + 1].float(), *rows)
+    fine = _resample_rows(fine.transpose(1, 2), columns[0] - first, columns[1]).transpose(1, 2)
+
+    # From here on in coordinates of the finer grid, scaled to [-1, 1] as grid_sample wants them.
+    x = torch.arange(width, dtype=torch.float64) + 0.5
+    result = source.new_empty(source.shape[0], height, width, dtype=torch.float32)
+    for top in range(0, height, _ROWS_AT_ONCE):
+        y = torch.arange(top, min(height, top + _ROWS_AT_ONCE), dtype=torch.float64) + 0.5
+        u = ((to_source.a * x + to_source.c)[None] + (to_source.b * y)[:, None] - starts[0]) / (spacing * counts[0])
+        v = ((to_source.d * x + to_source.f)[None] + (to_source.e * y)[:, None] - starts[1]) / (spacing * counts[1])
+        grid = torch.stack([u, v], dim=-1).mul_(2).sub_(1).float()
+        rows = F.grid_sample(fine[None], grid[None], mode="bicubic", padding_mode="border", align_corners=False)
+        result[:, top : top + len(y)] = rows[0]
+    return result
+
+
+def _taps(start: float, spacing: float, count: int, stretch: float, lobes: int, size: int) -> tuple[Tensor, Tensor]:
+    """Where Lanczos resampling along an axis of `size` samples reads, and with which weights, both [count, taps].
+
+    Sample k of the result lies at `start + (k + 0.5) * spacing`.
+    """
+    position = start + (torch.arange(count, dtype=torch.float64) + 0.5) * spacing
+    taps = 2 * math.ceil(lobes * stretch)
+    index = (torch.floor(position - 0.5).long() - taps // 2 + 1)[:, None] + torch.arange(taps)
+    distance = (index.double() + 0.5 - position[:, None]) / stretch
+    weight = torch.sinc(distance) * torch.sinc(distance / lobes) * (distance.abs() < lobes)
+    weight = weight / weight.sum(dim=1, keepdim=True)
+    return _mirror(index, size), weight.float()
+
+
+def _resample_rows(source: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+    """Rows of [C, H, W] mixed as `_taps` says: [C, count, W]."""
+    result = torch.zeros(source.shape[0], index.shape[0], source.shape[2], dtype=torch.float32)
+    for tap in range(index.shape[1]):
+        result.addcmul_(source[:, index[:, tap]], weight[:, tap, None])
+    return result
+
+
+def _mirror(index: Tensor, size: int) -> Tensor:
+    """Indices of a picture that continues as its mirror image, without repeating the border pixel."""
+    if size == 1:
+        return torch.zeros_like(index)
+    period = 2 * (size - 1)
+    index = index.remainder(period)
+    return torch.where(index >= size, period - index, index)
+
+
+def blur(picture: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of [C, H, W] with the given standard deviation in pixels; the border pixel is repeated outside."""
+    reach = max(1, math.ceil(3 * sigma))
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float32) / sigma) ** 2)
+    taps = taps / taps.sum()
+    planes = F.pad(picture[:, None], (reach, reach, reach, reach), mode="replicate")
+    planes = F.conv2d(planes, taps[None, None, :, None])
+    return F.conv2d(planes, taps[None, None, None, :])[:, 0]
