@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -110,7 +110,7 @@ def run(config: BenchConfig, progress: Progress | None = None) -> Benchmark:
 
 
 def _interleaved(
-    jobs: dict[str, Callable[[], object]], rounds: int, progress: Progress | None, done: int, total: int
+    jobs: Mapping[str, Callable[[], object]], rounds: int, progress: Progress | None, done: int, total: int
 ) -> dict[str, float]:
     """Median seconds of each job: one warm-up of all, then `rounds` times one after the other."""
     times: dict[str, list[float]] = {name: [] for name in jobs}

@@ -10,8 +10,10 @@ from mien.faces.align import (
     whole_frame,
 )
 from mien.faces.detect import Face, choose, find_faces, find_landmarks
+from mien.faces.locate import AlignConfig, locate
 
 __all__ = [
+    "AlignConfig",
     "CropFrame",
     "Face",
     "choose",
@@ -21,6 +23,7 @@ __all__ = [
     "find_landmarks",
     "five_of_68",
     "frame_from_box",
+    "locate",
     "parse_landmarks",
     "whole_frame",
 ]

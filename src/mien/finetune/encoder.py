@@ -2,8 +2,8 @@
 
 Two halves per step. Real pictures, disturbed as real photos are (light, colour casts, blur, noise, JPEG-like blocks, small
 misalignment, posterised and drawn-over versions), must be answered with a code that renders the *undisturbed* picture.
-Renderings of mapped codes must be answered with those codes. A pull towards the spread of mapped codes keeps the answers inside the
-generator's world, so that a drawing is answered with a plausible face (Tov et al. 2021, "Designing an encoder").
+Renderings of mapped codes must be answered with those codes. A pull towards the spread of mapped codes keeps the answers
+inside the generator's world, so that a drawing is answered with a plausible face (Tov et al. 2021, "Designing an encoder").
 """
 
 from __future__ import annotations

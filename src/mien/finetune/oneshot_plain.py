@@ -1,8 +1,8 @@
 """The plain twin of the fine-tuning step: what the published JoJoGAN loop does, with the definitions of all formulas.
 
-The reference's features are computed anew at every step, the discriminator keeps its weight gradients, the low-pass filter is a
-dense convolution over one-channel planes, every sample has its own modulated weights. It defines the result; `OneShotTuner` must
-agree with it, and `mien bench` measures what the difference is worth.
+The reference's features are computed anew at every step, the discriminator keeps its weight gradients, the low-pass filter is
+a dense convolution over one-channel planes, every sample has its own modulated weights. It defines the result; `OneShotTuner`
+must agree with it, and `mien bench` measures what the difference is worth.
 """
 
 from __future__ import annotations

@@ -1,0 +1,279 @@
+"""The product: learn a style from pictures, apply it to photos, give whole photos back.
+
+stylizer = Stylizer.load()
+style = stylizer.fit(["reference.png"])
+result = stylizer.apply(style, "me.jpg")
+write_picture("out.png", result.picture)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien import editing
+from mien.checkpoint import load_model
+from mien.checkpoint.format import digest
+from mien.checkpoint.style import Style
+from mien.errors import InputError, ModelMismatchError
+from mien.faces import AlignConfig, CropFrame, extract, locate
+from mien.faces.paste import head_mask, paste_back
+from mien.finetune.oneshot import FitConfig, OneShotTuner, apply_changes, changes, reference_weights
+from mien.inversion import RefineConfig, encode, mean_code, refine
+from mien.latents import broadcast, truncate
+from mien.media.images import Picture, read_picture
+from mien.models.bundle import Model
+from mien.models.generator import SynthesisNetwork
+from mien.runtime import Progress, pick_device
+
+DATA = Path(__file__).parent / "data"
+EMBEDDED_MODEL = DATA / "faces.safetensors"
+_THUMBNAIL = 96
+# A picture enlarged more than this is visibly soft: say so.
+_SOFT_SCALE = 1.5
+
+
+def ready_styles() -> dict[str, Path]:
+    """The styles that ship with mien: {name: file}."""
+    return {path.stem: path for path in sorted((DATA / "styles").glob("*.safetensors"))}
+
+
+def find_style(name: str | Path) -> Path:
+    """The file of a style given by path or by the name of a ready one."""
+    path = Path(name)
+    ready = ready_styles()
+    if not path.exists() and str(name) in ready:
+        return ready[str(name)]
+    if not path.exists():
+        known = ", ".join(ready) or "none"
+        raise InputError(f"There is no style {name}: give a style file, or one of the ready styles ({known}).")
+    return path
+
+
+@dataclass(frozen=True)
+class StylizedFace:
+    """One face on its way through: all pictures are [3, R, R] in [-1, 1]."""
+
+    frame: CropFrame
+    """Where the face sits in the photo."""
+    crop: Tensor
+    """The aligned face as the model saw it."""
+    inversion: Tensor
+    """What the base model makes of it, before any style."""
+    stylized: Tensor
+    """The same face in the style."""
+    scale: float
+    """Photo pixels per model pixel: above 1 the face was enlarged to fit the photo."""
+
+
+@dataclass
+class Result:
+    """A photo with its faces redrawn."""
+
+    picture: Picture
+    faces: list[StylizedFace]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Inversion:
+    """What the model makes of a picture."""
+
+    w_plus: Tensor
+    """The code, [1, num_ws, w_dim]."""
+    crop: Tensor
+    """The aligned picture, [3, R, R]."""
+    picture: Tensor
+    """The code rendered by the base model, [3, R, R]."""
+    frame: CropFrame
+
+
+class Stylizer:
+    """A face model on a device, ready to learn styles and to apply them."""
+
+    def __init__(self, model: Model, *, device: str | torch.device = "cpu", bf16: bool = False) -> None:
+        self.model, self.bf16 = model, bf16
+        self.device = torch.device(device)
+        for network in (model.generator, model.discriminator, model.encoder):
+            if network is not None:
+                network.to(self.device).eval().requires_grad_(False)
+        self._dtype = torch.bfloat16 if bf16 else torch.float32
+        self._tuned: tuple[Style, SynthesisNetwork] | None = None
+
+    @classmethod
+    def load(cls, model: str | Path | None = None, *, device: str = "cpu", bf16: bool = False) -> Stylizer:
+        """Open a model file; None takes the embedded one."""
+        return cls(load_model(model or EMBEDDED_MODEL), device=pick_device(device), bf16=bf16)
+
+    @property
+    def resolution(self) -> int:
+        """Side of the model's pictures in pixels."""
+        return self.model.resolution
+
+    @property
+    def digest(self) -> str:
+        """The base model's fingerprint, which a style names as its own."""
+        known = self.model.provenance.digest
+        if not known:
+            known = digest({f"generator.{k}": v for k, v in self.model.generator.state_dict().items()})
+            self.model.provenance = replace(self.model.provenance, digest=known)
+        return known
+
+    # -- pictures to codes -------------------------------------------------------------------------------------------------
+
+    def align(self, picture: Picture | str | Path, align: AlignConfig | None = None) -> list[tuple[CropFrame, Tensor]]:
+        """The faces of a picture: where each sits, and its aligned crop [3, R, R] at the model's resolution."""
+        picture = _opened(picture)
+        rgb, name = picture.rgb(), str(picture.path or "the picture")
+        return [(frame, extract(rgb, frame, self.resolution)[0]) for frame in locate(rgb, align or AlignConfig(), name=name)]
+
+    def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Tensor:
+        """Aligned pictures [N, 3, R, R] -> W+ [N, num_ws, w_dim]; without an encoder, optimisation starts at the mean code."""
+        crops = crops.to(self.device)
+        start = encode(self.model, crops) if self.model.encoder or not refine_steps else mean_code(self.model, len(crops))
+        return refine(self.model, crops, start, RefineConfig(steps=refine_steps), progress) if refine_steps else start
+
+    def invert(
+        self, photo: Picture | str | Path, *, align: AlignConfig | None = None, refine_steps: int = 0,
+        progress: Progress | None = None,
+    ) -> Inversion:  # fmt: skip
+        """The code of one face (the largest, unless `align` says otherwise) and what the base model renders for it."""
+        frame, crop = self.align(photo, align or AlignConfig(face="largest"))[0]
+        w_plus = self.invert_crops(crop[None], refine_steps=refine_steps, progress=progress)
+        return Inversion(w_plus.cpu(), crop, self._render(w_plus)[0], frame)
+
+    # -- learning a style --------------------------------------------------------------------------------------------------
+
+    def fit(
+        self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
+        extreme: bool = False, refine_steps: int = 0, weights: Sequence[float] | None = None, name: str | None = None,
+        progress: Progress | None = None,
+    ) -> Style:  # fmt: skip
+        """Learn a style from one picture, or several of the same style.
+
+        `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
+        `weights` weigh the references; one given twice counts twice. Raises `FaceNotFoundError` and `ModelMismatchError`.
+        """
+        config = config or FitConfig()
+        if self.model.discriminator is None:
+            raise ModelMismatchError(
+                "This model has no discriminator, which fine-tuning needs: use a checkpoint that holds both networks."
+            )
+        if not references:
+            raise InputError("A style needs at least one reference picture: give one.")
+        align = align or AlignConfig(face="largest")
+        by_hand = align.box is not None or align.landmarks is not None
+        align = AlignConfig(aligned=True) if extreme and not by_hand else replace(align, purpose="reference")
+        crops = [self.align(reference, align)[0][1] for reference in references]
+        kept, merged = reference_weights([_content(crop) for crop in crops], weights)
+        pictures = torch.stack([crops[i] for i in kept])
+        w_plus = mean_code(self.model, len(kept)) if extreme else self.invert_crops(pictures, refine_steps=refine_steps)
+        tuner = OneShotTuner(
+            self.model.generator, self.model.discriminator, pictures.to(self.device), w_plus,
+            replace(config, bf16=config.bf16 or self.bf16), weights=torch.tensor(merged, device=self.device),
+        )  # fmt: skip
+        losses = tuner.run(progress)
+        files = [str(_opened_path(r)) for r in references]
+        settings = {
+            "fit": asdict(config), "extreme": extreme, "references": [Path(f).name for f in files], "weights": merged,
+            "loss": [round(losses[i], 5) for i in (0, -1)] if losses else [], "resolution": self.resolution,
+        }  # fmt: skip
+        return Style(
+            name or Path(files[0]).stem, self.digest, self.resolution, changes(self.model.generator.synthesis, tuner.synthesis),
+            _thumbnail(pictures), settings,
+        )  # fmt: skip
+
+    # -- applying it -------------------------------------------------------------------------------------------------------
+
+    def apply(
+        self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float = 1.0,
+        refine_steps: int = 0, crop: bool = False, progress: Progress | None = None,
+    ) -> Result:  # fmt: skip
+        """Redraw every face of a photo in the style and put it back in its place.
+
+        `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates. `crop` returns the square of the first
+        face alone. Raises `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
+        """
+        picture = _opened(photo)
+        tuned = self._tuned_network(style)
+        found = self.align(picture, align)
+        w_plus = self.invert_crops(torch.stack([c for _, c in found]), refine_steps=refine_steps, progress=progress)
+        before, after = self._render(w_plus), self._render(w_plus, tuned, strength)
+        result = Result(picture, [])
+        for (frame, face), inversion, stylized in zip(found, before, after, strict=True):
+            scale = frame.side / self.resolution
+            result.faces.append(StylizedFace(frame, face, inversion, stylized, scale))
+            if not crop:
+                result.picture = paste_back(result.picture, frame, stylized, head_mask(face, stylized))
+                if scale > _SOFT_SCALE:
+                    result.warnings.append(
+                        f"A face of {frame.side:.0f} px was drawn at {self.resolution} px and enlarged {scale:.1f} times."
+                    )
+        if crop:
+            from mien.media.images import from_tensor
+
+            result.picture = from_tensor(result.faces[0].stylized)
+        return result
+
+    def sample(
+        self, count: int, *, seed: int = 0, psi: float = 0.7, style: Style | None = None, strength: float = 1.0
+    ) -> Tensor:
+        """Random faces [count, 3, R, R], truncated by `psi`, in the base model's look or in a style."""
+        g = self.model.generator
+        z = torch.randn(count, g.config.z_dim, generator=torch.Generator().manual_seed(seed)).to(self.device)
+        with torch.no_grad():
+            w_plus = truncate(broadcast(g.mapping(z), g.num_ws), g.mapping.w_avg, psi)
+        return self._render(w_plus, self._tuned_network(style) if style else None, strength)
+
+    def _tuned_network(self, style: Style) -> SynthesisNetwork:
+        if self._tuned is None or self._tuned[0] is not style:
+            style.check_base(self.digest)
+            self._tuned = (style, apply_changes(self.model.generator.synthesis, style.changes))
+        return self._tuned[1]
+
+    @torch.inference_mode()
+    def _render(self, w_plus: Tensor, tuned: SynthesisNetwork | None = None, strength: float = 1.0) -> Tensor:
+        """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes."""
+        base = self.model.generator.synthesis
+        noise = base.noise("const")
+        pictures = []
+        for code in w_plus.to(self.device).split(1):  # type: ignore[no-untyped-call]
+            styles = base.styles(code)
+            if tuned is None:
+                picture = base.render(styles, noise, self._dtype)
+            else:
+                picture = editing.render_between(base, tuned, styles, tuned.styles(code), noise, strength, self._dtype)
+            pictures.append(picture.float().cpu())
+        return torch.cat(pictures)
+
+
+def _opened(picture: Picture | str | Path) -> Picture:
+    return picture if isinstance(picture, Picture) else read_picture(picture)
+
+
+def _opened_path(picture: Picture | str | Path) -> Path:
+    return (picture.path or Path("picture")) if isinstance(picture, Picture) else Path(picture)
+
+
+def _content(crop: Tensor) -> str:
+    return hashlib.sha256(crop.numpy().tobytes()).hexdigest()
+
+
+def _thumbnail(pictures: Tensor) -> Tensor:
+    """References side by side, [3, 96, 96 * N] uint8."""
+    small = F.interpolate(pictures.cpu(), (_THUMBNAIL, _THUMBNAIL), mode="bicubic", antialias=True, align_corners=False)
+    row = torch.cat(list(small[:8]), dim=2)
+    return ((row.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+@lru_cache(maxsize=1)
+def embedded_model() -> Model:
+    """The face model that ships with mien."""
+    return load_model(EMBEDDED_MODEL)
