@@ -15,7 +15,7 @@ from mien.cli import main, report
 from mien.cli.flags import MachineFlags, ScreenFlags, expand
 from mien.cli.main import VERBS, shell
 from mien.cli.options import AlignFlags, FitFlags, StyleAlignFlags, numbers
-from mien.cli.paths import check_outputs, plan
+from mien.cli.paths import Job, check_outputs, plan
 from mien.cli.report import Report, pairs, table
 from mien.config import settings_in_source
 from mien.errors import InputError, MienError
@@ -404,6 +404,26 @@ def test_numbers() -> None:
     for wrong in ("1,2", "a,b,c", "", "1,2,inf", "1,2,nan"):
         with pytest.raises(InputError, match="--box takes X,Y,SIDE"):
             numbers(wrong, "--box", "X,Y,SIDE", 3)
+
+
+def test_align_flags_reach_the_configuration(tmp_path: Path) -> None:
+    from mien.faces import AlignConfig
+
+    photo = [Job(tmp_path / "a.jpg", 0, tmp_path / "o.png")]
+    assert AlignFlags().for_photos(photo, crop=False) == AlignConfig(face="all", purpose="photo")
+    assert AlignFlags().for_photos(photo, crop=True).face == "largest"
+    assert AlignFlags(face="2").for_photos(photo, crop=True).face == 2
+    assert AlignFlags().for_references([tmp_path]) == AlignConfig(face="largest", purpose="reference")
+    assert AlignFlags(aligned=True).for_photos(photo, crop=False).aligned
+    assert AlignFlags(box="1,2,30").for_photos(photo, crop=False).box == (1.0, 2.0, 30.0)
+    points = AlignFlags(landmarks="10,20 30,20 20,30 12,40 28,40").for_photos(photo, crop=False).landmarks
+    assert points == ((10, 20), (30, 20), (20, 30), (12, 40), (28, 40))
+    with pytest.raises(InputError, match="--face takes"):
+        AlignFlags(face="left").for_photos(photo, crop=False)
+    with pytest.raises(InputError):
+        AlignFlags(landmarks="1,2").for_photos(photo, crop=False)
+    with pytest.raises(InputError, match="give one of them"):
+        AlignFlags(aligned=True, box="1,2,3").for_photos(photo, crop=False)
 
 
 def test_a_box_belongs_to_one_picture(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -91,7 +92,7 @@ class AlignFlags:
         str | None,
         Option(
             "--face",
-            help="Which: largest, all, or a number counted from 1 from the left. Photos: all; references: the largest.",
+            help="Which: largest, all, or a number from 1 by size. Without it all of a photo, the largest of a reference.",
             show_default=False,
         ),
     ] = None
@@ -103,33 +104,39 @@ class AlignFlags:
         str | None,
         Option(
             "--landmarks",
-            help="Five points by hand, x,y each: left eye, right eye, nose, left and right mouth corner, as seen.",
+            help="Eyes, nose, mouth corners by hand, left first as seen: 'x,y x,y x,y x,y x,y', or a file of 5 or 68 points.",
             show_default=False,
         ),
     ] = None
 
     def for_photos(self, jobs: Sequence[Job], *, crop: bool) -> AlignConfig:
         """The library's configuration for the photos of `jobs`: all faces (for a `crop` the largest) unless told otherwise."""
-        return self._config("largest" if crop else "all", len({job.photo for job in jobs}))
+        return self._config("largest" if crop else "all", "photo", len({job.photo for job in jobs}))
 
     def for_references(self, pictures: Sequence[Path]) -> AlignConfig:
-        """The library's configuration where one face is wanted: the largest unless the user says otherwise."""
-        return self._config("largest", len(pictures))
+        """The library's configuration for references: the largest face of each unless told otherwise."""
+        return self._config("largest", "reference", len(pictures))
 
-    def _config(self, face: str, pictures: int) -> AlignConfig:
+    def _config(self, face: str, purpose: Literal["photo", "reference"], pictures: int) -> AlignConfig:
         if pictures > 1 and (self.box or self.landmarks):
             raise InputError(
                 f"A box or landmarks by hand belong to one picture, and there are {pictures}: give them one by one."
             )
-        from mien.faces import AlignConfig
-
         box = numbers(self.box, "--box", "X,Y,SIDE", 3)
-        points = numbers(self.landmarks, "--landmarks", "ten numbers x,y,x,y,...", 10)
+        which = self.face or face
+        if which not in ("largest", "all") and not which.isdecimal():
+            raise InputError(f"--face takes largest, all or a number from 1, got '{which}'.")
+
+        from mien.faces import AlignConfig, parse_landmarks
+
+        points = parse_landmarks(self.landmarks).tolist() if self.landmarks else []
         return AlignConfig(
-            face=self.face or face, aligned=self.aligned,
+            face=int(which) if which.isdecimal() else "all" if which == "all" else "largest",
+            aligned=self.aligned,
             box=(box[0], box[1], box[2]) if box else None,
-            landmarks=tuple(zip(points[::2], points[1::2], strict=True)) if points else None,
-        )  # fmt: skip
+            landmarks=tuple((x, y) for x, y in points) or None,
+            purpose=purpose,
+        )
 
 
 @dataclass(frozen=True)
@@ -157,6 +164,15 @@ class RenderFlags:
     ] = 1.0
     refine: Annotated[int, Option(help="Optimisation steps that make the face more like the person; 0: none, 100: good.")] = 0
     crop: Annotated[bool, Option("--crop", help="Write the square of the face alone; do not paste it back.")] = False
+
+
+@contextmanager
+def speaking_of_the_reference() -> Iterator[None]:
+    """In `stylize` the options for the reference have names of their own: say those in the errors that suggest them."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(re.sub(r"--(face|aligned|box|landmarks)\b", r"--style-\1", str(error))) from error
 
 
 def numbers(text: str | None, flag: str, form: str, count: int) -> list[float]:

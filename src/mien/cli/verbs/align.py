@@ -40,7 +40,7 @@ def run(
 
     def one(index: int) -> None:
         rgb = read_picture(jobs[index].photo).rgb()
-        frame = locate(rgb, where)[0]
+        frame = locate(rgb, where, name=str(jobs[index].photo))[0]
         write_picture(jobs[index].out, from_tensor(extract(rgb, frame, size)[0]), overwrite=True)
         facts = {"centre": frame.centre, "side": frame.side, "angle": frame.angle}
         report.wrote(jobs[index].out, {"photo": str(jobs[index].photo), **facts})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def _style(path: Path, model: dict[str, Any]) -> dict[str, Any]:
         "path": str(path),
         "bytes": path.stat().st_size,
         "resolution": document["resolution"],
-        "hash": document["base"],
+        "hash": hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        "base": document["base"],
         "licence": model["licence"],
         "fits": document["base"] == model["hash"],
     }

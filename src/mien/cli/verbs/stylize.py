@@ -8,7 +8,17 @@ from typing import Annotated
 from typer import Option
 
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import AlignFlags, FitFlags, ModelFile, Out, Overwrite, Photos, RenderFlags, StyleAlignFlags
+from mien.cli.options import (
+    AlignFlags,
+    FitFlags,
+    ModelFile,
+    Out,
+    Overwrite,
+    Photos,
+    RenderFlags,
+    StyleAlignFlags,
+    speaking_of_the_reference,
+)
 from mien.cli.paths import check_outputs, existing, plan
 from mien.cli.render import render
 from mien.cli.report import Report, progress
@@ -49,7 +59,7 @@ def run(
     from mien.stylizer import Stylizer
 
     stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
-    with progress("learning the style", quiet=screen.quiet) as advance:
+    with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
         learned = stylizer.fit(
             references,
             fit.config(),

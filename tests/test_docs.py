@@ -1,0 +1,141 @@
+"""Every command and code block of the documentation runs, in the order in which a reader meets it.
+
+Each page gets a folder of its own with the files that it speaks of. Commands run in this process, and fine-tuning is cut to two
+steps: what is tested is that the words are right. A block marked `no-run` says why in its first line.
+"""
+
+import os
+import re
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mien.cli import main
+from mien.cli.main import shell
+
+_REPOSITORY = Path(__file__).parent.parent
+_EXAMPLES = _REPOSITORY / "examples"
+_PAGES = [_REPOSITORY / name for name in ("README.md", "MODEL_CARD.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+_PAGES += sorted((_REPOSITORY / "docs").glob("*.md"))
+_FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+_READABLE = {"sh", "bash", "python", "text", "bibtex"}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, what else stands behind the fence, its text."""
+
+    language: str
+    marks: tuple[str, ...]
+    text: str
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page."""
+    found = []
+    for info, text in _FENCE.findall(page.read_text(encoding="utf-8")):
+        words = info.split()
+        found.append(Block(words[0] if words else "", tuple(words[1:]), text))
+    return found
+
+
+def first_commands() -> list[str]:
+    """The lines of the README's first sh block."""
+    return next(b.text for b in blocks(_PAGES[0]) if b.language == "sh").strip().splitlines()
+
+
+def test_the_first_block_is_two_lines_that_set_up_run_and_test() -> None:
+    assert blocks(_PAGES[0])[0].language == "sh"
+    assert len([b for b in blocks(_PAGES[0]) if b.language == "sh"]) == 1
+    job, tests = first_commands()
+    setup = "python3 -m venv .venv && .venv/bin/pip install torch==2.13.0 "
+    assert job.startswith(setup)
+    assert tests.startswith(setup)
+    words = shlex.split(job.split("&&")[-1])
+    assert words[0] == ".venv/bin/mien"
+    for name in words:
+        if name.startswith("examples/"):
+            assert (_REPOSITORY / name).is_file(), f"{name} does not ship with the project"
+    assert "--overwrite" in words, "the line must work a second time"
+    verb = words[1]
+    import typer
+
+    typer.main.get_command(main.build()).commands[verb].make_context(verb, words[2:])  # type: ignore[attr-defined]
+    assert tests.split("&&")[-1].strip().startswith(".venv/bin/python -m pytest")
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    script = (_REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
+    assert "README.md" in script
+    assert "pytest" not in script.replace("# ", ""), "the test command stands in the README alone"
+    for tool in ("ruff check", "ruff format --check", "mypy --strict"):
+        assert tool in script
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not target.startswith(("http://", "https://", "#", "mailto:")):
+            assert (page.parent / target.split("#")[0]).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
+def test_blocks_are_marked(page: Path) -> None:
+    for block in blocks(page):
+        assert block.language in _READABLE, f"{page.name}: a block of kind '{block.language}' is neither run nor plain text"
+        if "no-run" in block.marks:
+            assert block.text.startswith("# Not run by the tests: "), f"{page.name}: a no-run block must say why"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the pages speak of, as current folder."""
+    from mien.stylizer import EMBEDDED_MODEL
+
+    if not (_EXAMPLES / "face.png").exists() or not EMBEDDED_MODEL.exists():
+        pytest.skip("the embedded model and its example pictures are not there yet")
+    face = Image.open(_EXAMPLES / "face.png").convert("RGB")
+    face.save(tmp_path / "crop.png")
+    for name in ("me.jpg", "photos/anna.jpg", "photos/bert.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        face.save(tmp_path / name, quality=95)
+    ink = Image.open(_EXAMPLES / "ink.png").convert("RGB")
+    ink.save(tmp_path / "reference.png")
+    ink.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "another.png")
+    shutil.copy(EMBEDDED_MODEL, tmp_path / "faces.safetensors")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _shortened(words: list[str]) -> list[str]:
+    if words[0] in {"stylize", "fit"}:
+        if "--steps" in words:
+            words[words.index("--steps") + 1] = "2"
+        else:
+            words += ["--steps", "2"]
+    if "--refine" in words:
+        words[words.index("--refine") + 1] = "2"
+    return words
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
+def test_every_block_runs(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for block in blocks(page):
+        if "no-run" in block.marks or block.language in {"sh", "text", "bibtex"}:
+            continue
+        if block.language == "bash":
+            for line in block.text.splitlines():
+                words = shlex.split(line, comments=True)
+                if words:
+                    assert words[0] == "mien", f"{page.name}: `{line}` is no command of ours: mark its block no-run"
+                    assert shell(_shortened(words[1:])) == 0, f"{page.name}: `{line}` failed: {capsys.readouterr().err}"
+        elif block.language == "python":
+            text = re.sub(r"\bsteps=\d+", "steps=2", block.text)
+            exec(compile(text, f"{page.name} block", "exec"), {"__name__": "__main__"})
+    # Nothing appears outside of the reader's folder.
+    assert Path(os.getcwd()) == desk
