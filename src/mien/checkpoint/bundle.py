@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -18,18 +20,43 @@ from mien.models.generator import Generator, GeneratorConfig
 
 KIND = "model"
 
+_Described = TypeVar("_Described", GeneratorConfig, DiscriminatorConfig, CompactEncoderConfig, Provenance)
 
-def load_strictly(module: nn.Module, state: dict[str, Tensor], what: str) -> None:
-    """Load `state` into `module`; a mismatch lists three missing and three unexpected names."""
+
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
+    """Load `state` into `module`; a mismatch lists three missing and three unexpected names.
+
+    A module made on the meta device takes over the tensors themselves: nothing is allocated twice, nor before the shapes are
+    known to fit. Tensors that share their memory with others are copied.
+    """
     own = module.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    wrong = [k for k in own.keys() & state.keys() if own[k].shape != state[k].shape]
+    wrong = sorted(
+        key
+        for key in own.keys() & state.keys()
+        if own[key].shape != state[key].shape
+        or own[key].is_floating_point() != state[key].is_floating_point()
+        or own[key].numel() == 0
+    )
     if missing or extra or wrong:
         raise CheckpointError(
             f"{what} does not fit: {len(missing)} missing {missing[:3]}, {len(extra)} unexpected {extra[:3]}, "
-            f"{len(wrong)} of another shape {wrong[:3]}; the file is damaged or of another kind."
+            f"{len(wrong)} of another shape or type {wrong[:3]}; the file is damaged or of another kind."
         )
-    module.load_state_dict(state, strict=True)
+    on_meta = any(value.is_meta for value in own.values())
+    if on_meta:
+        taken: set[int] = set()
+        state = {key: _owned(value, own[key].dtype, taken) for key, value in state.items()}
+    module.load_state_dict(dict(state), strict=True, assign=on_meta)
+
+
+def _owned(value: Tensor, dtype: torch.dtype, taken: set[int]) -> Tensor:
+    value = value.to(dtype).contiguous()
+    memory = value.untyped_storage()
+    if memory.nbytes() != value.numel() * value.element_size() or memory.data_ptr() in taken:
+        value = value.clone()
+    taken.add(value.untyped_storage().data_ptr())
+    return value
 
 
 def write_model(path: Path, model: Model, *, half: bool = False) -> None:
@@ -49,19 +76,85 @@ def write_model(path: Path, model: Model, *, half: bool = False) -> None:
     format.write(path, KIND, tensors, {"configs": configs, "provenance": asdict(provenance)})
 
 
+def generator_digest(generator: Generator) -> str:
+    """What a style file names as its base: first 16 hex digits of a SHA-256 over the generator's tensors."""
+    return format.digest({f"generator.{key}": value for key, value in generator.state_dict().items()})
+
+
 def read_model(path: Path) -> Model:
-    """Load a model of ours in evaluation mode, on the CPU, in float32."""
+    """Load a model of ours in evaluation mode, on the CPU, in float32.
+
+    Raises `CheckpointError` when the file is of another kind, is damaged, or its generator is not the one that its description
+    names.
+    """
     tensors, document = format.read(path)
-    if document["kind"] != KIND:
-        raise CheckpointError(f"{path} is a {document['kind']} of mien, not a model: see `mien inspect {path}`.")
-    configs = document["configs"]
-    with torch.device("meta"):
-        generator = Generator(GeneratorConfig(**configs["generator"]))
-        discriminator = Discriminator(DiscriminatorConfig(**configs["discriminator"])) if "discriminator" in configs else None
-        encoder = CompactEncoder(CompactEncoderConfig(**configs["encoder"])) if "encoder" in configs else None
-    for name, module in (("generator", generator), ("discriminator", discriminator), ("encoder", encoder)):
-        if module is not None:
-            module.to_empty(device="cpu")
-            load_strictly(module, format.part(tensors, name), f"the {name} in {path}")
-            module.eval().requires_grad_(False)
-    return Model(generator, discriminator, encoder, Provenance(**document["provenance"]))
+    check_kind(path, document, KIND)
+    configs, provenance = configs_of(path, document), provenance_of(path, document)
+    generator_config = _checked(path, configs["generator"], GeneratorConfig)
+    try:
+        with torch.device("meta"):
+            generator = Generator(generator_config)
+            parts: dict[str, nn.Module] = {"generator": generator}
+            if "discriminator" in configs:
+                parts["discriminator"] = Discriminator(_checked(path, configs["discriminator"], DiscriminatorConfig))
+            if "encoder" in configs:
+                parts["encoder"] = CompactEncoder(_checked(path, configs["encoder"], CompactEncoderConfig))
+    except (ValueError, RuntimeError, ZeroDivisionError) as error:
+        raise CheckpointError(f"{path} has a damaged description ({error}): get it again.") from error
+    for name, module in parts.items():
+        load_strictly(module, format.part(tensors, name), f"the {name} in {path}")
+        module.eval().requires_grad_(False)
+    found = format.digest({key: value for key, value in tensors.items() if key.startswith("generator.")})
+    if provenance.digest and provenance.digest != found:
+        named = provenance.digest[:20]
+        raise CheckpointError(f"{path} is damaged: its weights have the digest {found}, its description says {named}.")
+    discriminator, encoder = parts.get("discriminator"), parts.get("encoder")
+    assert discriminator is None or isinstance(discriminator, Discriminator)
+    return Model(generator, discriminator, encoder, replace(provenance, digest=found))
+
+
+def check_kind(path: Path, document: Mapping[str, Any], kind: str) -> None:
+    """Raise `CheckpointError` unless a file of ours is of the given kind."""
+    if document["kind"] != kind:
+        raise CheckpointError(f"{path} is a {document['kind'][:20]} of mien, not a {kind}: see `mien inspect {path}`.")
+
+
+def configs_of(path: Path, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The configurations of a model file, unchecked; that of the generator is always there."""
+    configs = document.get("configs")
+    if not isinstance(configs, dict) or "generator" not in configs or not all(isinstance(c, dict) for c in configs.values()):
+        raise CheckpointError(f"{path} has a damaged description (no configuration): get it again.")
+    return configs
+
+
+def provenance_of(path: Path, document: Mapping[str, Any]) -> Provenance:
+    """The provenance in a model file's description."""
+    return _checked(path, document.get("provenance", {}), Provenance)
+
+
+# Bounds that no real network reaches: a description must not make us build something enormous.
+_MOST = {
+    "resolution": 2048, "mapping_layers": 64, "z_dim": 8192, "w_dim": 8192, "channel_base": 2**20, "channel_max": 8192,
+    "width": 8192, "max_width": 8192, "num_ws": 32, "mbstd_group": 1024, "iterations": 64,
+}  # fmt: skip
+
+
+def _checked(path: Path, values: Any, cls: type[_Described]) -> _Described:
+    """An instance of a frozen dataclass from a description: no unknown names, types as annotated, sizes within reason."""
+    known = {f.name for f in fields(cls)}
+    if not isinstance(values, dict) or not values.keys() <= known:
+        unknown = sorted(values.keys() - known)[:3] if isinstance(values, dict) else values
+        raise CheckpointError(f"{path} has settings that this mien does not know ({str(unknown)[:80]}): update mien.")
+    hints = get_type_hints(cls)
+    for name, value in values.items():
+        allowed = get_args(hints[name]) or (hints[name],)
+        whole = type(value) is int and 1 <= value <= _MOST.get(name, 2**53)
+        fits = (type(value) in allowed and (type(value) is not int or whole or name == "images_seen")) or (
+            float in allowed and type(value) in (int, float) and math.isfinite(value)
+        )
+        if not fits:
+            raise CheckpointError(f"{path} has a damaged description ({name} is {str(value)[:40]!r}): get it again.")
+    try:
+        return cls(**values)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} has a damaged description ({error}): get it again.") from error

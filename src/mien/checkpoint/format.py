@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +23,63 @@ from torch import Tensor
 from mien.errors import CheckpointError
 
 VERSION = 1
+_ENTRY = "mien"
 
 
 def write(path: Path, kind: str, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
     """Write `tensors` and `document` to `path`: first to a temporary name beside it, then renamed."""
     header = json.dumps({"version": VERSION, "kind": kind, **document}, sort_keys=True)
     ready = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
+    with written_whole(path) as temporary:
+        save_file(ready, temporary, metadata={_ENTRY: header})
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` to write to, which takes the place of `path` when the block ends well.
+
+    Raises `CheckpointError` when the folder cannot be written to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        save_file(ready, temporary, metadata={"mien": header})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be written ({error.strerror or error}): choose another place or free some room."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file ({error}): get it again.") from error
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a safetensors file has a document of mien's; raises `CheckpointError` for a broken file."""
+    return _ENTRY in _metadata(path)
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The JSON document of a file of ours, without reading its tensors."""
-    try:
-        with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
-            metadata = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file ({error}): get it again.") from error
-    if "mien" not in metadata:
+    """The JSON document of a file of ours, without reading its tensors; `kind` is always there and a text."""
+    metadata = _metadata(path)
+    if _ENTRY not in metadata:
         raise CheckpointError(f"{path} is a safetensors file, but not one that mien wrote: see `mien inspect`.")
-    document: dict[str, Any] = json.loads(metadata["mien"])
+    try:
+        document = json.loads(metadata[_ENTRY])
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} has a damaged description (not JSON): get it again.") from error
+    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+        raise CheckpointError(f"{path} has a damaged description (no kind): get it again.")
     if document.get("version") != VERSION:
         raise CheckpointError(
-            f"{path} has format version {document.get('version')}, this mien reads version {VERSION}: update mien."
+            f"{path} has format version {str(document.get('version'))[:20]}, this mien reads version {VERSION}: update mien."
         )
     return document
 
@@ -60,8 +87,16 @@ def read_document(path: Path) -> dict[str, Any]:
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """All tensors (as stored) and the JSON document of a file of ours."""
     document = read_document(path)
-    with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
-        return {name: file.get_tensor(name) for name in file.keys()}, document  # noqa: SIM118 (not a dict)
+    return read_foreign(path), document
+
+
+def read_foreign(path: Path) -> dict[str, Tensor]:
+    """All tensors of any safetensors file, as stored."""
+    try:
+        with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a readable safetensors file ({error}): get it again.") from error
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
