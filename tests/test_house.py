@@ -17,17 +17,20 @@ _REPOSITORY = Path(__file__).parent.parent
 _SOURCE = _REPOSITORY / "src" / "mien"
 _FILES = sorted(_SOURCE.rglob("*.py"))
 
-# An import only points down, or sideways within one package. Members of a tuple do not import each other.
+# An import only points down. Members of one tuple do not import each other.
 _LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "runtime", "config"),
     ("ops", "latents"),
     ("models", "media"),
-    ("checkpoint", "faces", "losses"),
+    ("checkpoint",),
+    ("faces", "losses"),
     ("inversion", "finetune", "editing", "metrics"),
     ("stylizer",),
-    ("cli", "benchmark", "web"),
+    ("functions",),
+    ("benchmark",),
+    ("cli", "web"),
 )
-# Within a layer these may be used by their neighbours: a foundation has a bottom, and latents name what ops compute.
+# The bottom: everybody may use these, they themselves only each other.
 _BOTTOM = {"errors", "runtime", "config"}
 _HARD_LIMIT, _LIMIT = 400, 300
 _FORBIDDEN = re.compile(r"(?i:^|_)(?i:utils?|helpers?|misc)(?i:$|_)|Manager|Helper|Utils?$")
@@ -215,8 +218,11 @@ def test_import_of_the_package_is_free() -> None:
 
 def test_every_public_name_exists_and_is_typed() -> None:
     assert (_SOURCE / "py.typed").exists()
+    assert sorted(mien.__all__) == sorted({*mien._PUBLIC, "__version__"})
     for name in mien.__all__:
         assert getattr(mien, name) is not None
+    typed = {n.asname for n in ast.walk(_tree(_SOURCE / "__init__.py")) if isinstance(n, ast.alias) and n.asname}
+    assert typed == set(mien._PUBLIC), "type checkers and the running program must see the same names"
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = mien.nonsense
 

@@ -1,9 +1,9 @@
 """mien: make anybody's face look like one picture.
 
-    import mien
-    stylizer = mien.Stylizer.load()
-    style = stylizer.fit(["ink.png"])
-    stylizer.apply(style, "me.jpg").picture
+import mien
+stylizer = mien.Stylizer.load()
+style = stylizer.fit(["reference.png"])
+mien.write_picture("out.png", stylizer.apply(style, "me.jpg").picture)
 
 Names are imported when they are first used, so that `import mien` costs nothing.
 """
@@ -14,24 +14,69 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mien.checkpoint import load_model as load_model
     from mien.checkpoint.bundle import write_model as save_model
+    from mien.checkpoint.style import Style as Style
+    from mien.errors import MienError as MienError
+    from mien.faces import AlignConfig as AlignConfig
+    from mien.finetune.oneshot import FitConfig as FitConfig
+    from mien.functions import align_faces as align_faces
+    from mien.functions import invert as invert
+    from mien.inversion import RefineConfig as RefineConfig
+    from mien.media.images import Picture as Picture
+    from mien.media.images import from_tensor as from_tensor
+    from mien.media.images import read_picture as read_picture
+    from mien.media.images import write_picture as write_picture
+    from mien.stylizer import Stylizer as Stylizer
+    from mien.stylizer import ready_styles as ready_styles
 
-# Public name -> (module, name there).
+# Public name -> where it is; `module:name` where the name there is another one.
 _PUBLIC = {
-    "save_model": ("mien.checkpoint.bundle", "write_model"),
+    "AlignConfig": "mien.faces",
+    "FitConfig": "mien.finetune.oneshot",
+    "MienError": "mien.errors",
+    "Picture": "mien.media.images",
+    "RefineConfig": "mien.inversion",
+    "Style": "mien.checkpoint.style",
+    "Stylizer": "mien.stylizer",
+    "align_faces": "mien.functions",
+    "from_tensor": "mien.media.images",
+    "invert": "mien.functions",
+    "load_model": "mien.checkpoint",
+    "read_picture": "mien.media.images",
+    "ready_styles": "mien.stylizer",
+    "save_model": "mien.checkpoint.bundle:write_model",
+    "write_picture": "mien.media.images",
 }
 
-__all__ = ["__version__", "save_model"]
+__all__ = [
+    "AlignConfig",
+    "FitConfig",
+    "MienError",
+    "Picture",
+    "RefineConfig",
+    "Style",
+    "Stylizer",
+    "__version__",
+    "align_faces",
+    "from_tensor",
+    "invert",
+    "load_model",
+    "read_picture",
+    "ready_styles",
+    "save_model",
+    "write_picture",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'mien' has no attribute {name!r}")
-    module, attribute = _PUBLIC[name]
-    value = getattr(import_module(module), attribute)
+    module, _, attribute = _PUBLIC[name].partition(":")
+    value = getattr(import_module(module), attribute or name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+    return sorted({*globals(), *_PUBLIC})

@@ -1,0 +1,249 @@
+"""Every verb for real, on a tiny random model: what is written, what is said, and that options do what their names say."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from mien.checkpoint.bundle import write_model
+from mien.checkpoint.format import read
+from mien.cli.main import shell
+from mien.media.images import read_picture
+from mien.models.bundle import Model, Provenance
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
+from mien.models.discriminator import Discriminator, DiscriminatorConfig
+from mien.models.generator import Generator, GeneratorConfig
+
+_SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file: 64 px, random weights."""
+    torch.manual_seed(1)
+    generator = Generator(GeneratorConfig(_SIDE, z_dim=16, w_dim=16, mapping_layers=2, channel_base=512, channel_max=16))
+    discriminator = Discriminator(DiscriminatorConfig(_SIDE, channel_base=512, channel_max=16))
+    encoder = CompactEncoder(CompactEncoderConfig(_SIDE, generator.num_ws, 16, width=8, max_width=16))
+    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
+    write_model(path, Model(generator, discriminator, encoder, Provenance("tiny", "CC0", "random weights")))
+    return path
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two squares, a reference and a broken file."""
+    (tmp_path / "photos").mkdir()
+    torch.manual_seed(2)
+    for name in ("photos/a.png", "photos/b.jpg", "reference.png", "second.png"):
+        noise = torch.nn.functional.interpolate(torch.rand(1, 3, 4, 4), (80, 80), mode="bilinear")[0]
+        Image.fromarray((noise * 255).byte().permute(1, 2, 0).numpy()).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def mien(line: str) -> int:
+    """Run a command line; the exit code."""
+    return shell(line.split())
+
+
+def _json(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+_FIT = "--steps 2 --random-from 16px"
+_BOTH = f"{_FIT} --aligned --style-aligned"
+
+
+def test_stylize_is_fit_and_apply(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"stylize photos/a.png --style reference.png {_BOTH} --model {model} --save-style s.safetensors -o one.png --json"
+    assert shell(line.split()) == 0
+    document = _json(capsys)
+    assert [w["out"] for w in document["written"]] == ["one.png", "s.safetensors"]
+    assert mien(f"fit reference.png {_FIT} --aligned --model {model} -o t.safetensors") == 0
+    assert capsys.readouterr().out == "t.safetensors\n"
+    assert (desk / "s.safetensors").read_bytes() == (desk / "t.safetensors").read_bytes()
+    assert mien(f"apply t.safetensors photos/a.png --aligned --model {model} -o two.png") == 0
+    assert (desk / "one.png").read_bytes() == (desk / "two.png").read_bytes()
+    assert (desk / "one.png").read_bytes() != (desk / "photos/a.png").read_bytes()
+
+
+@pytest.fixture
+def style(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """A style file of the tiny model, made with a large step so that it shows."""
+    assert mien(f"fit reference.png {_FIT} --learning-rate 0.1 --aligned --model {model} -o style.safetensors") == 0
+    capsys.readouterr()
+    return "style.safetensors"
+
+
+def test_folder_in_folder_out_and_a_broken_photo_fails_alone(
+    desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (desk / "photos" / "c.png").write_bytes(b"no picture")
+    assert mien(f"apply {style} photos --aligned --model {model} -o out --json") == 1
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    assert sorted(p.name for p in (desk / "out").iterdir()) == ["a.png", "b.png"]
+    assert [f["input"] for f in document["failed"]] == [str(Path("photos/c.png"))]
+    assert "c.png" in shown.err
+    assert "1 failed, 2 written" in shown.err
+
+
+def test_two_styles_name_their_pictures(desk: Path, model: Path, style: str) -> None:
+    (desk / "other.safetensors").write_bytes((desk / style).read_bytes())
+    assert mien(f"apply {style},other.safetensors photos/a.png --aligned --model {model} -o out") == 0
+    assert sorted(p.name for p in (desk / "out").iterdir()) == ["a_other.png", "a_style.png"]
+
+
+def test_strength(desk: Path, model: Path, style: str) -> None:
+    for name, strength in (("none", "0"), ("half", "0.5"), ("full", "1"), ("plain", None)):
+        more = f"--strength {strength}" if strength else ""
+        assert mien(f"apply {style} photos/a.png --aligned --crop --model {model} -o {name}.png {more}") == 0
+    assert mien(f"invert photos/a.png --aligned --model {model} -o base.png") == 0
+    pictures = {n: read_picture(desk / f"{n}.png").rgb() for n in ("none", "half", "full", "plain", "base")}
+    assert torch.equal(pictures["none"], pictures["base"])
+    assert torch.equal(pictures["plain"], pictures["full"])
+    distance = {n: float((p - pictures["none"]).abs().mean()) for n, p in pictures.items()}
+    assert 0 < distance["half"] < distance["full"]
+
+
+def test_crop_is_the_models_square_and_without_it_the_photo_keeps_its_size(desk: Path, model: Path, style: str) -> None:
+    assert mien(f"apply {style} photos/a.png --aligned --crop --model {model} -o crop.png") == 0
+    assert mien(f"apply {style} photos/a.png --aligned --model {model} -o whole.png") == 0
+    assert read_picture(desk / "crop.png").width == _SIDE
+    assert read_picture(desk / "whole.png").width == 80
+
+
+def test_refine_changes_the_face(desk: Path, model: Path, style: str) -> None:
+    for steps in (0, 3):
+        assert mien(f"apply {style} photos/a.png --aligned --crop --refine {steps} --model {model} -o r{steps}.png") == 0
+    assert (desk / "r0.png").read_bytes() != (desk / "r3.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "--color photo",
+        "--space w-plus --mask 2,3",
+        "--random-from 8px",
+        "--noise const",
+        "--seed 4",
+        "--learning-rate 0.02",
+        "--steps 3",
+        "--extreme",
+        "--dtype bfloat16",
+    ],
+)
+def test_options_of_the_learning_change_the_style(more: str, desk: Path, model: Path) -> None:
+    plain = f"fit reference.png --aligned --model {model}"
+    assert mien(f"{plain} {_FIT} -o plain.safetensors") == 0
+    assert mien(f"{plain} {_FIT} {more} -o other.safetensors") == 0
+    a, b = read(desk / "plain.safetensors")[0], read(desk / "other.safetensors")[0]
+    assert a.keys() != b.keys() or any(not torch.equal(a[name], b[name]) for name in a)
+
+
+def test_several_references_and_batch(desk: Path, model: Path) -> None:
+    plain = f"fit reference.png second.png --aligned --model {model} {_FIT}"
+    assert mien(f"{plain} -o both.safetensors") == 0
+    assert mien(f"{plain} --batch 1 -o one.safetensors") == 0
+    both, one = read(desk / "both.safetensors"), read(desk / "one.safetensors")
+    assert both[0]["thumbnail"].shape[2] == 2 * both[0]["thumbnail"].shape[1]
+    assert both[1]["settings"]["references"] == ["reference.png", "second.png"]
+    assert any(not torch.equal(both[0][name], one[0][name]) for name in both[0])
+
+
+def test_sample(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, more in (
+        ("plain", ""), ("again", ""), ("seed", "--seed 3"), ("psi", "--psi 0.2"), ("style", f"--style {style}"),
+    ):  # fmt: skip
+        assert mien(f"sample -n 4 {more} --model {model} -o {name}.png") == 0
+    content = {n: (desk / f"{n}.png").read_bytes() for n in ("plain", "again", "seed", "psi", "style")}
+    assert content["plain"] == content["again"]
+    assert len({content[n] for n in ("plain", "seed", "psi", "style")}) == 4
+    assert mien(f"sample -n 1 --model {model} -o single.png") == 0
+    assert read_picture(desk / "single.png").width == _SIDE
+    assert mien(f"sample -n 0 --model {model} -o zero.png") == 2
+
+
+def test_align_cuts_the_square(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien("align photos/a.png --box 10,20,40 --size 32 -o crop.png --json") == 0
+    [written] = _json(capsys)["written"]
+    assert (written["centre"], written["side"]) == ([30.0, 40.0], 40.0)
+    assert read_picture(desk / "crop.png").width == 32
+    assert mien("align photos --aligned -o crops") == 0
+    assert sorted(p.name for p in (desk / "crops").iterdir()) == ["a.png", "b.png"]
+
+
+def test_invert_writes_picture_and_code(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien(f"invert photos/a.png --aligned --model {model} -o inv.png --json") == 0
+    assert [w["kind"] for w in _json(capsys)["written"]] == ["picture", "code"]
+    tensors, document = read(desk / "inv.safetensors")
+    assert document["kind"] == "code"
+    assert list(tensors["w_plus"].shape) == [1, 10, 16]
+    assert mien(f"invert photos/a.png --aligned --model {model} -o inv.png") == 2
+    assert mien(f"invert photos/a.png --aligned --refine 3 --overwrite --model {model} -o inv.png") == 0
+    assert not torch.equal(read(desk / "inv.safetensors")[0]["w_plus"], tensors["w_plus"])
+
+
+def test_no_face_is_an_error_that_tells_the_ways_out(
+    desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("RGB", (200, 200), "grey").save(desk / "grey.png")
+    assert mien(f"apply {style} grey.png --model {model} -o x.png") == 2
+    told = capsys.readouterr().err
+    assert all(flag in told for flag in ("--aligned", "--box", "--landmarks"))
+    assert mien(f"stylize photos/a.png --aligned --style grey.png --model {model} -o x.png") == 2
+    told = capsys.readouterr().err
+    assert all(flag in told for flag in ("--style-aligned", "--style-box", "--extreme"))
+    assert not (desk / "x.png").exists()
+
+
+def test_a_style_of_another_model_is_refused(
+    desk: Path, style: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(5)
+    other = Generator(GeneratorConfig(_SIDE, z_dim=16, w_dim=16, mapping_layers=2, channel_base=512, channel_max=16))
+    encoder = CompactEncoder(CompactEncoderConfig(_SIDE, other.num_ws, 16, width=8, max_width=16))
+    write_model(desk / "other.safetensors", Model(other, None, encoder))
+    assert mien(f"apply {style} photos/a.png --aligned --model other.safetensors -o x.png") == 2
+    assert "another base model" in capsys.readouterr().err
+
+
+def test_models_that_are_no_models(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (desk / "page.safetensors").write_text("<!DOCTYPE html><html>quota</html>")
+    for name in ("page.safetensors", "reference.png", "none.safetensors"):
+        assert mien(f"sample --model {name} -o x.png") == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_threads_and_device_reach_torch(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = torch.get_num_threads()
+    assert mien(f"sample -n 1 --threads 1 --device auto --model {model} -o x.png") == 0
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+    assert mien(f"sample -n 1 --threads 0 --model {model} -o y.png") == 2
+    if not torch.cuda.is_available():
+        assert mien(f"sample -n 1 --device cuda --model {model} -o y.png") == 2
+        assert "not available" in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_nothing_half_written(desk: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mien.finetune.oneshot import OneShotTuner
+
+    def stop(self: OneShotTuner) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(OneShotTuner, "step", stop)
+    before = sorted(desk.rglob("*"))
+    assert mien(f"stylize photos/a.png --style reference.png {_BOTH} --model {model} -o one.png") == 130
+    assert sorted(desk.rglob("*")) == before
+
+
+def test_bench_quick(capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien("bench --quick --json") == 0
+    document = _json(capsys)
+    assert all(line["seconds"] > 0 for line in document["tuning"] + document["rendering"])
+    assert document["tuning"][0]["ratio"] == 1.0
