@@ -17,11 +17,12 @@ from mien.checkpoint import load_model
 from mien.checkpoint.bundle import write_model
 from mien.finetune.encoder import EncoderConfig, EncoderTrainer
 from mien.media.dataset import load_dataset
-from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.bundle import Model
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 
 
 def main() -> None:
+    """Train for the planned time, saving every three minutes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("dataset", type=Path)
