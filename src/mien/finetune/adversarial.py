@@ -102,6 +102,8 @@ class AdversarialTrainer:
         g_interval = config.pl_interval if config.pl_weight else 0
         self.g_adam = _adam(list(self.g_trained.values()), config.learning_rate, g_interval)
         self.d_adam = _adam(list(self.d_trained.values()), config.learning_rate, config.r1_interval if config.r1_gamma else 0)
+        averages = dict(self.ema.named_parameters())
+        self._averaged: list[Tensor] = [averages[name] for name in self.g_trained]
         self.device = generator.mapping.w_avg.device
         self.images, self.steps = 0, 0
         self.pl_mean = torch.zeros([], device=self.device)
@@ -156,9 +158,11 @@ class AdversarialTrainer:
         measured = {"generator": loss, "w_mean": w_mean}
         plan = self.plan
         if plan.structure_resolutions:
-            assert self.source is not None and source is not None
+            assert self.source is not None
+            assert source is not None
+            same = plan.config.structure_code == "source"
             structure = structure_loss(
-                self.source.synthesis, self.generator.synthesis, source, source if plan.config.structure_code == "source" else own,
+                self.source.synthesis, self.generator.synthesis, source, source if same else own,
                 noise, plan.structure_resolutions, on=plan.config.structure_on, dtype=self.dtype,
             )  # fmt: skip
             loss = loss + structure * plan.config.structure_weight
@@ -201,7 +205,7 @@ class AdversarialTrainer:
         return logits
 
     def _codes(self, count: int, streams: Streams) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Fresh codes with style mixing: [count, num_ws, w_dim] for the generator, the same for the source, and their mean w."""
+        """Fresh codes with style mixing: [count, num_ws, w_dim] for the generator, for the source, and the mean w."""
         g = self.generator
         z = torch.randn(2, count, g.config.z_dim, generator=streams.device, device=streams.device.device)
         mixed = torch.rand([], generator=streams.host) < self.config.mixing
@@ -233,8 +237,7 @@ class AdversarialTrainer:
         if self.config.ema_rampup:
             half_life = min(half_life, self.images * self.config.ema_rampup)
         weight = 1 - 0.5 ** (self.config.batch / max(half_life, 1e-8))
-        mine = dict(self.ema.named_parameters())
-        torch._foreach_lerp_([mine[name] for name in self.g_trained], list(self.g_trained.values()), weight)
+        torch._foreach_lerp_(self._averaged, [p.data for p in self.g_trained.values()], weight)
         self.ema.mapping.w_avg.copy_(self.generator.mapping.w_avg)
 
     def state(self, *, moments: bool = True) -> tuple[dict[str, Tensor], dict[str, Any]]:

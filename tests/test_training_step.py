@@ -1,0 +1,373 @@
+"""The adversarial step: every setting does what its name says; gradients add up; plans keep what they promise."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from mien.errors import InputError
+from mien.finetune.adversarial import AdversarialConfig, AdversarialTrainer
+from mien.finetune.augment import AdaptiveAugment
+from mien.finetune.freeze import PlanConfig, make_plan, method
+from mien.finetune.grow import grow_discriminator, grow_generator
+from mien.finetune.processes import Streams
+from mien.latents import broadcast
+from mien.losses.structure import structure_loss
+from mien.models.discriminator import Discriminator, DiscriminatorConfig
+from mien.models.generator import Generator, GeneratorConfig
+
+R = 16
+CPU = torch.device("cpu")
+SMALL = AdversarialConfig(batch=4, learning_rate=1e-2, r1_interval=2, ema_kimg=0.01)
+
+
+def networks(seed: int = 0, resolution: int = R) -> tuple[Generator, Discriminator]:
+    torch.manual_seed(seed)
+    g = GeneratorConfig(resolution, z_dim=8, w_dim=8, mapping_layers=2, channel_base=128, channel_max=8)
+    return Generator(g), Discriminator(DiscriminatorConfig(resolution, 128, 8, mbstd_group=2))
+
+
+def reals(count: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(count, 3, R, R, generator=generator).clamp(-1, 1)
+
+
+def trainer(config: AdversarialConfig = SMALL, *, plan: PlanConfig | None = None, **more: Any) -> AdversarialTrainer:
+    g, d = networks()
+    if plan is not None:
+        more["plan"] = make_plan(plan, g, d, has_source=more.get("source") is not None)
+    return AdversarialTrainer(g, d, config, **more)
+
+
+def snapshot(module: torch.nn.Module) -> dict[str, Tensor]:
+    return {k: v.clone() for k, v in module.state_dict().items()}
+
+
+def changed(before: dict[str, Tensor], module: torch.nn.Module) -> set[str]:
+    return {k for k, v in module.state_dict().items() if not torch.equal(v, before[k])}
+
+
+def run(t: AdversarialTrainer, steps: int = 3) -> list[dict[str, float]]:
+    return [{k: float(v) for k, v in t.step(reals).items()} for _ in range(steps)]
+
+
+def test_a_step_trains_both_networks_and_moves_the_average() -> None:
+    t = trainer(replace(SMALL, pl_weight=2.0))
+    before = [snapshot(m) for m in (t.generator, t.discriminator, t.ema)]
+    run(t)
+    for old, module in zip(before, (t.generator, t.discriminator, t.ema), strict=True):
+        left = {n for n, _ in module.named_parameters()} - changed(old, module)
+        assert not left, f"not trained: {left}"
+    assert t.images == 12
+    assert t.steps == 3
+
+
+def test_lazy_penalties_come_at_their_intervals() -> None:
+    losses = run(trainer(replace(SMALL, pl_weight=1.0, pl_interval=3)), 7)
+    assert [i for i, m in enumerate(losses) if "r1" in m] == [0, 2, 4, 6]
+    assert [i for i, m in enumerate(losses) if "path_length" in m] == [0, 3, 6]
+    none = run(trainer(replace(SMALL, r1_gamma=0.0)), 3)
+    assert not any("r1" in m or "path_length" in m for m in none)
+
+
+def test_the_discriminator_learns_to_tell() -> None:
+    losses = run(trainer(replace(SMALL, r1_gamma=0.0)), 25)
+    assert losses[-1]["real_logit"] > losses[-1]["fake_logit"]
+    assert losses[-1]["discriminator"] < losses[0]["discriminator"]
+
+
+def test_same_seed_same_numbers_other_seed_others() -> None:
+    a, b, c = run(trainer(seed=1)), run(trainer(seed=1)), run(trainer(seed=2))
+    assert a == b
+    assert a != c
+
+
+def test_streams_are_named_by_seed_step_phase_and_place() -> None:
+    names = [(0, 0, "generator", 0), (1, 0, "generator", 0), (0, 1, "generator", 0), (0, 0, "r1", 0), (0, 0, "generator", 1)]
+    drawn = [torch.rand(4, generator=Streams.of(CPU, *name).host) for name in names]
+    assert torch.equal(drawn[0], torch.rand(4, generator=Streams.of(CPU, *names[0]).host))
+    assert all(not torch.equal(drawn[0], other) for other in drawn[1:])
+
+
+def test_micro_batches_add_up_to_the_batch() -> None:
+    """With everything random fixed, two micro-batches give the gradient of one batch of the two halves."""
+    t = trainer(replace(SMALL, batch=4, micro_batch=2, r1_gamma=0.0))
+    assert t.rounds == 2
+    t.step(reals)
+    # Repeat the discriminator phase by hand on a twin that has done the generator's phase.
+    twin = trainer(replace(SMALL, batch=4, micro_batch=2, r1_gamma=0.0))
+    twin._phase("generator", twin.g_adam, twin._generator_loss)
+    twin.d_adam.zero_grad()
+    losses = []
+    for index in range(2):
+        streams = Streams.of(CPU, 0, 0, "discriminator", index)
+        with torch.no_grad():
+            own, _, _ = twin._codes(2, streams)
+            fakes = twin.generator(own, twin.generator.synthesis.noise("random", 2, streams.device))
+        real, fake = twin.discriminator(reals(2, streams.host)), twin.discriminator(fakes)
+        losses.append(torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean())
+    torch.stack(losses).mean().backward()
+    for (name, mine), (_, other) in zip(t.discriminator.named_parameters(), twin.discriminator.named_parameters(), strict=True):
+        assert mine.grad is not None
+        assert other.grad is not None
+        assert torch.allclose(mine.grad, other.grad, atol=1e-6), name
+
+
+def test_batches_that_do_not_split_are_refused() -> None:
+    with pytest.raises(ValueError, match="does not split"):
+        trainer(replace(SMALL, batch=4, micro_batch=3))
+
+
+@pytest.mark.parametrize("penalties", [False, True])
+def test_bf16_stays_close_to_float32(penalties: bool) -> None:
+    exact = run(trainer(replace(SMALL, pl_weight=1.0)), 1)[0]
+    close = run(trainer(replace(SMALL, pl_weight=1.0, bf16=True, bf16_penalties=penalties)), 1)[0]
+    assert close.keys() == exact.keys()
+    for name in ("generator", "discriminator", "r1", "path_length"):
+        assert close[name] == pytest.approx(exact[name], rel=0.1, abs=0.02), name
+    assert close != exact
+
+
+def test_bf16_penalties_are_in_bf16_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.dtype] = []
+    original = Discriminator.forward
+    monkeypatch.setattr(Discriminator, "forward", lambda self, img, dtype: (seen.append(dtype), original(self, img, dtype))[1])
+    run(trainer(replace(SMALL, bf16=True)), 1)
+    assert seen == [torch.bfloat16] * 3 + [torch.float32]
+    seen.clear()
+    run(trainer(replace(SMALL, bf16=True, bf16_penalties=True)), 1)
+    assert seen == [torch.bfloat16] * 4
+
+
+def test_moving_average_has_the_half_life_and_warms_up() -> None:
+    t = trainer(replace(SMALL, ema_kimg=0.004, ema_rampup=0.0))  # half-life: one batch
+    before = snapshot(t.ema)
+    t.step(reals)
+    for name, value in t.generator.named_parameters():
+        assert torch.allclose(t.ema.state_dict()[name], (before[name] + value) / 2, atol=1e-6)
+    t = trainer(replace(SMALL, ema_kimg=1e9, ema_rampup=0.05))  # warm-up: nearly the live network at first
+    t.step(reals)
+    for name, value in t.generator.named_parameters():
+        assert torch.allclose(t.ema.state_dict()[name], value, atol=1e-4)
+
+
+def test_mean_code_follows_the_mapping() -> None:
+    t = trainer(replace(SMALL, learning_rate=0.0))
+    for _ in range(3000):
+        w_mean = t._codes(64, Streams.of(CPU, 0, t.steps, "x", 0))[2]
+        t.generator.mapping.w_avg.lerp_(w_mean, 0.002 * 64 / 32)
+        t.steps += 1
+    z = torch.randn(4096, 8)
+    assert torch.allclose(t.generator.mapping.w_avg, t.generator.mapping(z).mean(dim=0).detach(), atol=0.05)
+
+
+def test_mixing_probability() -> None:
+    for probability in (0.0, 0.5, 1.0):
+        t = trainer(replace(SMALL, mixing=probability))
+        mixed = 0
+        for step in range(200):
+            codes, _, _ = t._codes(2, Streams.of(CPU, 0, step, "x", 0))
+            mixed += not torch.equal(codes[:, 0], codes[:, -1])
+        assert mixed / 200 == pytest.approx(probability, abs=0.12)
+
+
+class TestController:
+    def strength(self, sign: float, config: AdversarialConfig, steps: int = 8, start: float = 0.3) -> float:
+        t = trainer(config, augment=AdaptiveAugment(start))
+        for _ in range(steps):
+            t.steps += 1
+            t._control(torch.tensor(sign))
+        assert t.augment is not None
+        return t.augment.p
+
+    def test_rises_above_the_target_and_falls_below(self) -> None:
+        config = replace(SMALL, ada_kimg=1.0)  # a batch of 4: 0.004 per step
+        assert self.strength(0.9, config) == pytest.approx(0.3 + 8 * 0.004)
+        assert self.strength(0.2, config) == pytest.approx(0.3 - 8 * 0.004)
+        assert self.strength(0.9, replace(config, ada_target=0.95)) < 0.3
+
+    def test_acts_at_its_interval_only(self) -> None:
+        config = replace(SMALL, ada_kimg=1.0, ada_interval=4)
+        assert self.strength(0.9, config, steps=3) == 0.3
+        assert self.strength(0.9, config, steps=4) == pytest.approx(0.316)
+
+    def test_speed_limits_and_switch(self) -> None:
+        assert self.strength(0.9, replace(SMALL, ada_kimg=0.001)) == 0.8
+        assert self.strength(0.9, replace(SMALL, ada_kimg=0.001, ada_max=0.5)) == 0.5
+        assert self.strength(0.0, replace(SMALL, ada_kimg=0.001)) == 0.0
+        assert self.strength(0.9, replace(SMALL, ada_kimg=0.001, ada_target=0.0)) == 0.3
+
+    def test_runs_in_the_step(self) -> None:
+        t = trainer(replace(SMALL, ada_kimg=0.05, ada_interval=1), augment=AdaptiveAugment(0.0))
+        signs = [m["real_sign"] for m in run(t, 3)]
+        assert t.augment is not None
+        expected = 0.0
+        for sign in signs:
+            expected = min(max(expected + (0.08 if sign > 0.6 else -0.08), 0.0), 0.8)
+        assert t.augment.p == pytest.approx(expected)
+
+
+class TestPlans:
+    @pytest.mark.parametrize(
+        ("config", "generator_frozen", "discriminator_frozen"),
+        [
+            (PlanConfig(freeze_d=1), (), ("fromrgb.", "b16.")),
+            (PlanConfig(freeze_g=2), ("synthesis.b4.", "synthesis.b8."), ()),
+            (PlanConfig(freeze_mapping=True), ("mapping.",), ()),
+            (PlanConfig(freeze_d=2, freeze_g=1, freeze_styles=1), ("synthesis.b4.",), ("fromrgb.", "b16.", "b8.")),
+            (PlanConfig(structure=1, freeze_d=1), (), ("fromrgb.", "b16.")),
+        ],
+    )
+    def test_frozen_parameters_are_bit_identical_and_the_others_move(
+        self, config: PlanConfig, generator_frozen: tuple[str, ...], discriminator_frozen: tuple[str, ...]
+    ) -> None:
+        source, _ = networks(5)
+        t = trainer(replace(SMALL, pl_weight=1.0), plan=config, source=source)
+        parts = ((t.generator, generator_frozen), (t.ema, generator_frozen), (t.discriminator, discriminator_frozen))
+        before = [snapshot(m) for m, _ in parts]
+        run(t, 4)
+        for old, (module, frozen) in zip(before, parts, strict=True):
+            moved = changed(old, module)
+            names = {n for n, _ in module.named_parameters()}
+            still = {n for n in names if n.startswith(frozen)} if frozen else set()
+            assert bool(still) == bool(frozen)
+            assert not moved & still
+            assert names - still <= moved
+
+    def test_plan_text_names_blocks_and_rows(self) -> None:
+        g, d = networks()
+        text = make_plan(PlanConfig(freeze_d=1, freeze_g=2, freeze_styles=2, structure=1), g, d, has_source=True).text
+        assert "frozen blocks: 4, 8 px" in text
+        assert "frozen blocks: 16 px and fromRGB" in text
+        assert "0 to 2 of 6" in text
+        assert "structure loss: 8 px, weight 1, on features" in text
+
+    def test_too_many_blocks_and_a_missing_source_are_refused(self) -> None:
+        g, d = networks()
+        for config, word in (
+            (PlanConfig(freeze_d=3), "freeze_d"), (PlanConfig(freeze_g=3), "freeze_g"), (PlanConfig(structure=-1), "structure"),
+        ):  # fmt: skip
+            with pytest.raises(InputError, match=word):
+                make_plan(config, g, d, has_source=True)
+        with pytest.raises(InputError, match="--from"):
+            make_plan(PlanConfig(structure=1), g, d, has_source=False)
+        with pytest.raises(InputError, match="no method"):
+            method("freezeG", 64)
+
+    def test_methods_at_256_px_are_the_authors(self) -> None:
+        assert method("freeze-sg", 256).freeze_styles == method("freeze-sg", 256).freeze_g == 4
+        assert method("structure", 256).structure == 3
+        assert method("baseline", 64) == PlanConfig(freeze_d=2)
+        for resolution in (16, 32, 64, 128):
+            g, d = networks(resolution=resolution)
+            for name in ("baseline", "freeze-g", "freeze-sg", "structure"):
+                assert make_plan(method(name, resolution), g, d, has_source=True).text
+
+    @pytest.mark.parametrize("mixing", [0.0, 1.0])
+    def test_freeze_sg_takes_low_rows_from_the_source_with_and_without_mixing(self, mixing: float) -> None:
+        source, _ = networks(5)
+        plan = PlanConfig(freeze_g=2, freeze_styles=2)
+        t = trainer(replace(SMALL, mixing=mixing), plan=plan, source=source)
+        free = trainer(replace(SMALL, mixing=mixing))
+        run(t, 2)
+        for step in range(10):
+
+            def streams(step: int = step) -> Streams:
+                return Streams.of(CPU, 0, step, "generator", 0)
+
+            free.generator.load_state_dict(t.generator.state_dict())
+            own, of_source, _ = t._codes(4, streams())
+            plain, _, _ = free._codes(4, streams())
+            assert of_source is not None
+            assert torch.equal(own[:, :3], of_source[:, :3])
+            assert not torch.allclose(own[:, :3], plain[:, :3])
+            assert torch.equal(own[:, 3:], plain[:, 3:])
+            z = torch.randn(2, 4, 8, generator=streams().device)
+            assert torch.equal(of_source[:, 0], source.mapping(z[0]))
+
+
+class TestStructureLoss:
+    def loss(self, source: Generator, target: Generator, **more: Any) -> Tensor:
+        g = torch.Generator().manual_seed(0)
+        codes = broadcast(source.mapping(torch.randn(3, 8, generator=g)), source.num_ws)
+        noise = target.synthesis.noise("random", 3, g)
+        return structure_loss(source.synthesis, target.synthesis, codes, codes, noise, more.pop("resolutions", (8, 16)), **more)
+
+    @pytest.mark.parametrize("on", ["features", "rgb"])
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+    def test_two_separate_equal_generators_give_exactly_zero(self, on: str, dtype: torch.dtype) -> None:
+        assert self.loss(networks(1)[0], networks(1)[0], on=on, dtype=dtype).item() == 0.0
+        assert self.loss(networks(1)[0], networks(2)[0], on=on, dtype=dtype).item() > 0.0
+
+    def test_is_the_sum_of_mean_squares_over_blocks(self) -> None:
+        a, b = networks(1)[0], networks(2)[0]
+        both, low, high = (self.loss(a, b, resolutions=r) for r in ((8, 16), (8,), (16,)))
+        assert torch.allclose(both, low + high)
+
+    def test_only_the_target_up_to_the_largest_block_gets_a_gradient(self) -> None:
+        source, target = networks(1)[0], networks(2)[0]
+        source.requires_grad_(True)
+        self.loss(source, target, resolutions=(8,)).backward()
+        assert all(p.grad is None for p in source.synthesis.parameters())
+        reached = {n.split(".")[0] for n, p in target.synthesis.named_parameters() if p.grad is not None}
+        assert reached == {"b4", "b8"}
+
+    def test_rgb_compares_pictures_and_reaches_torgb(self) -> None:
+        target = networks(2)[0]
+        self.loss(networks(1)[0], target, resolutions=(16,), on="rgb").backward()
+        assert target.synthesis.block(4).torgb.weight.grad is not None
+        full = self.loss(networks(1)[0], networks(2)[0], resolutions=(16,), on="rgb")
+        g = torch.Generator().manual_seed(0)
+        codes = broadcast(networks(1)[0].mapping(torch.randn(3, 8, generator=g)), 6)
+        noise = networks(1)[0].synthesis.noise("random", 3, g)
+        pictures = [networks(seed)[0](codes, noise) for seed in (1, 2)]
+        assert torch.allclose(full, (pictures[0] - pictures[1]).square().mean())
+
+    def test_in_training_equal_networks_start_at_zero_and_the_weight_matters(self) -> None:
+        def structures(weight: float, code: str = "source") -> list[float]:
+            plan = PlanConfig(structure=2, structure_weight=weight, structure_code=code)  # type: ignore[arg-type]
+            return [m["structure"] for m in run(trainer(plan=plan, source=networks()[0]), 8)]
+
+        light, heavy = structures(0.0), structures(100.0)
+        assert light[0] == heavy[0] == 0.0
+        assert heavy[-1] < light[-1]
+        assert structures(1.0, "own")[1] != structures(1.0)[1]
+
+
+def test_growing_keeps_the_picture_and_the_old_weights() -> None:
+    g, d = networks()
+    bigger, judge = grow_generator(g, 32), grow_discriminator(d, 32)
+    codes = broadcast(g.mapping(torch.randn(2, 8)), g.num_ws)
+    small = g(codes, g.synthesis.noise("none"))
+    large = bigger(broadcast(codes[:, 0], bigger.num_ws), bigger.synthesis.noise("none"))
+    assert torch.allclose(torch.nn.functional.avg_pool2d(large, 2)[..., 1:-1, 1:-1], small[..., 1:-1, 1:-1], atol=0.2)
+    assert all(torch.equal(bigger.state_dict()[k], v) for k, v in g.state_dict().items())
+    assert all(torch.equal(judge.state_dict()[k], v) for k, v in d.state_dict().items() if not k.startswith("fromrgb"))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: trainer(augment=AdaptiveAugment(0.4)), lambda: trainer(replace(SMALL, pl_weight=1.0))]
+)
+def test_restored_state_goes_on_as_if_uninterrupted(make: Callable[[], AdversarialTrainer]) -> None:
+    straight, first, second = make(), make(), make()
+    expected = run(straight, 6)
+    assert run(first, 3) == expected[:3]
+    tensors, document = first.state()
+    second.restore({k: v.clone() for k, v in tensors.items()}, document)
+    assert run(second, 3) == expected[3:]
+    for a, b in ((straight.ema, second.ema), (straight.discriminator, second.discriminator)):
+        assert not changed(snapshot(a), b)
+
+
+def test_state_without_moments_is_smaller_and_another_run() -> None:
+    t, fresh = trainer(), trainer()
+    run(t, 2)
+    tensors, document = t.state(moments=False)
+    full, _ = t.state()
+    assert sum(v.numel() for v in tensors.values()) < 0.7 * sum(v.numel() for v in full.values())
+    fresh.restore({k: v.clone() for k, v in tensors.items()}, document)
+    mine, other = run(fresh, 1)[0], run(t, 1)[0]
+    assert mine["generator"] == other["generator"]  # it comes before Adam
+    assert mine["discriminator"] != other["discriminator"]
