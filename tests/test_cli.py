@@ -37,7 +37,7 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
         def app(args: list[str], prog_name: str, standalone_mode: bool) -> int:
             raise error
 
-        monkeypatch.setattr(main, "build", lambda: app)
+        monkeypatch.setattr(main, "build", lambda verbs: app)
 
     return install
 

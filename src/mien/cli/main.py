@@ -22,8 +22,8 @@ VERBS = ("stylize", "fit", "apply", "sample", "align", "invert", "bench", "model
 EXIT_USER, EXIT_BUG, EXIT_STOPPED = 2, 70, 130
 
 
-def build() -> typer.Typer:
-    """The command line with all its verbs."""
+def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
+    """The command line with these verbs."""
     app = typer.Typer(name="mien", rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False)
     first = "mien stylize me.jpg --style reference.png -o out.png"
 
@@ -41,7 +41,7 @@ def build() -> typer.Typer:
         elif context.invoked_subcommand is None:
             print(context.get_help())
 
-    for name in VERBS:
+    for name in verbs:
         verb = import_module(f"mien.cli.verbs.{name}")
         # Paragraphs, because rich joins the lines of one.
         epilog = "\n\n".join(["Examples:", *verb.EXAMPLES])
@@ -55,7 +55,9 @@ def shell(arguments: Sequence[str]) -> int:
     0: done; 1: some inputs failed, all named; 2: the user can fix it; 70: a bug of ours; 130: stopped by Ctrl-C.
     """
     try:
-        code = build()(args=list(arguments), prog_name="mien", standalone_mode=False)
+        # The verb alone, where one is named: the help need not wait for the others.
+        verbs = [name for name in arguments[:1] if name in VERBS] or VERBS
+        code = build(verbs)(args=list(arguments), prog_name="mien", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except BaseException as error:  # the one place where every error ends
         if isinstance(error, SystemExit):

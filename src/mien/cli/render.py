@@ -11,8 +11,9 @@ from mien.cli.paths import Job, existing
 from mien.cli.report import Report, progress
 
 if TYPE_CHECKING:
+    from mien.checkpoint.style import Style
     from mien.faces import AlignConfig
-    from mien.stylizer import Style, Stylizer
+    from mien.stylizer import Stylizer
 
 
 def find_styles(text: str) -> list[Path]:

@@ -43,7 +43,8 @@ def run(
     files = find_styles(style)
     jobs = plan(photos, [file.stem for file in files], out, overwrite=overwrite)
 
-    from mien.stylizer import Style, Stylizer
+    from mien.checkpoint.style import Style
+    from mien.stylizer import Stylizer
 
     styles = [Style.load(file) for file in files]
     stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)

@@ -41,9 +41,10 @@ def run(
     if len(files) > 1:
         raise InputError("--style takes one style here.")
 
+    from mien.checkpoint.style import Style
     from mien.media.images import from_tensor, write_picture
     from mien.media.sheet import sheet
-    from mien.stylizer import Style, Stylizer
+    from mien.stylizer import Stylizer
 
     stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
     faces = list(stylizer.sample(count, seed=seed, psi=psi, style=Style.load(files[0]) if files else None))
