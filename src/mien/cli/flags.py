@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import inspect
 import warnings
@@ -82,16 +81,14 @@ def _options(prefix: str, group: type) -> list[inspect.Parameter]:
     hints = get_type_hints(group, include_extras=True)
     found = []
     for field in dataclasses.fields(group):
-        kind, told = get_args(hints[field.name])[:2]
+        told = get_args(hints[field.name])[1]
         assert isinstance(told, OptionInfo), f"{group.__name__}.{field.name} is no option"
-        told = copy.copy(told)
         told.rich_help_panel = getattr(group, "PANEL", None)
         if not isinstance(told.default, str):  # typer keeps the first name of an annotated option there
             told.param_decls = (f"--{field.name.replace('_', '-')}",)
-        annotation = Annotated[kind, told]
         found.append(
             inspect.Parameter(
-                f"{prefix}__{field.name}", inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=annotation
+                f"{prefix}__{field.name}", inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
             )
         )
     return found
