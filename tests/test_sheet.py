@@ -57,6 +57,25 @@ def test_labels_make_room_and_are_written() -> None:
     assert not torch.equal(both, other)
 
 
+def test_captions_stand_below_their_cells() -> None:
+    picture = _flat(0, 0, 0, 64, 64)
+    plain = sheet([[picture] * 2] * 2)
+    made = sheet([[picture] * 2] * 2, captions=[["0.53", None], [None, "a nose"]])
+    under = (made.shape[1] - plain.shape[1]) // 2
+    assert under > 0
+    assert made.shape[2] == plain.shape[2]
+    # The pictures keep their columns and move down row by row.
+    assert torch.equal(made[:, :68], plain[:, :68])
+    assert torch.equal(made[:, 68 + under : 136 + under], plain[:, 68:136])
+    first, second = made[:, 68 : 68 + under], made[:, 136 + under : 136 + 2 * under]
+    assert (first[..., :68] < 0).any()
+    assert (first[..., 68:] == 1).all()
+    assert (second[..., :68] == 1).all()
+    assert (second[..., 68:] < 0).any()
+    with pytest.raises(ValueError, match="laid out as the rows"):
+        sheet([[picture] * 2], captions=[["one"]])
+
+
 def test_long_captions_stay_inside_their_column() -> None:
     picture = _flat(1, 1, 1, 64, 64)
     made = sheet([[picture, picture]], column_labels=["x", "an_unbreakably_long_name_of_a_file and words"], gap=4)

@@ -21,13 +21,15 @@ def sheet(
     size: int | None = None,
     row_labels: Sequence[str] | None = None,
     column_labels: Sequence[str] | None = None,
+    captions: Sequence[Sequence[str | None]] | None = None,
     gap: int = 4,
 ) -> Tensor:
     """Put pictures into a grid: [3, H, W] float32 in [-1, 1], on white.
 
     `rows` holds pictures [3, h, w] in [-1, 1] of any sizes; `None` leaves a cell empty, and short rows end in empty cells.
     `size` is the side of a cell in pixels; None takes the longest side of any picture. Every picture is scaled to fit its cell
-    (Lanczos, proportions kept) and centred. Labels are written beside the rows and above the columns, wrapped to fit.
+    (Lanczos, proportions kept) and centred. Labels are written beside the rows and above the columns,
+    `captions` (laid out as `rows`) below the cells, all wrapped to fit.
     Raises `ValueError` for an empty sheet, pictures of another shape and a wrong number of labels.
     """
     width = max((len(row) for row in rows), default=0)
@@ -40,6 +42,8 @@ def sheet(
     for labels, count, what in ((row_labels, len(rows), "row"), (column_labels, width, "column")):
         if labels is not None and len(labels) != count:
             raise ValueError(f"a sheet of {count} {what}s needs as many {what} labels, got {len(labels)}")
+    if captions is not None and [len(row) for row in captions] != [len(row) for row in rows]:
+        raise ValueError("captions must be laid out as the rows: one text or None for every cell")
     if size is None:
         size = max((max(picture.shape[1:]) for picture in pictures), default=64)
     if size < 1 or gap < 0:
@@ -53,21 +57,27 @@ def sheet(
     left = max((_extent(text, font)[0] for text in side), default=0)
     above, left = (space + _MARGIN if space else 0 for space in (above, left))
 
-    step = size + gap
-    canvas = Image.new("RGB", (left + width * step + gap, above + len(rows) * step + gap), (_PAPER,) * 3)
+    below = [[_wrapped(text or "", font, size) for text in row] for row in captions or [[]]]
+    under = max((_extent(text, font)[1] for row in below for text in row), default=0)
+    across, down = size + gap, size + under + gap
+    canvas = Image.new("RGB", (left + width * across + gap, above + len(rows) * down + gap), (_PAPER,) * 3)
     draw = ImageDraw.Draw(canvas)
     for column, text in enumerate(top):
         w, h = _extent(text, font)
-        _write(draw, (left + gap + column * step + max(0, (size - w) // 2), gap + above - _MARGIN - h), text, font, "center")
+        _write(draw, (left + gap + column * across + max(0, (size - w) // 2), gap + above - _MARGIN - h), text, font, "center")
     for index, text in enumerate(side):
         w, h = _extent(text, font)
-        _write(draw, (left - _MARGIN // 2 - w, above + gap + index * step + max(0, (size - h) // 2)), text, font, "right")
+        _write(draw, (left - _MARGIN // 2 - w, above + gap + index * down + max(0, (size - h) // 2)), text, font, "right")
     for y, row in enumerate(rows):
         for x, cell in enumerate(row):
             if cell is not None:
                 image = _fitted(cell, size)
-                corner = left + gap + x * step, above + gap + y * step
+                corner = left + gap + x * across, above + gap + y * down
                 canvas.paste(image, (corner[0] + (size - image.width) // 2, corner[1] + (size - image.height) // 2))
+    for y, texts in enumerate(below):
+        for x, text in enumerate(texts):
+            place = left + gap + x * across + max(0, (size - _extent(text, font)[0]) // 2), above + gap + y * down + size
+            _write(draw, place, text, font, "center")
     return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).float() / 127.5 - 1
 
 

@@ -42,7 +42,7 @@ def in_batches(function: Batched, pictures: Tensor, batch: int = 16, tick: Calla
     if batch < 1:
         raise ValueError(f"batch must be at least 1, got {batch}")
     found = []
-    with torch.inference_mode():
+    with torch.no_grad():
         for start in range(0, len(pictures), batch):
             found.append(function(pictures[start : start + batch]))
             if tick is not None:
