@@ -212,6 +212,42 @@ def test_a_style_of_another_model_is_refused(
     assert "another base model" in capsys.readouterr().err
 
 
+def test_inspect(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien(f"inspect {model} {style} --json") == 0
+    files = _json(capsys)["files"]
+    assert [f["kind"] for f in files] == ["model", "style"]
+    assert files[0]["resolution"] == _SIDE
+    assert files[0]["digest"] == files[1]["digest"]
+    assert files[0]["licence"] == "CC0"
+    assert mien(f"inspect {model}") == 0
+    assert "64 px" in capsys.readouterr().out
+    assert mien(f"inspect reference.png {style}") == 1
+    shown = capsys.readouterr()
+    assert "reference.png" in shown.err
+    assert "style.safetensors" in shown.out
+
+
+def test_convert_there_and_back(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien(f"convert {model} there.pt --to rosinality --json") == 0
+    assert _json(capsys)["written"][0]["format"] == "rosinality"
+    assert mien("convert there.pt back.safetensors --kind rosinality") == 0
+    before, after = read(model)[0], read(desk / "back.safetensors")[0]
+    names = [n for n in before if n.startswith(("generator", "discriminator"))]
+    assert all(torch.equal(before[n], after[n]) for n in names if n in after)
+    assert len([n for n in names if n in after]) > 50
+    assert mien("convert there.pt half.safetensors --half") == 0
+    assert (desk / "half.safetensors").stat().st_size < 0.6 * (desk / "back.safetensors").stat().st_size
+    for wrong in (
+        "there.pt there.pt",
+        "there.pt back.safetensors",
+        "there.pt x.xyz",
+        "there.pt x.pt --kind nvidia",
+        "none.pt x.pt",
+    ):
+        assert mien(f"convert {wrong}") == 2
+    assert mien("convert there.pt back.safetensors --overwrite") == 0
+
+
 def test_models_that_are_no_models(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (desk / "page.safetensors").write_text("<!DOCTYPE html><html>quota</html>")
     for name in ("page.safetensors", "reference.png", "none.safetensors"):

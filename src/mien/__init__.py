@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from mien.checkpoint import load_model as load_model
-    from mien.checkpoint.bundle import write_model as save_model
+    from mien.checkpoint import save_model as save_model
     from mien.checkpoint.style import Style as Style
     from mien.errors import MienError as MienError
     from mien.faces import AlignConfig as AlignConfig
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mien.stylizer import Stylizer as Stylizer
     from mien.stylizer import ready_styles as ready_styles
 
-# Public name -> where it is; `module:name` where the name there is another one.
+# Public name -> the module where it is.
 _PUBLIC = {
     "AlignConfig": "mien.faces",
     "FitConfig": "mien.finetune.oneshot",
@@ -45,7 +45,7 @@ _PUBLIC = {
     "load_model": "mien.checkpoint",
     "read_picture": "mien.media.images",
     "ready_styles": "mien.stylizer",
-    "save_model": "mien.checkpoint.bundle:write_model",
+    "save_model": "mien.checkpoint",
     "write_picture": "mien.media.images",
 }
 
@@ -72,8 +72,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'mien' has no attribute {name!r}")
-    module, _, attribute = _PUBLIC[name].partition(":")
-    value = getattr(import_module(module), attribute or name)
+    value = getattr(import_module(_PUBLIC[name]), name)
     globals()[name] = value
     return value
 

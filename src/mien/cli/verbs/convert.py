@@ -1,0 +1,45 @@
+"""`mien convert`: a model in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Argument, Option
+
+from mien.cli.flags import ScreenFlags
+from mien.cli.options import Overwrite
+from mien.cli.paths import check_outputs, existing
+from mien.cli.report import Report
+
+EXAMPLES = (
+    "mien convert stylegan2-ffhq.pkl ffhq.safetensors",
+    "mien convert model.safetensors model.pt --to rosinality",
+    "mien convert big.pt small.safetensors --half",
+)
+
+
+def run(
+    source: Annotated[Path, Argument(metavar="IN", help="Model to read: ours, .pt or NVIDIA's .pkl.", show_default=False)],
+    target: Annotated[Path, Argument(metavar="OUT", help="File to write.", show_default=False)],
+    screen: ScreenFlags,
+    to: Annotated[
+        Literal["mien", "rosinality"] | None,
+        Option("--to", help="Format to write; without it .safetensors is ours and .pt is rosinality.", show_default=False),
+    ] = None,
+    kind: Annotated[
+        Literal["mien", "rosinality", "nvidia"] | None,
+        Option("--kind", help="Insist on what IN is; without it its content tells.", show_default=False),
+    ] = None,
+    half: Annotated[bool, Option("--half", help="Store half precision: half the size, a rounding nobody sees.")] = False,
+    overwrite: Overwrite = False,
+) -> Report:
+    """Write a model in another format: ours, or the common .pt that JoJoGAN and many other tools open."""
+    check_outputs([target], [existing(source)], overwrite=overwrite)
+
+    from mien.checkpoint import convert
+
+    done = convert(source, target, kind=kind, format=to, half=half, overwrite=overwrite)
+    report = Report(warnings=[f"{target}: {remark}" for remark in done.remarks])
+    report.wrote(target, {"format": done.format, "resolution": done.model.resolution, "bytes": target.stat().st_size})
+    return report
