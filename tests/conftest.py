@@ -6,6 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+# Several workers share the cores: one thread each, also in the processes that tests start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
+
 _REPOSITORY = Path(__file__).parent.parent
 _NEEDS_DATA = "needs ../shared"
 

@@ -4,6 +4,7 @@ Each page gets a folder of its own with the files that it speaks of. Commands ru
 steps: what is tested is that the words are right. A block marked `no-run` says why in its first line.
 """
 
+import importlib.util
 import os
 import re
 import shlex
@@ -74,6 +75,13 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
     assert "pytest" not in script.replace("# ", ""), "the test command stands in the README alone"
     for tool in ("ruff check", "ruff format --check", "mypy --strict"):
         assert tool in script
+
+
+def test_the_page_of_commands_is_what_the_program_says() -> None:
+    place = _REPOSITORY / "tools" / "commands_page.py"
+    tool = importlib.util.module_from_spec(importlib.util.spec_from_file_location("commands_page", place))  # type: ignore[arg-type]
+    tool.__spec__.loader.exec_module(tool)  # type: ignore[union-attr]
+    assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run: python tools/commands_page.py"
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
