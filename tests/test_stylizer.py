@@ -1,0 +1,169 @@
+"""The product on a tiny random model: what is saved is what is rendered, and every option acts."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mien.checkpoint import load_model
+from mien.checkpoint.bundle import write_model
+from mien.errors import FaceNotFoundError, InputError, ModelMismatchError
+from mien.faces import AlignConfig
+from mien.media.images import from_tensor, read_picture, write_picture
+from mien.models.bundle import Model
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
+from mien.stylizer import FitConfig, Style, Stylizer, find_style
+from test_models import tiny, tiny_discriminator
+
+R = 32
+ALIGNED = AlignConfig(aligned=True)
+QUICK = FitConfig(steps=6, random_from="32px")
+
+
+def model_file(folder: Path, seed: int = 0) -> Path:
+    torch.manual_seed(seed)
+    encoder = CompactEncoder(CompactEncoderConfig(R, num_ws=8, w_dim=16, width=8, max_width=16))
+    with torch.no_grad():
+        encoder.out.weight.mul_(10)
+    write_model(folder / f"tiny-{seed}.safetensors", Model(tiny(R), tiny_discriminator(R), encoder))
+    return folder / f"tiny-{seed}.safetensors"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("stylizer")
+    torch.manual_seed(3)
+    smooth = torch.nn.functional.interpolate(torch.rand(2, 3, 6, 6) * 2 - 1, (96, 96), mode="bicubic").clamp(-1, 1)
+    write_picture(folder / "photo.png", from_tensor(smooth[0]))
+    write_picture(folder / "reference.png", from_tensor(smooth[1]))
+    model_file(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stylizer(folder: Path) -> Stylizer:
+    return Stylizer.load(folder / "tiny-0.safetensors")
+
+
+@pytest.fixture(scope="module")
+def style(stylizer: Stylizer, folder: Path) -> Style:
+    return stylizer.fit([folder / "reference.png"], QUICK, align=ALIGNED)
+
+
+def test_a_saved_style_gives_the_same_bytes(stylizer: Stylizer, style: Style, folder: Path) -> None:
+    style.save(folder / "saved.safetensors", overwrite=True)
+    again = Style.load(folder / "saved.safetensors")
+    before = stylizer.apply(style, folder / "photo.png", align=ALIGNED).picture.pixels
+    fresh = Stylizer(load_model(folder / "tiny-0.safetensors"))
+    after = fresh.apply(again, folder / "photo.png", align=ALIGNED).picture.pixels
+    assert (before == after).all()
+    assert (before != read_picture(folder / "photo.png").pixels).any()
+    assert again.settings["fit"]["steps"] == 6
+    assert again.settings["references"] == ["reference.png"]
+    assert again.thumbnail.shape == (3, 96, 96)
+    with pytest.raises(InputError, match="--overwrite"):
+        style.save(folder / "saved.safetensors")
+
+
+def test_the_same_seed_gives_the_same_style(stylizer: Stylizer, style: Style, folder: Path) -> None:
+    again = stylizer.fit([folder / "reference.png"], QUICK, align=ALIGNED)
+    assert style.changes.keys() == again.changes.keys()
+    assert all(torch.equal(gap, again.changes[name]) for name, gap in style.changes.items())
+
+
+def test_another_base_model_is_refused(style: Style, folder: Path) -> None:
+    other = Stylizer.load(model_file(folder, seed=1))
+    with pytest.raises(ModelMismatchError, match="another base model"):
+        other.apply(style, folder / "photo.png", align=ALIGNED)
+
+
+def test_strength(stylizer: Stylizer, style: Style, folder: Path) -> None:
+    def face(strength: float) -> torch.Tensor:
+        return stylizer.apply(style, folder / "photo.png", align=ALIGNED, strength=strength).faces[0].stylized
+
+    base = stylizer.apply(style, folder / "photo.png", align=ALIGNED).faces[0].inversion
+    assert torch.equal(face(0.0), base)
+    distance = [float((face(a) - base).abs().mean()) for a in (0.3, 0.7, 1.0, 1.3)]
+    assert distance == sorted(distance)
+    assert distance[0] > 0
+
+
+def test_a_reference_given_twice_counts_twice(stylizer: Stylizer, folder: Path) -> None:
+    files = [folder / "reference.png", folder / "photo.png", folder / "reference.png"]
+    learned = stylizer.fit(files, QUICK, align=ALIGNED)
+    assert learned.settings["weights"] == [2.0, 1.0]
+    assert learned.thumbnail.shape == (3, 96, 192)
+
+
+def test_extreme_takes_the_whole_picture_and_the_mean_code(stylizer: Stylizer, folder: Path) -> None:
+    with pytest.raises(FaceNotFoundError, match="--extreme"):
+        stylizer.fit([folder / "reference.png"], QUICK)
+    extreme = stylizer.fit([folder / "reference.png"], QUICK, extreme=True)
+    aligned = stylizer.fit([folder / "reference.png"], QUICK, align=ALIGNED)
+    assert extreme.settings["extreme"]
+    name = "b32.conv1.weight"
+    assert not torch.equal(extreme.changes[name], aligned.changes[name])  # another code
+    assert torch.equal(extreme.thumbnail, aligned.thumbnail)  # the same crop
+
+
+def test_no_face_is_an_error_that_helps(stylizer: Stylizer, style: Style, folder: Path) -> None:
+    with pytest.raises(FaceNotFoundError, match=r"photo\.png.*--aligned"):
+        stylizer.apply(style, folder / "photo.png")
+
+
+def test_box_and_crop(stylizer: Stylizer, style: Style, folder: Path) -> None:
+    box = AlignConfig(box=(40.0, 40.0, 30.0))
+    whole = stylizer.apply(style, folder / "photo.png", align=box)
+    original = read_picture(folder / "photo.png").pixels
+    changed = (whole.picture.pixels != original).any(axis=2)
+    assert changed.any()
+    assert not changed[:38].any()
+    assert not changed[:, :38].any()
+    assert not changed[72:].any()
+    square = stylizer.apply(style, folder / "photo.png", align=box, crop=True)
+    assert square.picture.pixels.shape == (R, R, 3)
+    with pytest.raises(InputError, match="give one of them"):
+        AlignConfig(box=(0.0, 0.0, 5.0), aligned=True)
+    with pytest.raises(InputError, match="outside"):
+        stylizer.apply(style, folder / "photo.png", align=AlignConfig(box=(500.0, 0.0, 30.0)))
+
+
+def test_refinement_comes_nearer_to_the_picture(stylizer: Stylizer, folder: Path) -> None:
+    def gap(steps: int) -> float:
+        found = stylizer.invert(folder / "photo.png", align=ALIGNED, refine_steps=steps)
+        assert found.w_plus.shape == (1, 8, 16)
+        return float((found.picture - found.crop).abs().mean())
+
+    assert gap(60) < gap(0)
+
+
+def test_samples(stylizer: Stylizer, style: Style) -> None:
+    plain = stylizer.sample(3, seed=1)
+    assert plain.shape == (3, 3, R, R)
+    assert torch.equal(plain, stylizer.sample(3, seed=1))
+    assert torch.equal(plain[:2], stylizer.sample(2, seed=1))
+    assert not torch.equal(plain, stylizer.sample(3, seed=2))
+    mean = stylizer.sample(3, seed=1, psi=0.0)
+    torch.testing.assert_close(mean[0], mean[1])
+    assert not torch.equal(plain, stylizer.sample(3, seed=1, style=style))
+    assert torch.equal(plain, stylizer.sample(3, seed=1, style=style, strength=0.0))
+
+
+def test_a_model_without_what_is_needed_says_so(folder: Path, style: Style) -> None:
+    torch.manual_seed(0)
+    bare = Stylizer(Model(tiny(R)))
+    with pytest.raises(ModelMismatchError, match="no discriminator"):
+        bare.fit([folder / "reference.png"], QUICK, align=ALIGNED)
+    blind = Stylizer(Model(tiny(R), tiny_discriminator(R)))
+    with pytest.raises(ModelMismatchError, match="no encoder"):
+        blind.fit([folder / "reference.png"], QUICK, align=ALIGNED)
+    assert blind.fit([folder / "reference.png"], QUICK, align=ALIGNED, refine_steps=2).changes
+    with pytest.raises(InputError, match="at least one reference"):
+        blind.fit([], QUICK)
+
+
+def test_find_style(folder: Path, style: Style) -> None:
+    style.save(folder / "here.safetensors", overwrite=True)
+    assert find_style(folder / "here.safetensors") == folder / "here.safetensors"
+    with pytest.raises(InputError, match="no style nothing"):
+        find_style("nothing")
