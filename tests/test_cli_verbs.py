@@ -266,7 +266,9 @@ def test_threads_and_device_reach_torch(desk: Path, model: Path, capsys: pytest.
         assert "not available" in capsys.readouterr().err
 
 
-def test_ctrl_c_leaves_nothing_half_written(desk: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_leaves_nothing_half_written(
+    desk: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from mien.finetune.oneshot import OneShotTuner
 
     def stop(self: OneShotTuner) -> float:
@@ -276,6 +278,7 @@ def test_ctrl_c_leaves_nothing_half_written(desk: Path, model: Path, monkeypatch
     before = sorted(desk.rglob("*"))
     assert mien(f"stylize photos/a.png --style reference.png {_BOTH} --model {model} -o one.png") == 130
     assert sorted(desk.rglob("*")) == before
+    assert "stopped" in capsys.readouterr().err
 
 
 def test_bench_quick(capsys: pytest.CaptureFixture[str]) -> None:

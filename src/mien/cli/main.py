@@ -58,6 +58,8 @@ def shell(arguments: Sequence[str]) -> int:
         # The verb alone, where one is named: the help need not wait for the others.
         verbs = [name for name in arguments[:1] if name in VERBS] or VERBS
         code = build(verbs)(args=list(arguments), prog_name="mien", standalone_mode=False)
+        if code == EXIT_STOPPED:  # typer keeps Ctrl-C to itself
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except BaseException as error:  # the one place where every error ends
         if isinstance(error, SystemExit):
