@@ -161,6 +161,14 @@ def test_an_error_is_json_too(raising: Callable[[BaseException], None], capsys: 
         "apply ink me.jpg",
         "stylize a.jpg --style b.png -o c.png --color green",
         "stylize a.jpg --style b.png -o c.png --device tpu",
+        "stylize a.jpg --style b.png -o c.png --steps -1",
+        "stylize a.jpg --style b.png -o c.png --strength -1",
+        "apply ink a.jpg -o c.png --refine -1",
+        "apply ink a.jpg -o c.png --threads 0",
+        "sample -n 0 -o c.png",
+        "fit b.png -o c.safetensors --batch -1",
+        "align b.png -o c.png --size 0",
+        "bench --rounds 0",
     ],
 )
 def test_wrong_flags_are_the_users(line: str, capsys: pytest.CaptureFixture[str]) -> None:

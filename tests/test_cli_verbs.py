@@ -201,6 +201,17 @@ def test_no_face_is_an_error_that_tells_the_ways_out(
     assert not (desk / "x.png").exists()
 
 
+def test_a_photo_that_cannot_be_used_is_told_before_the_learning(
+    desk: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mien.stylizer import Stylizer
+
+    monkeypatch.setattr(Stylizer, "fit", lambda *_, **__: pytest.fail("the learning began"))
+    (desk / "broken.png").write_bytes(b"no picture")
+    assert mien(f"stylize broken.png --style reference.png {_BOTH} --model {model} -o x.png") == 2
+    assert "broken.png" in capsys.readouterr().err
+
+
 def test_a_style_of_another_model_is_refused(
     desk: Path, style: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -284,5 +295,7 @@ def test_ctrl_c_leaves_nothing_half_written(
 def test_bench_quick(capsys: pytest.CaptureFixture[str]) -> None:
     assert mien("bench --quick --json") == 0
     document = _json(capsys)
+    assert document["config"]["resolution"] == 64
+    assert mien("bench --resolution 100") == 2
     assert all(line["seconds"] > 0 for line in document["tuning"] + document["rendering"])
     assert document["tuning"][0]["ratio"] == 1.0

@@ -33,7 +33,7 @@ class MachineFlags:
     PANEL: ClassVar[str] = "Machine"
 
     device: Annotated[Device, Option(help="Where to compute; auto takes CUDA, then MPS, then the CPU.")] = "cpu"
-    threads: Annotated[int | None, Option(help="CPU threads; without it one per core.", show_default=False)] = None
+    threads: Annotated[int | None, Option(help="CPU threads; without it one per core.", show_default=False, min=1)] = None
     dtype: Annotated[
         Dtype, Option(help="Number type of the convolutions; float32 is exact, bfloat16 is quicker where supported.")
     ] = "float32"

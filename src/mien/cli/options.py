@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _FIT = settings_in_source("mien.finetune.oneshot", "FitConfig")
 
 
-def told(setting: Setting, *flags: str) -> Any:
-    """An option whose help is the sentence of a configuration field."""
-    return Option(*flags, help=f"{setting.sentence[:1].upper()}{setting.sentence[1:]}.")
+def told(setting: Setting, *flags: str, least: float | None = None) -> Any:
+    """An option whose help is the sentence of a configuration field; numbers below `least` are refused."""
+    return Option(*flags, help=f"{setting.sentence[:1].upper()}{setting.sentence[1:]}.", min=least)
 
 
-def _fit(name: str, *flags: str) -> Any:
-    return told(_FIT[name], *flags)
+def _fit(name: str, *flags: str, least: float | None = None) -> Any:
+    return told(_FIT[name], *flags, least=least)
 
 
 def _default(name: str) -> Any:
@@ -52,15 +52,15 @@ class FitFlags:
 
     PANEL: ClassVar[str] = "Learning the style"
 
-    steps: Annotated[int, _fit("steps", "--steps")] = _default("steps")
-    learning_rate: Annotated[float, _fit("learning_rate", "--learning-rate")] = _default("learning_rate")
+    steps: Annotated[int, _fit("steps", "--steps", least=0)] = _default("steps")
+    learning_rate: Annotated[float, _fit("learning_rate", "--learning-rate", least=0)] = _default("learning_rate")
     color: Annotated[Literal["reference", "photo"], _fit("color", "--color", "--colour")] = _default("color")
     space: Annotated[Literal["s", "w-plus"], _fit("space", "--space")] = "s"
     random_from: Annotated[str, _fit("random_from", "--random-from")] = _default("random_from")
     mask: Annotated[str, _fit("mask", "--mask")] = _default("mask")
-    batch: Annotated[int, _fit("batch", "--batch")] = _default("batch")
+    batch: Annotated[int, _fit("batch", "--batch", least=0)] = _default("batch")
     noise: Annotated[Literal["random", "const"], _fit("noise", "--noise")] = _default("noise")
-    seed: Annotated[int, _fit("seed", "--seed")] = _default("seed")
+    seed: Annotated[int, _fit("seed", "--seed", least=0)] = _default("seed")
     extreme: Annotated[
         bool, Option("--extreme", help="For animals and masks: take the whole reference, and the mean face as its code.")
     ] = False
@@ -160,9 +160,12 @@ class RenderFlags:
     PANEL: ClassVar[str] = "Rendering"
 
     strength: Annotated[
-        float, Option(help="How much style: 0 is the model's own face of the person, 1 the full style, 1.5 more than that.")
+        float,
+        Option(help="How much style: 0 is the model's own face of the person, 1 the full style, 1.5 more than that.", min=0),
     ] = 1.0
-    refine: Annotated[int, Option(help="Optimisation steps that make the face more like the person; 0: none, 100: good.")] = 0
+    refine: Annotated[
+        int, Option(help="Optimisation steps that make the face more like the person; 0: none, 100: good.", min=0)
+    ] = 0
     crop: Annotated[bool, Option("--crop", help="Write the square of the face alone; do not paste it back.")] = False
 
 

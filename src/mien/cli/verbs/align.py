@@ -23,7 +23,7 @@ def run(
     out: Out,
     align: AlignFlags,
     screen: ScreenFlags,
-    size: Annotated[int, Option(help="Side of the crop in pixels.")] = 256,
+    size: Annotated[int, Option(help="Side of the crop in pixels.", min=8, max=8192)] = 256,
     overwrite: Overwrite = False,
 ) -> Report:
     """Cut out a face as FFHQ does: eyes level, head and hair in a square.

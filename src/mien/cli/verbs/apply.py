@@ -46,6 +46,7 @@ def run(
     from mien.checkpoint.style import Style
     from mien.stylizer import Stylizer
 
+    where = align.for_photos(jobs, crop=render_flags.crop)
     styles = [Style.load(file) for file in files]
     stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
-    return render(stylizer, styles, jobs, align.for_photos(jobs, crop=render_flags.crop), render_flags, quiet=screen.quiet)
+    return render(stylizer, styles, jobs, where, render_flags, quiet=screen.quiet)

@@ -11,6 +11,7 @@ from mien.cli.flags import ScreenFlags
 from mien.cli.options import told
 from mien.cli.report import Report, progress, table
 from mien.config import settings_in_source
+from mien.errors import InputError
 from mien.runtime import set_threads
 
 EXAMPLES = (
@@ -25,12 +26,12 @@ _BENCH = settings_in_source("mien.benchmark", "BenchConfig")
 
 def run(
     screen: ScreenFlags,
-    resolution: Annotated[int, told(_BENCH["resolution"])] = 256,
-    rounds: Annotated[int, told(_BENCH["rounds"])] = 5,
+    resolution: Annotated[int, told(_BENCH["resolution"], least=8)] = 256,
+    rounds: Annotated[int, told(_BENCH["rounds"], least=1)] = 5,
     quick: Annotated[
         bool, Option("--quick", help="A small network and one round: to see that it works, not how fast.")
     ] = False,
-    threads: Annotated[int | None, Option(help="CPU threads; without it one per core.", show_default=False)] = None,
+    threads: Annotated[int | None, Option(help="CPU threads; without it one per core.", show_default=False, min=1)] = None,
 ) -> Report:
     """Measure fine-tuning steps and rendering: the fast path and its plain twin, interleaved in one run, medians.
 
@@ -38,6 +39,8 @@ def run(
     """
     from mien import benchmark
 
+    if resolution & (resolution - 1):
+        raise InputError(f"--resolution is a power of two such as 256 or 1024, got {resolution}.")
     set_threads(threads)
     config = benchmark.BenchConfig(resolution=resolution, rounds=rounds)
     if quick:

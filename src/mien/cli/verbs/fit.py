@@ -37,11 +37,10 @@ def run(
 
     from mien.stylizer import Stylizer
 
+    config, where = fit.config(), align.for_references(pictures)
     stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
     with progress("learning the style", quiet=screen.quiet) as advance:
-        style = stylizer.fit(
-            pictures, fit.config(), align=align.for_references(pictures), extreme=fit.extreme, progress=advance
-        )
+        style = stylizer.fit(pictures, config, align=where, extreme=fit.extreme, progress=advance)
     style.save(out, overwrite=overwrite)
     report = Report()
     report.wrote(out, {"kind": "style", "name": style.name, "base": style.base, "bytes": out.stat().st_size})

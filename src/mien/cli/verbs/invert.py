@@ -24,7 +24,7 @@ def run(
     align: AlignFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
-    refine: Annotated[int, Option(help="Optimisation steps after the encoder's answer.")] = 0,
+    refine: Annotated[int, Option(help="Optimisation steps after the encoder's answer.", min=0)] = 0,
     model: ModelFile = None,
     overwrite: Overwrite = False,
 ) -> Report:

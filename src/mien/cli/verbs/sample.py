@@ -26,16 +26,14 @@ def run(
     out: Annotated[Path, Option("--out", "-o", help="Picture to write.", show_default=False)],
     machine: MachineFlags,
     screen: ScreenFlags,
-    count: Annotated[int, Option("--count", "-n", help="How many faces.")] = 16,
+    count: Annotated[int, Option("--count", "-n", help="How many faces.", min=1)] = 16,
     psi: Annotated[float, Option(help="Truncation: 0 is the mean face, 1 the model's whole variety.")] = 0.7,
-    seed: Annotated[int, Option(help="The same seed gives the same faces.")] = 0,
+    seed: Annotated[int, Option(help="The same seed gives the same faces.", min=0)] = 0,
     style: Annotated[str | None, Option(help="Draw them in this style: a file or a ready one.", show_default=False)] = None,
     model: ModelFile = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Draw faces that the model makes up, as one sheet, in a style if you like."""
-    if count < 1:
-        raise InputError(f"--count must be at least 1, got {count}.")
     check_outputs([picture_name(out)], [], overwrite=overwrite)
     files = find_styles(style) if style else []
     if len(files) > 1:

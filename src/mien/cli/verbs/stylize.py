@@ -58,17 +58,17 @@ def run(
 
     from mien.stylizer import Stylizer
 
+    config, where = fit.config(), align.for_photos(jobs, crop=render_flags.crop)
+    with speaking_of_the_reference():
+        where_references = style_align.for_references(references)
     stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
+    if len(jobs) == 1:
+        stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
-        learned = stylizer.fit(
-            references,
-            fit.config(),
-            align=style_align.for_references(references),
-            extreme=fit.extreme,
-            progress=advance,
-        )
-    report = render(stylizer, [learned], jobs, align.for_photos(jobs, crop=render_flags.crop), render_flags, quiet=screen.quiet)
+        learned = stylizer.fit(references, config, align=where_references, extreme=fit.extreme, progress=advance)
     if save_style:
         learned.save(save_style, overwrite=overwrite)
+    report = render(stylizer, [learned], jobs, where, render_flags, quiet=screen.quiet)
+    if save_style:
         report.wrote(save_style, {"kind": "style", "name": learned.name})
     return report
