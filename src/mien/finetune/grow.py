@@ -25,8 +25,12 @@ def grow_generator(generator: Generator, resolution: int) -> Generator:
 
 
 def grow_discriminator(discriminator: Discriminator, resolution: int) -> Discriminator:
-    """A discriminator of `resolution`: the blocks of `discriminator` below new ones; fromRGB and the new blocks are fresh."""
+    """A discriminator of `resolution`: the blocks of `discriminator` below new ones; fromRGB and the new blocks are fresh.
+
+    At the same resolution it is a copy.
+    """
+    grows = resolution > discriminator.config.resolution
     grown = Discriminator(replace(discriminator.config, resolution=resolution))
-    old = {k: v for k, v in discriminator.state_dict().items() if not k.startswith("fromrgb.")}
+    old = {k: v for k, v in discriminator.state_dict().items() if not k.startswith("fromrgb.") or not grows}
     grown.load_state_dict({**grown.state_dict(), **old})
     return grown

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -60,6 +61,12 @@ class Dataset:
             flip = (torch.rand(count, generator=generator) < 0.5).to(pictures.device, non_blocking=True)
             pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
         return pictures
+
+    def digest(self) -> str:
+        """First 16 hex digits of a SHA-256 over pixels and weights."""
+        total = hashlib.sha256(self.weights.numpy().tobytes())
+        total.update(self.pixels.cpu().numpy().data)
+        return total.hexdigest()[:16]
 
     def report(self) -> str:
         """What was read and what was not, for people: one line each."""

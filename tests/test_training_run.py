@@ -1,0 +1,373 @@
+"""Whole training runs in a folder: begun, stopped, killed, continued, grown; what is refused and what is written."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mien.checkpoint.bundle import read_model, write_model
+from mien.config import from_toml
+from mien.errors import CheckpointError, InputError
+from mien.finetune import train as train_module
+from mien.finetune.run_folder import RunFolder
+from mien.finetune.train import DivergedError, Session, train
+from mien.finetune.train_config import TrainConfig, changed, preset, resolve
+from mien.models.bundle import Model
+from mien.models.discriminator import Discriminator
+from mien.models.generator import Generator
+
+TINY = {
+    "stages": (8,), "network.z_dim": 8, "network.w_dim": 8, "network.mapping_layers": 2, "network.channel_base": 64,
+    "network.channel_max": 8, "network.mbstd_group": 2, "adversarial.batch": 4, "adversarial.r1_interval": 3, "stats_steps": 2,
+    "adversarial.ada_interval": 1, "adversarial.ada_kimg": 0.1, "adversarial.pl_weight": 1.0, "adversarial.pl_interval": 4,
+    "kimg": 0.032, "snapshot_minutes": 0.0,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for i in range(6):
+        Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+def config(pictures: Path, **more: Any) -> TrainConfig:
+    return resolve(
+        {"data": str(pictures), **TINY, **{k.replace("__", "."): v for k, v in more.items()}}, size="lean", bf16=False
+    )
+
+
+def losses(run: Path) -> list[dict[str, Any]]:
+    timing = {"time", "images_per_second", "seconds_left"}
+    return [{k: v for k, v in line.items() if k not in timing} for line in RunFolder(run).lines()]
+
+
+def after(steps: int) -> Session:
+    """A session that stops after so many steps."""
+    asked = iter(range(steps + 1))
+    return Session(stop=lambda: next(asked) == steps)
+
+
+def weights_equal(a: Path, b: Path) -> bool:
+    one, two = read_model(a), read_model(b)
+    assert one.discriminator is not None
+    assert two.discriminator is not None
+    states = (
+        (one.generator.state_dict(), two.generator.state_dict()),
+        (one.discriminator.state_dict(), two.discriminator.state_dict()),
+    )
+    return all(torch.equal(x[k], y[k]) for x, y in states for k in x)
+
+
+@pytest.fixture(scope="module")
+def straight(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of eight steps without interruption."""
+    run = tmp_path_factory.mktemp("straight")
+    outcome = train(config(pictures), run)
+    assert outcome.complete
+    assert (outcome.images, outcome.steps) == (32, 8)
+    return run
+
+
+def test_a_run_leaves_everything_it_should(straight: Path) -> None:
+    assert {p.name for p in straight.iterdir()} == {
+        "config.toml", "plan.txt", "data.txt", "stats.jsonl", "samples", "model.safetensors", "state", "index.html"
+    }  # fmt: skip
+    lines = losses(straight)
+    assert [line["steps"] for line in lines] == [2, 4, 6, 8]
+    for name in ("generator", "discriminator", "real_sign", "ada_p", "images", "px"):
+        assert all(name in line for line in lines)
+    model = read_model(straight / "model.safetensors")
+    assert model.resolution == 8
+    assert model.provenance.images_seen == 32
+    assert model.discriminator is not None
+    assert "6 pictures of 8 px" in (straight / "data.txt").read_text()
+    assert "frozen blocks: none" in (straight / "plan.txt").read_text()
+    with Image.open(next((straight / "samples").iterdir())) as grid:
+        assert grid.size == (64, 32)
+        assert np.asarray(grid).std() > 1
+
+
+@pytest.mark.parametrize("stops", [(3,), (1, 4), (2, 2)])
+def test_a_continued_run_equals_an_uninterrupted_one(
+    pictures: Path, straight: Path, tmp_path: Path, stops: tuple[int, ...]
+) -> None:
+    for stop in stops:
+        assert not train(config(pictures), tmp_path, after(stop)).complete
+    assert train(config(pictures), tmp_path).complete
+    assert losses(tmp_path) == losses(straight)
+    assert weights_equal(tmp_path / "model.safetensors", straight / "model.safetensors")
+
+
+def test_a_run_killed_between_snapshots_repeats_only_what_was_lost(
+    pictures: Path, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(config(pictures), tmp_path, after(3))
+    # Killed: steps and lines after the last snapshot, then nothing more is written.
+    monkeypatch.setattr(train_module._Run, "snapshot", lambda self: None)
+    train(config(pictures), tmp_path, after(4))
+    assert len(losses(tmp_path)) == 3
+    (tmp_path / "stats.jsonl").open("a").write('{"px": 8, "ima')
+    monkeypatch.undo()
+    seen: list[Mapping[str, Any]] = []
+    assert train(config(pictures), tmp_path, Session(show=seen.append)).complete
+    assert [line["steps"] for line in seen] == [4, 6, 8]
+    assert losses(tmp_path) == losses(straight)
+
+
+@pytest.mark.slow
+def test_a_run_really_killed_goes_on(pictures: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from mien.finetune.train import train;"
+        "from mien.config import from_toml; from mien.finetune.train_config import TrainConfig;"
+        "train(from_toml(TrainConfig, Path(sys.argv[1])), Path(sys.argv[2]))"
+    )
+    wanted = config(pictures, snapshot_kimg=0.016, kimg=100.0)
+    RunFolder(tmp_path).write_config(wanted)
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "config.toml"), str(tmp_path)])
+    try:
+        limit = time.monotonic() + 100
+        while len(list(tmp_path.glob("samples/*"))) < 3 and time.monotonic() < limit:
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    images = RunFolder(tmp_path).grids()
+    assert len(images) >= 3
+    outcome = train(wanted, tmp_path, after(2))
+    assert outcome.images >= 4 * 4 * 2 + 8
+
+
+def test_grown_stages_continue_and_keep_their_models(pictures: Path, tmp_path: Path) -> None:
+    wanted = config(pictures, stages=(8, 16), stage_kimg=(0.016,))
+    train(wanted, tmp_path / "a")
+    for stop in (2, 3):
+        train(wanted, tmp_path / "b", after(stop))
+    train(wanted, tmp_path / "b")
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    assert [line["px"] for line in losses(tmp_path / "a")] == [8, 8, 16, 16]
+    small, large = (read_model(tmp_path / "a" / name) for name in ("model-8px.safetensors", "model.safetensors"))
+    assert (small.resolution, large.resolution) == (8, 16)
+    assert (small.provenance.images_seen, large.provenance.images_seen) == (16, 32)
+    assert (tmp_path / "a" / "plan.txt").read_text().count("stage") == 2
+    assert wanted.adversarial_at(0).r1_gamma == pytest.approx(wanted.adversarial.r1_gamma / 2**1.5)
+    assert wanted.adversarial_at(1).r1_gamma == wanted.adversarial.r1_gamma
+
+
+def test_max_minutes_stops_with_a_snapshot(pictures: Path, tmp_path: Path) -> None:
+    outcome = train(config(pictures, kimg=0.0), tmp_path, Session(max_minutes=0.0))
+    assert not outcome.complete
+    assert outcome.model.exists()
+    assert (tmp_path / "state" / "state.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [({"snapshot_kimg": 0.012}, 3), ({"snapshot_minutes": 1e-9}, 9), ({"keep_kimg": 0.016}, 3), ({}, 1)],
+)
+def test_snapshot_intervals(
+    pictures: Path, tmp_path: Path, setting: dict[str, float], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    original = train_module._Run.snapshot
+    monkeypatch.setattr(
+        train_module._Run, "snapshot", lambda self: (calls.append(self.trainer.images), original(self))[1], raising=True
+    )
+    train(config(pictures, **setting), tmp_path)
+    assert len(calls) == expected
+    assert len(list(tmp_path.glob("model-0*.safetensors"))) == (2 if "keep_kimg" in setting else 0)
+
+
+def test_other_options_other_pictures_and_other_machines(pictures: Path, tmp_path: Path) -> None:
+    train(config(pictures), tmp_path / "run", after(2))
+    with pytest.raises(InputError, match=r"adversarial\.batch = 4, not 2"):
+        train(config(pictures, adversarial__batch=2), tmp_path / "run")
+    with pytest.raises(InputError, match="seed"):
+        train(config(pictures, seed=1), tmp_path / "run")
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for file in pictures.iterdir():
+        (moved / file.name).write_bytes(file.read_bytes())
+    train(config(moved, kimg=0.012), tmp_path / "run")  # the same pictures at another place, and another length
+    (moved / "5.png").unlink()
+    with pytest.raises(InputError, match="does not hold the pictures"):
+        train(config(moved), tmp_path / "run")
+
+
+def test_config_file_round_trip(pictures: Path, tmp_path: Path) -> None:
+    wanted = config(pictures, stages=(8, 16), stage_kimg=(0.5,), folder_weights={}, plan__freeze_d=1)
+    RunFolder(tmp_path).write_config(wanted)
+    assert from_toml(TrainConfig, tmp_path / "config.toml") == wanted
+
+
+def test_state_in_parts_without_moments(pictures: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    train(config(pictures), tmp_path, Session(stop=after(2).stop, part_bytes=4096, moments=False))
+    parts = list((tmp_path / "state").glob("*.part"))
+    assert len(parts) > 1
+    assert max(p.stat().st_size for p in parts) <= 4096
+    train(config(pictures), tmp_path, Session(tell=told.append))
+    assert any("without Adam's moments" in line for line in told)
+    parts = sorted((tmp_path / "state").glob("*.part"))
+    parts[0].write_bytes(b"x")
+    with pytest.raises(CheckpointError, match="checksum"):
+        train(config(pictures), tmp_path)
+
+
+def test_infinite_losses_stop_the_run_and_keep_the_snapshot(pictures: Path, tmp_path: Path) -> None:
+    wanted = config(pictures, adversarial__learning_rate=1e30, snapshot_kimg=0.004)
+    with pytest.raises(DivergedError, match="lower --learning-rate"):
+        train(wanted, tmp_path)
+    assert all(np.isfinite(v) for line in losses(tmp_path) for v in line.values())
+
+
+def test_a_full_disk_leaves_the_last_snapshot(
+    pictures: Path, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(config(pictures), tmp_path, after(3))
+    before = (tmp_path / "state" / "state.json").read_bytes()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mien.checkpoint.state.os.replace", full)
+    with pytest.raises(OSError, match="No space"):
+        train(config(pictures), tmp_path, after(2))
+    monkeypatch.undo()
+    assert (tmp_path / "state" / "state.json").read_bytes() == before
+    train(config(pictures), tmp_path)
+    assert losses(tmp_path) == losses(straight)
+
+
+class TestFromModel:
+    @pytest.fixture
+    def source(self, straight: Path, tmp_path: Path) -> Path:
+        # Another place than the run it came from.
+        path = tmp_path / "source.safetensors"
+        write_model(path, read_model(straight / "model.safetensors"))
+        return path
+
+    def test_starts_from_its_weights(self, pictures: Path, source: Path, tmp_path: Path) -> None:
+        train(config(pictures, source=str(source), seed=3), tmp_path / "run", after(0))
+        assert weights_equal(tmp_path / "run" / "model.safetensors", source)
+
+    def test_takes_its_networks_and_continues_without_the_file(self, pictures: Path, source: Path, tmp_path: Path) -> None:
+        wanted = config(pictures, source=str(source), network__channel_max=4, plan__structure=1, plan__freeze_d=1)
+        train(wanted, tmp_path / "a")
+        assert from_toml(TrainConfig, tmp_path / "a" / "config.toml").network.channel_max == 8
+        train(wanted, tmp_path / "b", after(3))
+        source.unlink()
+        train(wanted, tmp_path / "b")
+        assert losses(tmp_path / "a") == losses(tmp_path / "b")
+        assert (tmp_path / "a" / "samples" / "source.png").exists()
+        assert losses(tmp_path / "a")[0]["structure"] >= 0
+        assert "structure loss: 8 px" in (tmp_path / "a" / "plan.txt").read_text()
+
+    def test_grows_beyond_it(self, pictures: Path, source: Path, tmp_path: Path) -> None:
+        wanted = config(pictures, source=str(source), stages=(16,), plan__structure=1, plan__freeze_g=1, plan__freeze_styles=1)
+        train(wanted, tmp_path / "run", after(2))
+        old, new = (read_model(p).generator.state_dict() for p in (source, tmp_path / "run" / "model.safetensors"))
+        assert all(torch.equal(old[k], new[k]) for k in old if k.startswith("synthesis.b4."))
+        assert not torch.equal(old["synthesis.b8.conv1.weight"], new["synthesis.b8.conv1.weight"])
+
+    def test_refusals(self, pictures: Path, source: Path, tmp_path: Path) -> None:
+        model = read_model(source)
+        write_model(tmp_path / "bare.safetensors", Model(model.generator))
+        with pytest.raises(InputError, match="no discriminator"):
+            train(config(pictures, source=str(tmp_path / "bare.safetensors")), tmp_path / "run")
+        with pytest.raises(InputError, match="--from"):
+            train(config(pictures, plan__structure=1), tmp_path / "run")
+        with pytest.raises(InputError, match="freeze_d is 9"):
+            train(config(pictures, source=str(source), plan__freeze_d=9), tmp_path / "run")
+        assert not (tmp_path / "run" / "config.toml").exists()
+        train(config(pictures), tmp_path / "other", after(1))
+        with pytest.raises(InputError, match="not begun from a model"):
+            train(config(pictures, source=str(source)), tmp_path / "other")
+
+
+def test_the_page_stands_alone_and_shows_curves_and_grids(straight: Path) -> None:
+    text = (straight / "index.html").read_text(encoding="utf-8")
+    assert text.count("<svg") >= 4
+    assert "data:image/jpeg;base64," in text
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "<script" not in text
+    assert "discriminator" in text
+
+
+def test_page_escapes_names(pictures: Path, tmp_path: Path) -> None:
+    run = tmp_path / "a<b>&c"
+    try:
+        run.mkdir()
+    except OSError:
+        pytest.skip("this file system does not allow such names")
+    train(config(pictures), run, after(2))
+    assert "<b>" not in (run / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "word"),
+    [
+        ({"stages": (16, 8), "stage_kimg": (1.0,)}, "rising powers of two"), ({"stages": (12,)}, "powers of two"),
+        ({"stages": (8, 16), "stage_kimg": ()}, "lengths"), ({"augment": "bx"}, "letters of 'bgc'"),
+        ({"kimg": -1.0}, "positive"), ({"stats_steps": 0}, "stats_steps"), ({"stages": ()}, "rising"),
+    ],
+)  # fmt: skip
+def test_impossible_configurations_are_refused(pictures: Path, wishes: dict[str, Any], word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        config(pictures, **wishes)
+
+
+def test_impossible_batches_are_refused_before_anything_is_written(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not split"):
+        train(config(pictures, adversarial__batch=3), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_presets(pictures: Path) -> None:
+    lean, large = preset(64, "lean", bf16=True), preset(256, "large", bf16=False)
+    assert lean["adversarial.r1_gamma"] == 0.1
+    assert lean["adversarial.bf16"] is True
+    assert large["network.channel_base"] == 32768
+    assert large["adversarial.pl_weight"] == 2.0
+    wishes = {"data": "x", "stages": (32, 64)}
+    found = resolve(wishes, size="normal", bf16=False, method_name="freeze-g")
+    assert found.stage_kimg == (80.0,)
+    assert found.plan.freeze_g == 3
+    assert changed(found, {"plan.freeze_g": 1}).plan.freeze_g == 1
+    with pytest.raises(InputError, match="no size"):
+        resolve(wishes, size="huge", bf16=False)
+
+
+def test_augmentation_letters_reach_the_pipeline(pictures: Path, tmp_path: Path) -> None:
+    for letters, expected in (("bgc", (True, True, True)), ("c", (False, False, True)), ("", None)):
+        run = train_module._Run(
+            config(pictures, augment=letters), RunFolder(tmp_path / (letters or "none")), Session(), train_module.Processes()
+        )
+        augment = run.trainer.augment
+        assert (None if augment is None else (augment.blit, augment.geometry, augment.colour)) == expected
+
+
+def test_statistics_are_valid_json_lines(straight: Path) -> None:
+    for line in (straight / "stats.jsonl").read_text(encoding="utf-8").splitlines():
+        assert json.loads(line)["images_per_second"] > 0
+
+
+def test_generator_and_discriminator_of_the_state_are_the_live_ones(straight: Path) -> None:
+    from mien.checkpoint.state import read_state
+
+    tensors, document = read_state(straight / "state")
+    assert document["loop"]["steps"] == 8
+    kinds = {name.split(".")[0] for name in tensors}
+    assert {"generator", "discriminator", "ema", "g_adam", "d_adam", "g_adam_steps", "d_adam_steps", "loop"} <= kinds
+    assert isinstance(read_model(straight / "model.safetensors").generator, Generator)
+    assert Discriminator.__name__ in str(type(read_model(straight / "model.safetensors").discriminator))
