@@ -46,9 +46,7 @@ def test_axis_is_between_eyes_and_mouth() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    angle=st.floats(-180, 180), scale=st.floats(0.2, 8.0), x=st.floats(-500, 500), y=st.floats(-500, 500)
-)
+@given(angle=st.floats(-180, 180), scale=st.floats(0.2, 8.0), x=st.floats(-500, 500), y=st.floats(-500, 500))
 def test_frame_moves_with_the_face(angle: float, scale: float, x: float, y: float) -> None:
     a = math.radians(angle)
     turn = torch.tensor([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]], dtype=torch.float64)

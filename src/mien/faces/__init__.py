@@ -11,19 +11,23 @@ from mien.faces.align import (
 )
 from mien.faces.detect import Face, choose, find_faces, find_landmarks
 from mien.faces.locate import AlignConfig, locate
+from mien.faces.paste import enlargement, head_mask, paste_back
 
 __all__ = [
     "AlignConfig",
     "CropFrame",
     "Face",
     "choose",
+    "enlargement",
     "extract",
     "ffhq_frame",
     "find_faces",
     "find_landmarks",
     "five_of_68",
     "frame_from_box",
+    "head_mask",
     "locate",
     "parse_landmarks",
+    "paste_back",
     "whole_frame",
 ]

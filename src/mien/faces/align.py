@@ -114,7 +114,7 @@ def extract(rgb: Tensor, frame: CropFrame, size: int) -> tuple[Tensor, Tensor]:
         raise ValueError(f"rgb must be [3, H, W], got {list(rgb.shape)}")
     to_photo = frame.to_photo(size)
     crop = warp(rgb, to_photo, size, size).clamp(-1, 1)
-    outside = _distance_outside(frame, size, rgb.shape[2], rgb.shape[1])
+    outside = distance_outside(frame, size, rgb.shape[2], rgb.shape[1])
     step = frame.side / size
     valid = (0.5 - outside / step).clamp(0, 1)
     if bool((valid < 1).any()):
@@ -126,7 +126,7 @@ def extract(rgb: Tensor, frame: CropFrame, size: int) -> tuple[Tensor, Tensor]:
     return crop, valid
 
 
-def _distance_outside(frame: CropFrame, size: int, width: int, height: int) -> Tensor:
+def distance_outside(frame: CropFrame, size: int, width: int, height: int) -> Tensor:
     """[1, size, size]: how far, in photo pixels, each crop pixel's centre lies outside the picture; negative inside."""
     centres = torch.arange(size, dtype=torch.float64) + 0.5
     grid = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), dim=-1)

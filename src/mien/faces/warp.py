@@ -58,15 +58,18 @@ def warp(source: Tensor, to_source: Affine, height: int, width: int, *, oversamp
     corners = to_source(torch.tensor([[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]], dtype=torch.float64))
     low, high = corners.amin(dim=0), corners.amax(dim=0)
     margin = 3.0  # of the finer grid: the bicubic kernel reaches two samples
-    counts = [math.ceil((float(high[i]) - float(low[i])) / spacing + 2 * margin) for i in (0, 1)]
-    starts = [float(low[i]) - margin * spacing for i in (0, 1)]
-    columns, rows = (
+    # The first pixel of the result lies on a sample of the finer grid: so, where nothing is turned, do all others.
+    origin = to_source(torch.tensor([0.5, 0.5], dtype=torch.float64))
+    before = [math.ceil((float(origin[i]) - float(low[i])) / spacing + margin) for i in (0, 1)]
+    starts = [float(origin[i]) - (before[i] + 0.5) * spacing for i in (0, 1)]
+    counts = [math.ceil((float(high[i]) - starts[i]) / spacing + margin) for i in (0, 1)]
+    across, along = (
         _taps(start, spacing, count, stretch, lobes, size)
         for start, count, size in zip(starts, counts, (source.shape[2], source.shape[1]), strict=True)
     )
-    first, last = int(columns[0].min()), int(columns[0].max())
-    fine = _resample_rows(source[:, :, first : last + 1].float(), *rows)
-    fine = _resample_rows(fine.transpose(1, 2), columns[0] - first, columns[1]).transpose(1, 2)
+    first, last = int(across[0].min()), int(across[0].max())
+    fine = _resample_rows(source[:, :, first : last + 1].float(), *along)
+    fine = _resample_rows(fine.transpose(1, 2), across[0] - first, across[1]).transpose(1, 2)
 
     # From here on in coordinates of the finer grid, scaled to [-1, 1] as grid_sample wants them.
     x = torch.arange(width, dtype=torch.float64) + 0.5

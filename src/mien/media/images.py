@@ -37,6 +37,7 @@ _ORIENTATION = 0x0112
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, TypeError, LookupError, ArithmeticError,
            AttributeError, RuntimeError, MemoryError)  # fmt: skip
 
+
 def read_picture(path: Path | str) -> Picture:
     """Read a picture upright (EXIF orientation applied), in its own depth.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,9 +19,9 @@ _SLOPE = 0.1
 class LandmarkConfig:
     """The shape of a landmark network."""
 
-    size: Annotated[int, "side of the input in pixels, a multiple of 16"] = 80
+    size: Annotated[int, "side of the input in pixels, a multiple of 16"] = 64
     width: Annotated[int, "channels after the first convolution; doubled at each halving up to max_width"] = 24
-    max_width: Annotated[int, "most channels of any block"] = 128
+    max_width: Annotated[int, "most channels of any block"] = 96
     field: Annotated[float, "side of the input in units of the FFHQ frame of the face it was trained to see"] = 0.9
 
 
@@ -54,7 +53,7 @@ class LandmarkNetwork(nn.Module):
         self.config = config
         self.stem = nn.Conv2d(1, config.width, 5, stride=2, padding=2)
         blocks, width, size = [], config.width, config.size // 2
-        while size > 5:
+        while size > 4:
             wider = min(config.max_width, width * 2)
             blocks.append(_Block(width, wider))
             width, size = wider, size // 2
@@ -63,12 +62,19 @@ class LandmarkNetwork(nn.Module):
         self.out = nn.Linear(128, 10)
 
     def forward(self, crop: Tensor) -> Tensor:
-        # Neither colour nor brightness nor contrast says where a face's points are.
-        grey = crop.mean(dim=1, keepdim=True)
+        return self.read_out(self.features(crop.mean(dim=1, keepdim=True)))
+
+    def features(self, grey: Tensor) -> Tensor:
+        """Crop [N, 1, size, size] -> features [N, max_width, 4, 4]."""
+        # Neither brightness nor contrast says where a face's points are.
         grey = (grey - grey.mean(dim=(2, 3), keepdim=True)) / (grey.std(dim=(2, 3), keepdim=True) + 0.05)
         x = F.leaky_relu(self.stem(grey), _SLOPE)
         for block in self.blocks:
             x = block(x)
-        x = F.leaky_relu(self.fc(x.contiguous().flatten(1)), _SLOPE)
+        return x
+
+    def read_out(self, features: Tensor) -> Tensor:
+        """Features -> points [N, 5, 2]."""
+        x = F.leaky_relu(self.fc(features.contiguous().flatten(1)), _SLOPE)
         points: Tensor = self.out(x)
-        return torch.add(points.reshape(-1, 5, 2), 0.5)
+        return points.reshape(-1, 5, 2) + 0.5

@@ -1,0 +1,161 @@
+"""The way back: a square face returns to its place in the full-resolution photo.
+
+The face is warped into the photo's own pixels, shifted in colour towards the photo along the border of its mask, and mixed in.
+Outside the mask the photo's pixels stay as they are, bit for bit; so do its alpha, depth and profile.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.faces.align import CropFrame, distance_outside, extract
+from mien.faces.warp import Affine, blur, warp
+from mien.media.images import Picture
+
+_EDGE = 0.07  # of the side: over how much the mask fades towards an edge of the crop beyond which the photo goes on
+_MATCH_SIZE = 128  # side in pixels at which colours are compared
+_MATCH_REACH = 0.05  # of the side: how far into the mask the colours of its border are felt (standard deviation)
+_MATCH_LIKENESS = 0.35  # how far from the border's colour (in [-1, 1]) a shift still acts (standard deviation)
+_MATCH_MOST = 0.5  # of the range [-1, 1]: the largest shift of a colour
+_FAITHFUL_BELOW = 1.5  # enlargement from which detail of single pixels is not there to be kept
+_FAITHFUL_ROUNDS = 4
+_NOTHING = 1 / 512  # mask values below are none at all
+
+
+def enlargement(frame: CropFrame, size: int) -> float:
+    """By how much a face of `size` pixels is enlarged when it fills `frame`: above 1 the photo is finer than the face."""
+    return frame.side / size
+
+
+def paste_back(picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *, match_colours: bool = True) -> Picture:
+    """Put a face [3, s, s] in [-1, 1] (sRGB) back where `frame` says, through a mask [1, s, s] in [0, 1].
+
+    The mask fades by itself towards those edges of the crop beyond which the photo goes on. `match_colours` shifts the colours
+    of the face near the mask's border to those of the photo there. Returns a new picture; a grey one stays grey.
+    """
+    size = face.shape[-1]
+    if face.shape != (3, size, size) or mask.shape != (1, size, size):
+        raise ValueError(f"face and mask must be [3, s, s] and [1, s, s], got {list(face.shape)} and {list(mask.shape)}")
+    corners = frame.corners()
+    left, top = (max(0, math.floor(float(v))) for v in corners.amin(dim=0))
+    ends = zip((picture.width, picture.height), corners.amax(dim=0), strict=True)
+    right, bottom = (min(end, math.ceil(float(v))) for end, v in ends)
+    if left >= right or top >= bottom:
+        return picture
+    face, mask = face.float().clamp(-1, 1), mask.float().clamp(0, 1)
+    window = picture.pixels[top:bottom, left:right, : picture.colours]
+    part = Picture(window, picture.icc).rgb()
+    local = replace(frame, centre=(frame.centre[0] - left, frame.centre[1] - top))
+    if match_colours:
+        face = (face + _border_shift(part, local, face, mask)).clamp(-1, 1)
+
+    height, width = bottom - top, right - left
+    inside = local.to_crop(size)
+    weight = _faded_mask(mask, frame, inside, (height, width), (picture.width, picture.height))
+    warped = _warp_faithfully(face, local, height, width).clamp(-1, 1)
+    colours = ((warped.permute(1, 2, 0) + 1) / 2).numpy()
+    own = picture.from_srgb(np.ascontiguousarray(colours))
+    amount = weight.numpy()[..., None]
+    mixed = np.rint(window + amount * (own - window)).astype(picture.pixels.dtype)
+    pixels = picture.pixels.copy()
+    pixels[top:bottom, left:right, : picture.colours] = np.where(amount > 0, mixed, window)
+    return replace(picture, pixels=pixels)
+
+
+def _warp_faithfully(face: Tensor, frame: CropFrame, height: int, width: int) -> Tensor:
+    """The face in the photo's pixels [3, h, w], such that reading the crop from them gives the face again.
+
+    Resampling dulls detail of one or two pixels. What is missing is projected back (Irani & Peleg 1991), with the steps of the
+    generalised conjugate residual method (Eisenstat, Elman & Schultz 1983), which needs few of them.
+    """
+    size = face.shape[-1]
+    to_photo, to_crop = frame.to_photo(size), frame.to_crop(size)
+    warped = warp(face, to_crop, height, width)
+    if enlargement(frame, size) >= _FAITHFUL_BELOW:
+        return warped
+    inside = distance_outside(frame, size, width, height) < 0
+
+    def read(photo: Tensor) -> Tensor:
+        return warp(photo, to_photo, size, size) * inside
+
+    missing = face * inside - read(warped)
+    steps: list[tuple[Tensor, Tensor]] = []
+    for _ in range(_FAITHFUL_ROUNDS):
+        step = warp(missing, to_crop, height, width)
+        effect = read(step)
+        for earlier, its_effect in steps:
+            share = (effect * its_effect).sum() / its_effect.square().sum().clamp(min=1e-12)
+            step, effect = step - share * earlier, effect - share * its_effect
+        steps.append((step, effect))
+        length = (missing * effect).sum() / effect.square().sum().clamp(min=1e-12)
+        warped, missing = warped + length * step, missing - length * effect
+    return warped
+
+
+def _faded_mask(mask: Tensor, frame: CropFrame, inside: Affine, window: tuple[int, int], photo: tuple[int, int]) -> Tensor:
+    """The mask in the photo's pixels [h, w], exactly 0 outside the crop."""
+    size = mask.shape[-1]
+    height, width = window
+    weight = warp(mask, inside, height, width)[0].clamp(0, 1)
+    x, y = torch.arange(width, dtype=torch.float64) + 0.5, torch.arange(height, dtype=torch.float64) + 0.5
+    u = ((inside.a * x + inside.c)[None] + (inside.b * y)[:, None]).float() / size
+    v = ((inside.d * x + inside.f)[None] + (inside.e * y)[:, None]).float() / size
+    # Left, top, right, bottom edge of the crop: the corners at its ends, and each pixel's distance from it.
+    corners = frame.corners()
+    edges = ((0, 3, u), (0, 1, v), (1, 2, 1 - u), (2, 3, 1 - v))
+    for one, other, distance in edges:
+        if all(_at_photo_border(corners[index], photo) for index in (one, other)):
+            weight = weight * (distance > 0)
+        else:
+            weight = weight * _smooth(distance / _EDGE)
+    return torch.where(weight < _NOTHING, torch.zeros_like(weight), weight)
+
+
+def _at_photo_border(corner: Tensor, photo: tuple[int, int]) -> bool:
+    x, y = corner.tolist()
+    return bool(x < 1.5 or y < 1.5 or x > photo[0] - 1.5 or y > photo[1] - 1.5)
+
+
+def _smooth(t: Tensor) -> Tensor:
+    """0 below 0, 1 above 1, with zero slope at both ends."""
+    t = t.clamp(0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _border_shift(part: Tensor, frame: CropFrame, face: Tensor, mask: Tensor) -> Tensor:
+    """What to add to the face [3, s, s] so that its colours meet the photo's along the border of the mask.
+
+    The difference of the two where the mask is neither 0 nor 1 is spread a little way inwards: coarse, so that no line is
+    touched, and only over what has the colour of the border, so that hair before a background keeps its own.
+    """
+    size = min(face.shape[-1], _MATCH_SIZE)
+    photo, valid = extract(part, frame, face.shape[-1])
+    planes = torch.cat([face, photo, mask, valid])[None]
+    small = F.interpolate(planes, size=(size, size), mode="bilinear", antialias=True, align_corners=False)[0]
+    face_small, photo, mask, valid = small[:3], small[3:6], small[6:7], small[7:]
+    soft = blur(mask, 0.015 * size)
+    border = 4 * soft * (1 - soft) * valid
+    spread = _MATCH_REACH * size
+    near = blur(border, spread) + 1e-4
+    difference = blur((photo - face_small) * border, spread) / near
+    border_colour = blur(face_small * border, spread) / near
+    likeness = torch.exp(-(face_small - border_colour).square().sum(dim=0, keepdim=True) / (2 * _MATCH_LIKENESS**2))
+    # Far from the border `near` falls to nothing and takes the shift with it.
+    strength = (3 * near / near.amax()).clamp(max=1) * blur(likeness, 1.0)
+    shift = (difference * strength).clamp(-_MATCH_MOST, _MATCH_MOST)
+    return F.interpolate(shift[None], size=face.shape[1:], mode="bilinear", align_corners=False)[0]
+
+
+def head_mask(crop: Tensor, stylized: Tensor) -> Tensor:
+    """Where the head is, in an aligned photo crop or in its stylised twin (both [3, s, s]): [1, s, s] in [0, 1]."""
+    size = crop.shape[-1]
+    line = (torch.arange(size) + 0.5) / size
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    radius = (((x - 0.5) / 0.40).square() + ((y - 0.48) / 0.48).square()).sqrt()
+    return _smooth((1.0 - radius) / 0.15)[None]
