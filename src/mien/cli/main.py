@@ -17,7 +17,21 @@ from mien.cli.flags import expand
 from mien.errors import MienError
 
 # A new verb is a new module in `verbs/` and its name here.
-VERBS = ("stylize", "fit", "apply", "sample", "align", "invert", "inspect", "convert", "bench", "models")
+VERBS = (
+    "stylize",
+    "fit",
+    "apply",
+    "sample",
+    "align",
+    "invert",
+    "inspect",
+    "convert",
+    "report",
+    "bench",
+    "models",
+    "train",
+    "swap",
+)
 
 EXIT_USER, EXIT_BUG, EXIT_STOPPED = 2, 70, 130
 

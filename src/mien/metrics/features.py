@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.models.mobilefacenet import INPUT_LANDMARKS, MobileFaceNet, crop_faces
-from mien.models.mobilenet_v2 import INPUT_SIZE, MobileNetV2
+from mien.models.mobilenet_v2 import MobileNetV2
 
 Batched = Callable[[Tensor], Tensor]
 
@@ -58,16 +58,16 @@ def identity_features(network: MobileFaceNet, pictures: Tensor, landmarks: Tenso
     return network(crop_faces(as_pictures(pictures), FRAME_LANDMARKS if landmarks is None else landmarks))  # type: ignore[no-any-return]
 
 
-def _resized(pictures: Tensor) -> Tensor:
+def _resized(pictures: Tensor, size: int) -> Tensor:
     pictures = as_pictures(pictures)
-    if list(pictures.shape[2:]) == [INPUT_SIZE, INPUT_SIZE]:
+    if list(pictures.shape[2:]) == [size, size]:
         return pictures
-    return F.interpolate(pictures, (INPUT_SIZE, INPUT_SIZE), mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
+    return F.interpolate(pictures, (size, size), mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
 
 
 def pooled_features(network: MobileNetV2, pictures: Tensor) -> Tensor:
     """Pooled features [N, 1280] of pictures [N, 3, H, W] (uint8, or floating point in [-1, 1]), for distances between sets."""
-    return network(_resized(pictures))  # type: ignore[no-any-return]
+    return network(_resized(pictures, network.input_size))  # type: ignore[no-any-return]
 
 
 def perceptual_distance(network: MobileNetV2, a: Tensor, b: Tensor) -> Tensor:
@@ -77,7 +77,8 @@ def perceptual_distance(network: MobileNetV2, a: Tensor, b: Tensor) -> Tensor:
     (Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features", equation 1 without learned weights).
     """
     distances = []
-    for of_a, of_b in zip(network.maps(_resized(a)), network.maps(_resized(b)), strict=True):
+    maps_a, maps_b = (network.maps(_resized(pictures, network.input_size)) for pictures in (a, b))
+    for of_a, of_b in zip(maps_a, maps_b, strict=True):
         difference = F.normalize(of_a, dim=1) - F.normalize(of_b, dim=1)
         distances.append(difference.square().sum(1).mean((1, 2)))
     return torch.stack(distances).mean(0)

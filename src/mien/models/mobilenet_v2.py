@@ -15,7 +15,7 @@ _STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3
 _STEM, _HEAD = 32, 1280
 
 INPUT_SIZE = 224
-"""Side in pixels of the pictures that the network was trained on."""
+"""Side in pixels of the pictures that the public weights were trained on."""
 
 
 class _Conv(nn.Module):
@@ -55,10 +55,14 @@ class _InvertedResidual(nn.Module):
 
 
 class MobileNetV2(nn.Module):
-    """Pictures [N, 3, S, S] in [-1, 1], meant for S = 224 -> pooled features [N, 1280]. Differentiable; float32."""
+    """Pictures [N, 3, S, S] in [-1, 1] -> pooled features [N, 1280]. Differentiable; float32.
 
-    def __init__(self) -> None:
+    `input_size` is the S that the weights were trained at; other sizes give an answer, but a poorer one.
+    """
+
+    def __init__(self, input_size: int = INPUT_SIZE) -> None:
         super().__init__()
+        self.input_size = input_size
         self.stem = _Conv(3, _STEM, 3, 2)
         blocks, width = [], _STEM
         for expansion, outputs, repeats, stride in _STAGES:

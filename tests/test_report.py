@@ -1,0 +1,409 @@
+"""The report on a model: its numbers against direct computation, resuming, its files, its verb. With tiny random networks."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from mien.checkpoint.bundle import write_model
+from mien.cli.main import shell
+from mien.errors import InputError
+from mien.latents import broadcast, truncate
+from mien.media.dataset import Dataset
+from mien.metrics import report_parts, report_sheets
+from mien.metrics.distances import cosine_statistics, frechet_distance, kernel_distance
+from mien.metrics.features import identity_features, pooled_features
+from mien.metrics.model_report import QUICK, ModelReport, ReportConfig, measure_model
+from mien.metrics.report_parts import Instruments, Inversion, codes_of, eight_bit, judge, latents, render, yardsticks
+from mien.metrics.report_text import SHOWS_DATA, write_report
+from mien.metrics.workspace import Workspace, pixels_digest
+from mien.models.bundle import Model, Provenance
+from mien.models.generator import Generator, GeneratorConfig
+from mien.models.mobilefacenet import MobileFaceNet
+from mien.models.mobilenet_v2 import MobileNetV2
+
+_CONFIG = ReportConfig(samples=5, psis=(0.5,), seed=3, batch=4)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    torch.manual_seed(5)
+    generator = Generator(GeneratorConfig(16, z_dim=16, w_dim=16, mapping_layers=2, channel_base=256, channel_max=16))
+    generator.mapping.w_avg.normal_()
+    return Model(generator.eval().requires_grad_(False), provenance=Provenance(name="tiny", images_seen=7))
+
+
+@pytest.fixture(scope="module")
+def instruments() -> Instruments:
+    torch.manual_seed(6)
+    features, identity = MobileNetV2(input_size=32), MobileFaceNet()
+    for parameter in features.parameters():
+        parameter.data.normal_(std=(2 / parameter[0].numel()) ** 0.5 if parameter.ndim > 1 else 0.1)
+    networks = [network.eval().requires_grad_(False) for network in (features, identity)]
+    return Instruments(networks[0], networks[1], {"MobileNetV2": "f", "MobileFaceNet": "i"})
+
+
+def _pictures(count: int, seed: int) -> Dataset:
+    random = torch.Generator().manual_seed(seed)
+    small = torch.rand(count, 3, 4, 4, generator=random)
+    pixels = torch.nn.functional.interpolate(small, (16, 16), mode="bicubic").clamp(0, 1).mul(255).to(torch.uint8)
+    return Dataset(pixels, torch.ones(count), [f"{i}.png" for i in range(count)])
+
+
+def _render_plainly(model: Model, z: Tensor, psi: float) -> Tensor:
+    generator = model.generator
+    w = truncate(generator.mapping(z), generator.mapping.w_avg, psi)
+    return eight_bit(generator(broadcast(w, generator.num_ws), generator.synthesis.noise("const")))
+
+
+def test_distances_truncation_and_diversity_are_those_of_the_pictures(model: Model, instruments: Instruments) -> None:
+    data = _pictures(11, 1)
+    numbers = measure_model(model, instruments, _CONFIG, data=data).numbers
+    z = latents(model, 5, 3)
+    assert torch.equal(z, latents(model, 9, 3)[:5])
+    order = torch.randperm(11, generator=torch.Generator().manual_seed(3))
+    assert instruments.features is not None
+    assert instruments.identity is not None
+    half_a, half_b = (pooled_features(instruments.features, data.pixels[index]) for index in (order[:5], order[5:10]))
+    assert numbers["distribution"]["count"] == 5
+    floor = numbers["distribution"]["half_b_vs_half_a"]
+    assert floor["fd_mobilenet_v2"] == pytest.approx(frechet_distance(half_b, half_a), rel=1e-3)
+    assert [entry["psi"] for entry in numbers["truncation"]] == [0.5, 0.7, 1.0]
+    for entry in numbers["truncation"]:
+        pictures = _render_plainly(model, z, entry["psi"])
+        features = pooled_features(instruments.features, pictures)
+        assert entry["fd_mobilenet_v2"] == pytest.approx(frechet_distance(features, half_a), rel=1e-3)
+        assert entry["kd_mobilenet_v2"] == pytest.approx(kernel_distance(features, half_a), rel=1e-2, abs=1e-6)
+        alike = cosine_statistics(identity_features(instruments.identity, pictures))
+        assert entry["identity"]["mean"] == pytest.approx(alike.mean, rel=1e-3)
+    assert numbers["distribution"]["samples_vs_half_a"]["fd_mobilenet_v2"] == numbers["truncation"][2]["fd_mobilenet_v2"]
+    real = cosine_statistics(identity_features(instruments.identity, data.pixels[order[:5]]))
+    assert numbers["diversity"]["training_half_a"]["mean"] == pytest.approx(real.mean, rel=1e-3)
+    assert numbers["model"]["images_seen"] == 7
+    assert numbers["networks"] == {"MobileNetV2": "f", "MobileFaceNet": "i"}
+
+
+def test_a_copy_of_a_training_face_is_found(model: Model, instruments: Instruments) -> None:
+    data = _pictures(10, 2)
+    # The third sample becomes a training picture of half A.
+    order = torch.randperm(10, generator=torch.Generator().manual_seed(3))
+    copied = _render_plainly(model, latents(model, 5, 3)[2:3], 1.0)[0]
+    data.pixels[order[1]] = copied
+    made = measure_model(model, instruments, _CONFIG, data=data)
+    assert made.numbers["nearest"]["samples_psi_1_to_half_a"]["largest"] == pytest.approx(1.0, abs=1e-4)
+    honest = measure_model(model, instruments, _CONFIG, data=_pictures(10, 2))
+    assert honest.numbers["nearest"]["samples_psi_1_to_half_a"]["largest"] < 0.999
+    assert set(made.sheets) >= {"nearest", "nearest-most-alike"}
+    assert made.sheets["nearest"].shape != made.sheets["truncation"].shape
+
+
+def test_a_stopped_run_goes_on_where_it_was(
+    model: Model, instruments: Instruments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = _pictures(10, 1)
+    whole = measure_model(model, instruments, _CONFIG, data=data).numbers
+    workspace, calls = Workspace(tmp_path / "work"), []
+    real_describe = report_parts.describe
+
+    def stopping(pixels: Tensor, networks: Instruments) -> dict[str, Tensor]:
+        calls.append(len(pixels))
+        if len(calls) == 6:  # 3 batches of training pictures, 2 of each truncation
+            raise KeyboardInterrupt
+        return real_describe(pixels, networks)
+
+    monkeypatch.setattr(report_parts, "describe", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        measure_model(model, instruments, _CONFIG, data=data, workspace=workspace)
+    assert len(list((tmp_path / "work").iterdir())) == 2
+    again = measure_model(model, instruments, _CONFIG, data=data, workspace=workspace).numbers
+    assert len(calls) == 6 + 4
+    for part in ("distribution", "truncation", "diversity", "nearest"):
+        assert again[part] == whole[part]
+    # With everything kept, no picture is described again; another seed is another measurement.
+    measure_model(model, instruments, _CONFIG, data=data, workspace=workspace)
+    assert len(calls) == 10
+    measure_model(model, instruments, replace(_CONFIG, seed=4), data=data, workspace=workspace)
+    assert len(calls) == 19
+
+
+def test_inversion_is_judged_by_what_it_renders(model: Model, instruments: Instruments) -> None:
+    codes = codes_of(model, latents(model, 6, 8), 1.0)
+    photos = Dataset(render(model, codes), torch.ones(6), [str(i) for i in range(6)])
+    asked: list[int] = []
+
+    def mean(pictures: Tensor) -> Tensor:
+        return broadcast(model.generator.mapping.w_avg[None].expand(len(pictures), -1), model.generator.num_ws)
+
+    def perfect(pictures: Tensor, start: Tensor) -> Tensor:
+        asked.append(len(pictures))
+        assert torch.equal(start, mean(pictures))
+        known = photos.pixels.float() / 127.5 - 1
+        return torch.stack([codes[int((known - p).abs().mean((1, 2, 3)).argmin())] for p in pictures])
+
+    inversion = Inversion(mean, "mean code", perfect, refine_steps=9)
+    made = measure_model(model, instruments, _CONFIG, held_out=photos, inversion=inversion)
+    numbers = made.numbers["inversion"]
+    assert numbers["refined"]["identity"] == pytest.approx(1.0, abs=1e-4)
+    assert numbers["refined"]["l1"] == pytest.approx(0.0, abs=1e-6)
+    assert numbers["refined"]["perceptual_mobilenet_v2"] == pytest.approx(0.0, abs=1e-5)
+    assert numbers["start"]["l1"] > 0.01
+    assert numbers["start"]["identity"] < 0.9999
+    assert numbers["start"]["perceptual_mobilenet_v2"] > 1e-4
+    assert numbers["start_from"] == "mean code"
+    assert numbers["refine_steps"] == 9
+    assert 0 <= numbers["refined"]["seconds_alone"] < 60
+    assert asked == [4, 1, 2]  # the first batch, one photo by itself, the rest
+    assert {"inversion", "inversion-worst"} <= set(made.sheets)
+    # Fewer photos, and no refinement.
+    few = measure_model(
+        model, instruments, replace(_CONFIG, held_out=2), held_out=photos, inversion=replace(inversion, refine=None)
+    )
+    assert few.numbers["inversion"]["count"] == 2
+    assert "refined" not in few.numbers["inversion"]
+
+
+def test_verdicts_and_yardsticks(instruments: Instruments) -> None:
+    pixels = _pictures(3, 4).pixels
+    same = judge(pixels, pixels, instruments, batch=2).summary()
+    assert same["l1"] == 0.0
+    assert same["identity_min"] == pytest.approx(1.0, abs=1e-5)
+    assert same["identity_share_from_0.6"] == 1.0
+    lighter = judge(pixels, pixels.clamp(max=245) + 10, Instruments()).summary()
+    assert lighter["l1"] == pytest.approx(10 / 127.5, rel=0.05)
+    assert set(lighter) == {"l1"}
+    big = torch.nn.functional.interpolate(pixels.float(), (64, 64)).to(torch.uint8)
+    found = yardsticks(big, instruments)
+    assert found["reduced_to_32px"]["l1"] < found["another_person"]["l1"]
+    assert found["another_person"]["l1"] == pytest.approx(judge(big, big.roll(1, 0), Instruments()).summary()["l1"])
+
+
+def test_what_cannot_be_measured_is_left_out(model: Model, instruments: Instruments) -> None:
+    bare = measure_model(model, Instruments(), _CONFIG, data=_pictures(8, 1), held_out=_pictures(3, 2))
+    assert set(bare.sheets) == {"samples-psi-0.7", "samples-psi-1", "truncation", "style-mixing", "interpolation"}
+    assert not {"distribution", "truncation", "diversity", "nearest", "inversion"} & set(bare.numbers)
+    no_data = measure_model(model, instruments, _CONFIG)
+    assert "fd_mobilenet_v2" not in no_data.numbers["truncation"][0]
+    assert no_data.numbers["truncation"][0]["identity"]["count"] == 5
+    no_faces = measure_model(model, replace(instruments, identity=None), _CONFIG, data=_pictures(8, 1))
+    assert no_faces.numbers["distribution"]["count"] == 4
+    assert "nearest" not in no_faces.numbers
+    with pytest.raises(InputError, match="at least 4"):
+        measure_model(model, instruments, _CONFIG, data=_pictures(3, 1))
+    wrong = _pictures(8, 1)
+    wrong.pixels = wrong.pixels[:, :, :8, :8]
+    with pytest.raises(ValueError, match="8 px, the model has 16 px"):
+        measure_model(model, instruments, _CONFIG, data=wrong)
+    with pytest.raises(ValueError, match="samples must be"):
+        ReportConfig(samples=1)
+
+
+def test_progress_runs_from_start_to_end(model: Model, instruments: Instruments) -> None:
+    seen: list[tuple[int, int]] = []
+    inversion = Inversion(lambda p: codes_of(model, torch.zeros(len(p), 16), 1.0), refine=lambda _, c: c, refine_steps=2)
+    measure_model(
+        model, instruments, _CONFIG, data=_pictures(10, 1), held_out=_pictures(5, 2), inversion=inversion,
+        progress=lambda done, total, _: seen.append((done, total)),
+    )  # fmt: skip
+    done = [d for d, _ in seen]
+    assert done == sorted(done)
+    assert seen[-1][0] == seen[-1][1]
+    assert len({total for _, total in seen}) == 1
+
+
+# --- sheets ---
+
+
+def test_sheets_show_the_model(model: Model) -> None:
+    z = latents(model, 64, 0)
+    cell = 64  # pictures of 16 px are shown at 64
+    samples = report_sheets.sample_sheet(model, z, 0.7)
+    assert samples.shape == (3, 8 * cell, 8 * cell)
+    steps = report_sheets.interpolation_sheet(model, z[:4], 0.7, steps=5)
+    assert steps.shape == (3, 2 * cell, 5 * cell)
+    # The ends of an interpolation are the samples themselves, and its middle is neither.
+    assert torch.equal(steps[:, :cell, :cell], samples[:, :cell, :cell])
+    assert torch.equal(steps[:, :cell, -cell:], samples[:, :cell, cell : 2 * cell])
+    assert torch.equal(steps[:, cell:, :cell], samples[:, :cell, 2 * cell : 3 * cell])
+    assert not torch.equal(steps[:, :cell, 2 * cell : 3 * cell], steps[:, :cell, :cell])
+    mean = report_sheets.truncation_sheet(model, z[:2], [0.0, 1.0])[:, :, -2 * (cell + 2) :]
+    first, second = (mean[:, 2 : 2 + cell, i * (cell + 2) : i * (cell + 2) + cell] for i in range(2))
+    assert torch.equal(first, second)
+
+
+def test_style_mixing_takes_the_named_rows(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+
+    def spy(model: Model, codes: Tensor, batch: int = 16) -> Tensor:
+        seen.append(codes)
+        return render(model, codes, batch)
+
+    monkeypatch.setattr(report_sheets, "render", spy)
+    z = latents(model, 12, 0)
+    report_sheets.mixing_sheet(model, z, 1.0, sources=3)
+    codes = codes_of(model, z, 1.0)
+    givers, *rows = seen
+    assert torch.equal(givers, codes[:3])
+    # 16 px: rows 0 to 5; the bands are rows 0-2 and 3-5, two takers each.
+    bands = [(0, 3), (0, 3), (3, 7), (3, 7)]
+    assert len(rows) == len(bands)
+    for index, (row, (start, stop)) in enumerate(zip(rows, bands, strict=True)):
+        taker = codes[3 + index]
+        assert torch.equal(row[0], taker)
+        for giver, mixed in zip(givers, row[1:], strict=True):
+            assert torch.equal(mixed[start:stop], giver[start:stop])
+            assert torch.equal(mixed[:start], taker[:start])
+            assert torch.equal(mixed[stop:], taker[stop:])
+
+
+# --- files ---
+
+
+def test_workspace_keeps_by_settings(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def make() -> dict[str, Tensor]:
+        calls.append(1)
+        return {"a": torch.arange(3), "b": torch.full((2, 2), len(calls) / 2)}
+
+    workspace = Workspace(tmp_path / "deep" / "work")
+    first = workspace.kept("x", {"seed": 1}, make)
+    again = Workspace(tmp_path / "deep" / "work").kept("x", {"seed": 1}, make)
+    assert len(calls) == 1
+    assert all(torch.equal(first[k], again[k]) for k in ("a", "b"))
+    workspace.kept("x", {"seed": 2}, make)
+    workspace.kept("y", {"seed": 1}, make)
+    assert len(calls) == 3
+    Workspace(None).kept("x", {"seed": 1}, make)
+    assert len(calls) == 4
+
+    def failing() -> dict[str, Tensor]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workspace.kept("z", {}, failing)
+    assert len(list(tmp_path.rglob("*.npz"))) == 3
+    next(tmp_path.rglob("y-*.npz")).write_bytes(b"no array at all")
+    with pytest.raises(InputError, match="delete it"):
+        workspace.kept("y", {"seed": 1}, make)
+
+
+def test_pixels_digest_follows_the_pictures() -> None:
+    pixels = _pictures(70, 1).pixels
+    other = pixels.clone()
+    other[69, 2, 15, 15] += 1
+    assert pixels_digest(pixels) == pixels_digest(pixels.clone())
+    assert len({pixels_digest(p) for p in (pixels, other, pixels[:69], pixels.reshape(35, 6, 16, 16))}) == 4
+
+
+def _report(model: Model, instruments: Instruments) -> ModelReport:
+    inversion = Inversion(lambda p: codes_of(model, torch.zeros(len(p), 16), 1.0), "mean code")
+    return measure_model(
+        model, instruments, _CONFIG, data=_pictures(10, 1), held_out=_pictures(3, 2), inversion=inversion
+    )  # fmt: skip
+
+
+def test_written_reports_hold_the_numbers(model: Model, instruments: Instruments, tmp_path: Path) -> None:
+    report = _report(model, instruments)
+    files = write_report(report, tmp_path / "card")
+    assert {f.name for f in files} == {"numbers.json", "numbers.md", *(f"{name}.png" for name in report.sheets)}
+    assert set(SHOWS_DATA) <= set(report.sheets)
+    stored: dict[str, Any] = json.loads((tmp_path / "card" / "numbers.json").read_text(encoding="utf-8"))
+    assert stored["distribution"] == report.numbers["distribution"]
+    assert stored["inversion"]["start"]["l1"] == report.numbers["inversion"]["start"]["l1"]
+    text = (tmp_path / "card" / "numbers.md").read_text(encoding="utf-8")
+    for number in (
+        f"{report.numbers['distribution']['samples_vs_half_a']['fd_mobilenet_v2']:.2f}",
+        f"{1000 * report.numbers['distribution']['half_b_vs_half_a']['kd_mobilenet_v2']:.2f}",
+        f"{report.numbers['inversion']['start']['l1']:.3f}",
+        f"{report.numbers['nearest']['samples_psi_0.7_to_half_a']['largest']:.3f}",
+        f"{report.numbers['diversity']['training_half_b']['mean']:.3f}",
+    ):
+        assert f"| {number} |" in text
+    # Every table is rectangular.
+    for block in re.findall(r"(?:^\|.*\|\n?)+", text, flags=re.MULTILINE):
+        assert len({line.count("|") for line in block.strip().split("\n")}) == 1
+    with Image.open(tmp_path / "card" / "samples-psi-0.7.png") as picture:
+        assert picture.size == (512, 512)
+
+
+def test_reports_are_not_overwritten_silently(model: Model, tmp_path: Path) -> None:
+    report = measure_model(model, Instruments(), _CONFIG)
+    write_report(report, tmp_path)
+    with pytest.raises(InputError, match="--overwrite"):
+        write_report(report, tmp_path)
+    report.numbers["data"] = "changed"
+    write_report(report, tmp_path, overwrite=True)
+    assert json.loads((tmp_path / "numbers.json").read_text())["data"] == "changed"
+    with pytest.raises(InputError, match="is a file"):
+        write_report(report, tmp_path / "numbers.json")
+
+
+# --- the verb ---
+
+
+def test_report_verb(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_model(tmp_path / "tiny.safetensors", model)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index in range(3):
+        pixels = np.full((20, 20, 3), 60 * index, np.uint8)
+        Image.fromarray(pixels).save(photos / f"{index}.png")
+    out = tmp_path / "card"
+    command = ["report", str(tmp_path / "tiny.safetensors"), "-o", str(out), "--held-out", str(photos), "--quick", "--json"]
+    assert shell([*command, "--refine", "2"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["ok"]
+    assert {Path(w["out"]).name for w in told["written"]} >= {
+        "numbers.json",
+        "numbers.md",
+        "inversion.png",
+        "samples-psi-1.png",
+    }
+    assert told["numbers"]["inversion"]["start_from"] == "mean code"
+    assert told["numbers"]["inversion"]["refine_steps"] == 2
+    assert told["numbers"]["inversion"]["refined"]["l1"] < told["numbers"]["inversion"]["start"]["l1"]
+    assert told["numbers"]["config"]["samples"] == QUICK.samples
+    assert any("think before you publish" in note for note in told["warnings"])
+    assert list((out / "work").glob("inverted-0-*.npz"))
+
+    assert shell([*command, "--refine", "2"]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (
+        shell([*command, "--refine", "0", "--overwrite", "--samples", "7", "--seed", "9", "--work", str(tmp_path / "w")]) == 0
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert told["numbers"]["config"]["samples"] == 7
+    assert told["numbers"]["config"]["seed"] == 9
+    assert "refined" not in told["numbers"]["inversion"]
+    assert list((tmp_path / "w").glob("*.npz"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--refine", "-1"], "--refine"),
+        (["--samples", "1"], "--samples"),
+        (["--features", "absent.tflite"], "absent.tflite"),
+        (["--identity", "{model}"], "MobileFaceNet"),
+        (["--features", "{model}"], "TensorFlow Lite"),
+        (["--data", "absent.zip"], "absent.zip"),
+    ],
+)
+def test_report_verb_refuses_with_a_sentence(
+    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], said: str
+) -> None:
+    path = tmp_path / "tiny.safetensors"
+    write_model(path, model)
+    flags = [flag.format(model=path) for flag in flags]
+    assert shell(["report", str(path), "-o", str(tmp_path / "card"), *flags]) == 2
+    message = capsys.readouterr().err
+    assert said in message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "card" / "numbers.json").exists()
