@@ -119,22 +119,29 @@ class RunFolder:
         write_picture(folder / f"{name}.png", from_tensor(grid), overwrite=True)
 
 
-@torch.no_grad()
 def sample_grid(generator: Generator, *, source: Generator | None = None, source_rows: int = 0) -> Tensor:
-    """Pictures of the same 32 codes at every call, with truncation 0.7 and the stored noise, as one [3, H, W] on the CPU.
+    """Pictures of the same 32 codes at every call as one [3, H, W] on the CPU; see `sample_pictures`."""
+    columns, rows = _GRID
+    pictures = sample_pictures(generator, columns * rows, seed=1, source=source, source_rows=source_rows)
+    r = generator.config.resolution
+    return pictures.reshape(rows, columns, 3, r, r).permute(2, 0, 3, 1, 4).reshape(3, rows * r, columns * r)
+
+
+@torch.no_grad()
+def sample_pictures(
+    generator: Generator, count: int, *, seed: int, source: Generator | None = None, source_rows: int = 0
+) -> Tensor:
+    """Pictures [count, 3, R, R] on the CPU, with truncation 0.7 and the stored noise; one seed, the same z for every model.
 
     `source_rows` first rows of every code come from the source's mapping (FreezeSG).
     """
-    columns, rows = _GRID
     device = generator.mapping.w_avg.device
-    z = torch.randn(columns * rows, generator.config.z_dim, generator=torch.Generator().manual_seed(1)).to(device)
+    z = torch.randn(count, generator.config.z_dim, generator=torch.Generator().manual_seed(seed)).to(device)
     codes = _codes(generator, z)
     if source is not None and source_rows:
         codes = torch.cat([_codes(source, z)[:, :source_rows], codes[:, source_rows:]], dim=1)
     noise = generator.synthesis.noise("const")
-    pictures = torch.cat([generator(part, noise).cpu() for part in torch.split(codes, 8)])
-    r = generator.config.resolution
-    return pictures.reshape(rows, columns, 3, r, r).permute(2, 0, 3, 1, 4).reshape(3, rows * r, columns * r)
+    return torch.cat([generator(part, noise).cpu() for part in torch.split(codes, 8)])
 
 
 def _codes(generator: Generator, z: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ class TrainConfig:
 
     data: Annotated[str, "folder or zip of pictures"]
     source: Annotated[str, "model that training starts from; empty: from scratch"] = ""
+    size: Annotated[Size, "whose preset gave what was not asked for"] = "lean"
     stages: Annotated[tuple[int, ...], "resolutions, trained one after the other, each grown from the one before"] = (64,)
     stage_kimg: Annotated[tuple[float, ...], "thousands of pictures of every stage but the last"] = ()
     seed: Annotated[int, "start of all random numbers"] = 0
@@ -125,7 +126,7 @@ def resolve(wishes: Mapping[str, Any], *, size: str, bf16: bool, method_name: st
     if method_name:
         wanted = method(method_name, last)
         values |= {f"plan.{f.name}": getattr(wanted, f.name) for f in fields(PlanConfig)}
-    return changed(TrainConfig(data=str(wishes["data"])), {**values, **wishes})
+    return changed(TrainConfig(data=str(wishes["data"])), {"size": size, **values, **wishes})
 
 
 def changed(config: TrainConfig, wishes: Mapping[str, Any]) -> TrainConfig:
