@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from mien.checkpoint import format
+from mien.checkpoint.pickled_values import shown
 from mien.errors import CheckpointError
 from mien.models.bundle import Model, Provenance
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
@@ -20,13 +23,31 @@ from mien.models.generator import Generator, GeneratorConfig
 
 KIND = "model"
 
-_Described = TypeVar("_Described", GeneratorConfig, DiscriminatorConfig, CompactEncoderConfig, Provenance)
+_Described = TypeVar("_Described")
+
+
+@contextmanager
+def unfilled() -> Iterator[None]:
+    """Networks made in this block have shapes but no numbers until `load_strictly` brings them: nothing is allocated twice."""
+    with torch.device("meta"), _NoNumbers():
+        yield
+
+
+class _NoNumbers(TorchFunctionMode):
+    """Random initial values are skipped: on the meta device torch spends two seconds on importing its compiler for them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.randn:
+            return torch.empty(*args)
+        if func in (Tensor.normal_, Tensor.uniform_, Tensor.mul_, Tensor.div, Tensor.__truediv__, Tensor.__rtruediv__):
+            return args[0]
+        return func(*args, **(kwargs or {}))
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], what: str) -> None:
     """Load `state` into `module`; a mismatch lists three missing and three unexpected names.
 
-    A module made on the meta device takes over the tensors themselves: nothing is allocated twice, nor before the shapes are
+    A module made in `unfilled` takes over the tensors themselves: nothing is allocated twice, nor before the shapes are
     known to fit. Tensors that share their memory with others are copied.
     """
     own = module.state_dict()
@@ -40,14 +61,18 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], what: str) -> 
     )
     if missing or extra or wrong:
         raise CheckpointError(
-            f"{what} does not fit: {len(missing)} missing {missing[:3]}, {len(extra)} unexpected {extra[:3]}, "
-            f"{len(wrong)} of another shape or type {wrong[:3]}; the file is damaged or of another kind."
+            f"{what} does not fit: {len(missing)} missing {_three(missing)}, {len(extra)} unexpected {_three(extra)}, "
+            f"{len(wrong)} of another shape or type {_three(wrong)}; the file is damaged or of another kind."
         )
     on_meta = any(value.is_meta for value in own.values())
     if on_meta:
         taken: set[int] = set()
         state = {key: _owned(value, own[key].dtype, taken) for key, value in state.items()}
     module.load_state_dict(dict(state), strict=True, assign=on_meta)
+
+
+def _three(names: list[str]) -> str:
+    return f"({', '.join(shown(name, 60) for name in names[:3])})" if names else ""
 
 
 def _owned(value: Tensor, dtype: torch.dtype, taken: set[int]) -> Tensor:
@@ -90,15 +115,15 @@ def read_model(path: Path) -> Model:
     tensors, document = format.read(path)
     check_kind(path, document, KIND)
     configs, provenance = configs_of(path, document), provenance_of(path, document)
-    generator_config = _checked(path, configs["generator"], GeneratorConfig)
+    generator_config = described(path, configs["generator"], GeneratorConfig)
     try:
-        with torch.device("meta"):
+        with unfilled():
             generator = Generator(generator_config)
             parts: dict[str, nn.Module] = {"generator": generator}
             if "discriminator" in configs:
-                parts["discriminator"] = Discriminator(_checked(path, configs["discriminator"], DiscriminatorConfig))
+                parts["discriminator"] = Discriminator(described(path, configs["discriminator"], DiscriminatorConfig))
             if "encoder" in configs:
-                parts["encoder"] = CompactEncoder(_checked(path, configs["encoder"], CompactEncoderConfig))
+                parts["encoder"] = CompactEncoder(described(path, configs["encoder"], CompactEncoderConfig))
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         raise CheckpointError(f"{path} has a damaged description ({error}): get it again.") from error
     for name, module in parts.items():
@@ -116,7 +141,7 @@ def read_model(path: Path) -> Model:
 def check_kind(path: Path, document: Mapping[str, Any], kind: str) -> None:
     """Raise `CheckpointError` unless a file of ours is of the given kind."""
     if document["kind"] != kind:
-        raise CheckpointError(f"{path} is a {document['kind'][:20]} of mien, not a {kind}: see `mien inspect {path}`.")
+        raise CheckpointError(f"{path} is a {document['kind']} of mien, not a {kind}: see `mien inspect {path}`.")
 
 
 def configs_of(path: Path, document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -129,7 +154,7 @@ def configs_of(path: Path, document: Mapping[str, Any]) -> dict[str, dict[str, A
 
 def provenance_of(path: Path, document: Mapping[str, Any]) -> Provenance:
     """The provenance in a model file's description."""
-    return _checked(path, document.get("provenance", {}), Provenance)
+    return described(path, document.get("provenance", {}), Provenance)
 
 
 # Bounds that no real network reaches: a description must not make us build something enormous.
@@ -139,21 +164,25 @@ _MOST = {
 }  # fmt: skip
 
 
-def _checked(path: Path, values: Any, cls: type[_Described]) -> _Described:
+def described(path: Path, values: Any, cls: type[_Described]) -> _Described:
     """An instance of a frozen dataclass from a description: no unknown names, types as annotated, sizes within reason."""
-    known = {f.name for f in fields(cls)}
+    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
     if not isinstance(values, dict) or not values.keys() <= known:
         unknown = sorted(values.keys() - known)[:3] if isinstance(values, dict) else values
-        raise CheckpointError(f"{path} has settings that this mien does not know ({str(unknown)[:80]}): update mien.")
+        raise CheckpointError(f"{path} has settings that this mien does not know ({shown(unknown)}): update mien.")
     hints = get_type_hints(cls)
     for name, value in values.items():
         allowed = get_args(hints[name]) or (hints[name],)
-        whole = type(value) is int and 1 <= value <= _MOST.get(name, 2**53)
-        fits = (type(value) in allowed and (type(value) is not int or whole or name == "images_seen")) or (
-            float in allowed and type(value) in (int, float) and math.isfinite(value)
-        )
+        if isinstance(value, str):
+            fits = str in allowed and value.isprintable()
+        elif type(value) is int and int in allowed:
+            fits = (0 if name == "images_seen" else 1) <= value <= _MOST.get(name, 2**53)
+        elif type(value) in (int, float):
+            fits = float in allowed and math.isfinite(value)
+        else:
+            fits = type(value) in allowed
         if not fits:
-            raise CheckpointError(f"{path} has a damaged description ({name} is {str(value)[:40]!r}): get it again.")
+            raise CheckpointError(f"{path} has a damaged description ({name} is {shown(repr(value), 40)}): get it again.")
     try:
         return cls(**values)
     except (TypeError, ValueError) as error:

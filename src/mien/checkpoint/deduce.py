@@ -12,6 +12,7 @@ from mien.errors import CheckpointError
 from mien.models.layers import channels_at
 
 MAX_RESOLUTION = 2048
+MAX_MAPPING_LAYERS = 64
 
 
 def channel_rule(widths: Mapping[int, int], what: str) -> tuple[int, int]:
@@ -69,10 +70,15 @@ def take(tensors: Mapping[str, Tensor], name: str, what: str, *, drop: tuple[int
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
+def low_pass_filter(gain: float) -> Tensor:
+    """StyleGAN2's filter [4, 4] as files store it: the outer product of [1, 3, 3, 1] with itself, of sum `gain`."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+    return torch.outer(taps, taps) * gain
+
+
 def check_filter(kernel: Tensor, gain: float, what: str) -> None:
     """Refuse a low-pass filter other than StyleGAN2's [1, 3, 3, 1]."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
-    expected = torch.outer(taps, taps) * gain
+    expected = low_pass_filter(gain)
     if kernel.shape != expected.shape or not torch.allclose(kernel.float(), expected, atol=1e-6):
         raise CheckpointError(
             f"{what} uses another low-pass filter than StyleGAN2's [1, 3, 3, 1]: this variant is not supported."

@@ -11,13 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-import torch
 from torch import Tensor, nn
 
-from mien.checkpoint.bundle import load_strictly
+from mien.checkpoint.bundle import load_strictly, unfilled
 from mien.checkpoint.deduce import shape, tensors_of
 from mien.checkpoint.pickled_values import Record, shown
-from mien.errors import CheckpointError
+from mien.errors import CheckpointError, InputError
 from mien.models.embedders import ArcFace
 from mien.models.irse_encoder import EncoderKind, IrseEncoder, IrseEncoderConfig
 
@@ -100,38 +99,43 @@ def find_identity(tree: Any) -> dict[str, Tensor] | None:
     return state if state is not None and "output_layer.3.weight" in state and "input_layer.0.weight" in state else None
 
 
-def kind_of(parts: EncoderParts, what: str, kind: str | None = None) -> EncoderKind:
-    """Which published encoder it is: by its options, else by `kind`; shapes alone leave two answers.
+def possible_kinds(parts: EncoderParts, what: str) -> tuple[EncoderKind, ...]:
+    """Which published encoder it is: one by its options, two where nothing but the shapes tells.
 
-    Raises `CheckpointError` when nothing tells, or when `kind` contradicts the file.
+    Raises `CheckpointError` for an encoder that is none of them.
     """
-    if kind is not None and kind not in get_args(EncoderKind):
-        raise CheckpointError(f"There is no kind of encoder {kind!r}: choose one of {', '.join(get_args(EncoderKind))}.")
     if "input_layer.0.weight" not in parts.tensors:
-        raise CheckpointError(
-            f"{what} is an encoder on another backbone than IR-SE50 (ResNet-34?), which mien does not support."
-        )
+        raise CheckpointError(f"{what} stands on another backbone than IR-SE50 (ResNet-34?), which mien does not support.")
     channels = shape(parts.tensors, "input_layer.0.weight", 4, what)[1]
-    possible: dict[int, tuple[EncoderKind, ...]] = {3: ("psp", "e4e"), 6: ("restyle-psp", "restyle-e4e")}
-    if channels not in possible:
+    by_channels: dict[int, tuple[EncoderKind, ...]] = {3: ("psp", "e4e"), 6: ("restyle-psp", "restyle-e4e")}
+    if channels not in by_channels:
         raise CheckpointError(f"{what} takes pictures of {channels} channels; pSp and e4e take 3, ReStyle takes 6.")
     named = parts.opts.get("encoder_type")
-    found: str | None = _ENCODER_TYPES.get(str(named)) if named is not None else None
-    if named is not None and found is None:
-        raise CheckpointError(f"{what} is an encoder of type {shown(named)}, which mien does not support.")
-    if found is not None and kind is not None and found != kind:
-        raise CheckpointError(f"{what} says that it is {found}, not {kind}: leave --kind away.")
-    chosen = found or kind
-    for option in possible[channels]:
-        if option == chosen:
+    if named is None:
+        return by_channels[channels]
+    found = _ENCODER_TYPES.get(str(named))
+    if found not in by_channels[channels]:
+        raise CheckpointError(
+            f"{what} is of the type {shown(named)} with {channels} input channels, which mien does not support."
+        )
+    return (found,)
+
+
+def kind_of(parts: EncoderParts, what: str, kind: str | None = None) -> EncoderKind:
+    """Which published encoder it is; `kind` decides where the file cannot tell, and must agree where it can."""
+    if kind is not None and kind not in get_args(EncoderKind):
+        raise InputError(f"There is no kind of encoder {kind!r}: choose one of {', '.join(get_args(EncoderKind))}.")
+    possible = possible_kinds(parts, what)
+    if kind is None and len(possible) > 1:
+        one, other = possible
+        raise CheckpointError(
+            f"{what} does not say whether it is {one} or {other} (their weights have the same names and shapes): "
+            f"add --kind {one} or --kind {other}."
+        )
+    for option in possible:
+        if kind in (None, option):
             return option
-    one, other = possible[channels]
-    if chosen is not None:
-        raise CheckpointError(f"{what} cannot be {chosen}: with {channels} input channels it is {one} or {other}.")
-    raise CheckpointError(
-        f"{what} does not say whether it is {one} or {other} (their weights have the same names and shapes): "
-        f"add --kind {one} or --kind {other}."
-    )
+    raise CheckpointError(f"{what} is {' or '.join(possible)}, not {kind}: change or leave out --kind.")
 
 
 def build_encoder(parts: EncoderParts, kind: EncoderKind, what: str) -> LoadedEncoder:
@@ -141,7 +145,7 @@ def build_encoder(parts: EncoderParts, kind: EncoderKind, what: str) -> LoadedEn
         raise CheckpointError(f"{what} is damaged: its rows are {sorted(rows)[:3]} ... {max(rows)}.")
     width = shape(parts.tensors, "input_layer.0.weight", 4, what)[0]
     config = IrseEncoderConfig(kind=kind, num_ws=len(rows), width=_width(width, what))
-    with torch.device("meta"):
+    with unfilled():
         encoder = IrseEncoder(config)
     _load(encoder, parts.tensors, what)
     mean = parts.latent_avg
@@ -158,7 +162,7 @@ def build_encoder(parts: EncoderParts, kind: EncoderKind, what: str) -> LoadedEn
 def build_identity(tensors: Mapping[str, Tensor], what: str) -> ArcFace:
     """The ArcFace network from its tensors."""
     width = shape(tensors, "input_layer.0.weight", 4, what)[0]
-    with torch.device("meta"):
+    with unfilled():
         network = ArcFace(_width(width, what))
     _load(network, tensors, what)
     return network
@@ -171,7 +175,10 @@ def _width(width: int, what: str) -> int:
 
 
 def _load(network: nn.Module, tensors: Mapping[str, Tensor], what: str) -> None:
-    load_strictly(network, {_our_name(name): value for name, value in tensors.items()}, what)
+    renamed = {_our_name(name): value for name, value in tensors.items()}
+    if len(renamed) != len(tensors):
+        raise CheckpointError(f"{what} is damaged: two of its tensors have the same meaning.")
+    load_strictly(network, renamed, what)
     network.eval().requires_grad_(False)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mien.checkpoint.pickled_values import shown
 from mien.errors import CheckpointError
 
 VERSION = 1
@@ -45,10 +47,9 @@ def written_whole(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
-    except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be written ({error.strerror or error}): choose another place or free some room."
-        ) from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{path} cannot be written ({reason}): choose another place or free some room.") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -58,7 +59,7 @@ def _metadata(path: Path) -> dict[str, str]:
         with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
             return dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file ({error}): get it again.") from error
+        raise CheckpointError(f"{path} is not a readable safetensors file ({shown(error)}): get it again.") from error
 
 
 def is_ours(path: Path) -> bool:
@@ -75,7 +76,8 @@ def read_document(path: Path) -> dict[str, Any]:
         document = json.loads(metadata[_ENTRY])
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} has a damaged description (not JSON): get it again.") from error
-    if not isinstance(document, dict) or not isinstance(document.get("kind"), str):
+    kind = document.get("kind") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(kind, str) or not re.fullmatch("[a-z][a-z_-]{0,30}", kind):
         raise CheckpointError(f"{path} has a damaged description (no kind): get it again.")
     if document.get("version") != VERSION:
         raise CheckpointError(
@@ -96,7 +98,7 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
         with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file ({error}): get it again.") from error
+        raise CheckpointError(f"{path} is not a readable safetensors file ({shown(error)}): get it again.") from error
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

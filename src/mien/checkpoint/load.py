@@ -14,7 +14,6 @@ from mien.models.bundle import Model, Provenance
 from mien.models.embedders import ArcFace
 
 ModelKind = Literal["mien", "rosinality", "nvidia"]
-SaveFormat = Literal["mien", "rosinality"]
 
 
 def load_model(path: str | Path, *, kind: str | None = None) -> Model:
@@ -30,12 +29,10 @@ def load_model(path: str | Path, *, kind: str | None = None) -> Model:
     contents = open_contents(path)
     found = model_kind(contents)
     if found is None:
-        raise CheckpointError(f"{path} {_instead(contents)}.")
+        raise CheckpointError(f"{path} {not_a_model(contents)}.")
     if kind not in (None, found):
-        raise CheckpointError(f"{path} is of kind {found}, not {kind}: leave --kind away.")
-    if found == "mien":
-        return bundle.read_model(path)
-    return _nvidia_model(contents) if found == "nvidia" else _rosinality_model(contents)
+        raise CheckpointError(f"{path} is of kind {found}, not {kind}: change or leave out --kind.")
+    return build_model(contents)[0]
 
 
 def model_kind(contents: Contents) -> ModelKind | None:
@@ -47,7 +44,15 @@ def model_kind(contents: Contents) -> ModelKind | None:
     return "rosinality" if rosinality.find_parts(contents.tree) is not None else None
 
 
-def _instead(contents: Contents) -> str:
+def build_model(contents: Contents) -> tuple[Model, list[str]]:
+    """The model in contents that `model_kind` knows, and remarks on what the file did not hold."""
+    kind = model_kind(contents)
+    if kind == "mien":
+        return bundle.read_model(contents.path), []
+    return _nvidia_model(contents) if kind == "nvidia" else _rosinality_model(contents)
+
+
+def not_a_model(contents: Contents) -> str:
     """What readable contents are when they are not the model that was asked for."""
     tree = contents.tree
     if encoders.find_identity(tree) is not None:
@@ -86,14 +91,14 @@ def load_identity(path: str | Path) -> ArcFace:
     return encoders.build_identity(tensors, f"the identity network in {path}")
 
 
-def _finished(model: Model, contents: Contents, source: str, remarks: list[str]) -> Model:
+def _finished(model: Model, contents: Contents, source: str, remarks: list[str]) -> tuple[Model, list[str]]:
     digest = bundle.generator_digest(model.generator)
     sentence = f"read from {contents.path.name} ({source}{''.join(f'; {remark}' for remark in remarks)})"
     model.provenance = Provenance(name=contents.path.stem, source=sentence, digest=digest)
-    return model
+    return model, remarks
 
 
-def _rosinality_model(contents: Contents) -> Model:
+def _rosinality_model(contents: Contents) -> tuple[Model, list[str]]:
     parts = rosinality.find_parts(contents.tree)
     assert parts is not None
     path = contents.path
@@ -106,7 +111,7 @@ def _rosinality_model(contents: Contents) -> Model:
     return _finished(Model(generator, discriminator), contents, f"PyTorch StyleGAN2, {parts.generator_key}", remarks)
 
 
-def _nvidia_model(contents: Contents) -> Model:
+def _nvidia_model(contents: Contents) -> tuple[Model, list[str]]:
     path = contents.path
     generator, discriminator = nvidia.networks(contents.tree)
     if generator is None:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from mien.checkpoint.bundle import load_strictly
-from mien.checkpoint.deduce import block_sizes, channel_rule, check_filter, shape
+from mien.checkpoint.bundle import load_strictly, unfilled
+from mien.checkpoint.deduce import MAX_MAPPING_LAYERS, block_sizes, channel_rule, check_filter, shape
 from mien.checkpoint.pickled_values import Record, shown
 from mien.errors import CheckpointError
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 
-_MAX_DEPTH = 8
+_MAX_MODULES, _MAX_NAME = 1000, 100
 
 
 def is_nvidia(tree: Any) -> bool:
@@ -46,22 +45,24 @@ def _submodule(record: Record, path: str, what: str) -> Record:
     return record
 
 
-def _tensors(record: Record, what: str, prefix: str = "", depth: int = 0) -> dict[str, Tensor]:
+def _tensors(record: Record, what: str) -> dict[str, Tensor]:
     """All parameters and buffers below a module, by their dotted names."""
-    if depth > _MAX_DEPTH:
-        raise CheckpointError(f"{what} is damaged: its modules are nested too deeply.")
-    fields, found = record.fields(), {}
-    for group in ("_parameters", "_buffers"):
-        members = fields.get(group)
-        for name, value in members.items() if isinstance(members, dict) else ():
-            if isinstance(value, Tensor):
-                found[f"{prefix}{name}"] = value
-    children = fields.get("_modules")
-    for name, child in children.items() if isinstance(children, dict) else ():
-        if isinstance(child, Record):
-            found.update(_tensors(child, what, f"{prefix}{name}.", depth + 1))
-        if len(found) > 10_000:
-            raise CheckpointError(f"{what} is damaged: it has more tensors than any StyleGAN2.")
+    found: dict[str, Tensor] = {}
+    waiting, visited = [("", record)], 0
+    while waiting:
+        prefix, module = waiting.pop()
+        fields, visited = module.fields(), visited + 1
+        if visited > _MAX_MODULES:  # one module may be its own part
+            raise CheckpointError(f"{what} is damaged: it has more modules than any StyleGAN2.")
+        for group in ("_parameters", "_buffers", "_modules"):
+            members = fields.get(group)
+            for name, value in members.items() if isinstance(members, dict) else ():
+                if not isinstance(name, str) or len(name) > _MAX_NAME:
+                    raise CheckpointError(f"{what} is damaged: it has a part named {shown(name, 30)}.")
+                if isinstance(value, Tensor):
+                    found[f"{prefix}{name}"] = value
+                elif isinstance(value, Record) and group == "_modules" and len(waiting) < _MAX_MODULES:
+                    waiting.append((f"{prefix}{name}.", value))
     return found
 
 
@@ -112,6 +113,8 @@ def build_generator(record: Record, what: str) -> Generator:
     widths = {r: shape(tensors, f"synthesis.b{r}.conv1.weight", 4, what)[0] for r in sizes}
     base, largest = channel_rule(widths, what)
     layers = sum(name.startswith("mapping.fc") and name.endswith(".weight") for name in tensors)
+    if layers > MAX_MAPPING_LAYERS:
+        raise CheckpointError(f"{what} has a mapping network of {layers} layers; {MAX_MAPPING_LAYERS} are the most.")
     w_dim, z_dim = shape(tensors, "mapping.fc0.weight", 2, what)
     first = _submodule(record, "mapping.fc0", what)
     block = _submodule(record, f"synthesis.b{sizes[-1]}", what)
@@ -128,7 +131,7 @@ def build_generator(record: Record, what: str) -> Generator:
         conv_clamp=_clamp(_submodule(block, "conv1", what)),
     )
     state = {name.replace("mapping.fc", "mapping.layers."): value for name, value in tensors.items()}
-    with torch.device("meta"):
+    with unfilled():
         generator = Generator(config)
     load_strictly(generator, state, what)
     return generator.eval().requires_grad_(False)
@@ -159,7 +162,7 @@ def build_discriminator(record: Record, what: str) -> Discriminator:
         mbstd_group=max(1, int(_number(deviation, "group_size", 4))),
     )
     state = {name.replace(f"b{sizes[-1]}.fromrgb.", "fromrgb.conv."): value for name, value in tensors.items()}
-    with torch.device("meta"):
+    with unfilled():
         discriminator = Discriminator(config)
     load_strictly(discriminator, state, what)
     return discriminator.eval().requires_grad_(False)

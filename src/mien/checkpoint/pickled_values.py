@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 _MAX_OPERATIONS = 5_000_000  # a training state of two networks has about 50,000
+_MAX_KEY_LENGTH = 16
+_MAX_DIMENSIONS = 8
 _MAX_DEPTH = 3  # NVIDIA's files hold their tensors as torch files inside the pickle: depth 1
 
 
@@ -100,17 +102,19 @@ class Context:
 
 
 def shown(text: object, length: int = 80) -> str:
-    """Text of a stranger for a message: printable ASCII, cut."""
-    safe = re.sub(r"[^ -~]", "?", str(text)[: 4 * length])
+    """Text of a stranger for a message: printable ASCII, cut. What is no text, number or error appears as its type alone."""
+    # A list that holds another twice, and so on, is small in memory and endless as text.
+    plain = str(text) if isinstance(text, (str, int, float, Exception)) else type(text).__name__
+    safe = re.sub(r"[^ -~]", "?", plain[: 4 * length])
     return safe if len(safe) <= length else safe[: length - 3] + "..."
 
 
 def simple_key(value: Any) -> Any:
     """A dictionary key or set element, refused unless hashing it is cheap."""
-    simple = (str, bytes, int, float, type(None))
-    if isinstance(value, simple) or (isinstance(value, tuple) and all(isinstance(item, simple) for item in value)):
-        return value
-    raise RefusedError("uses unusual dictionary keys")
+    for item in value if isinstance(value, tuple) and len(value) <= _MAX_KEY_LENGTH else (value,):
+        if not isinstance(item, (str, bytes, int, float, type(None))) or (isinstance(item, int) and item.bit_length() > 64):
+            raise RefusedError("uses unusual dictionary keys")
+    return value
 
 
 def storage_type(value: Any) -> torch.dtype:
@@ -222,8 +226,8 @@ def _persistent_object(context: Context, meta: Any) -> Record:
 def _tensor(context: Context, storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor:
     if not isinstance(storage, Storage):
         raise DamagedError("is damaged (a tensor without its storage)")
-    numbers = (offset, *size, *stride)
-    if not all(isinstance(n, int) and 0 <= n < 2**48 for n in numbers) or len(size) != len(stride):
+    fits = type(size) is tuple and type(stride) is tuple and len(size) == len(stride) <= _MAX_DIMENSIONS
+    if not fits or not all(isinstance(n, int) and 0 <= n < 2**48 for n in (offset, *size, *stride)):
         raise DamagedError("is damaged (a tensor of impossible shape)")
     count, last = 1, offset
     for n, step in zip(size, stride, strict=True):

@@ -9,15 +9,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from mien.checkpoint.bundle import load_strictly
-from mien.checkpoint.deduce import block_sizes, channel_rule, check_filter, shape, take, tensors_of
+from mien.checkpoint.bundle import load_strictly, unfilled
+from mien.checkpoint.deduce import (
+    MAX_MAPPING_LAYERS,
+    block_sizes,
+    channel_rule,
+    check_filter,
+    low_pass_filter,
+    shape,
+    take,
+    tensors_of,
+)
+from mien.checkpoint.format import written_whole
+from mien.checkpoint.pickled_values import shown
 from mien.errors import CheckpointError
 from mien.latents import style_layers
+from mien.models.bundle import Model
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 
@@ -77,6 +90,8 @@ def generator_config(tensors: Mapping[str, Tensor], what: str) -> GeneratorConfi
     """The shape of a generator in this format."""
     layers = [key for key in tensors if re.fullmatch(r"style\.\d+\.weight", key)]
     blocks = [key for key in tensors if re.fullmatch(r"to_rgbs\.\d+\.conv\.weight", key)]
+    if len(layers) > MAX_MAPPING_LAYERS:
+        raise CheckpointError(f"{what} has a mapping network of {len(layers)} layers; {MAX_MAPPING_LAYERS} are the most.")
     sizes = block_sizes(len(blocks), what)
     widths = {4: shape(tensors, "input.input", 4, what)[1]}
     for k, r in enumerate(sizes[1:]):
@@ -174,8 +189,9 @@ def _renamed(
             check_filter(tensors[name], gain, what)
     unknown = tensors.keys() - {entry.theirs for entry in entries} - set(filters)
     if unknown:
+        some = ", ".join(shown(name, 40) for name in sorted(unknown)[:3])
         raise CheckpointError(
-            f"{what} has {len(unknown)} tensors that a StyleGAN2 of its size has not, such as {sorted(unknown)[:3]}: "
+            f"{what} has {len(unknown)} tensors that a StyleGAN2 of its size has not, such as {some}: "
             f"it is damaged or of another kind."
         )
     return {entry.ours: take(tensors, entry.theirs, what, drop=entry.extra) for entry in entries}
@@ -194,7 +210,7 @@ def build_generator(tensors: Mapping[str, Tensor], latent_avg: Tensor | None, wh
         entries = [entry for entry in entries if not entry.theirs.startswith("noises.")]
         remarks.append("the file has no noise maps: zeros stand in for them")
     state = _renamed(tensors, entries, _generator_filters(config), 4.0, what)
-    with torch.device("meta"):
+    with unfilled():
         generator = Generator(config)
     for name, value in generator.state_dict().items():
         if name.endswith("noise_const") and name not in state:
@@ -223,7 +239,61 @@ def build_discriminator(tensors: Mapping[str, Tensor], what: str) -> Discriminat
     """The discriminator of a state dict in this format."""
     config = discriminator_config(tensors, what)
     state = _renamed(tensors, list(_discriminator_entries(config)), _discriminator_filters(config), 1.0, what)
-    with torch.device("meta"):
+    with unfilled():
         discriminator = Discriminator(config)
     load_strictly(discriminator, state, what)
     return discriminator.eval().requires_grad_(False)
+
+
+def tree_of(model: Model, *, half: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """A model as the contents of a `.pt` file in this format, and remarks on what the format cannot say.
+
+    `g` and `g_ema` share their tensors. The file holds tensors and plain dicts only: `torch.load(weights_only=True)` reads it.
+    """
+    generator, discriminator = model.generator, model.discriminator
+    config, remarks = generator.config, []
+    state = generator.state_dict()
+    gain = config.mapping_lr_multiplier / _LR_MULTIPLIER
+    if gain != 1.0:
+        for i in range(config.mapping_layers):
+            for part in ("weight", "bias"):
+                state[f"mapping.layers.{i}.{part}"] = state[f"mapping.layers.{i}.{part}"] * gain
+        remarks.append(
+            f"the mapping network's learning rate multiplier {config.mapping_lr_multiplier} is folded into its weights"
+        )
+    clamps = {config.conv_clamp} | ({discriminator.config.conv_clamp} if discriminator is not None else set())
+    if clamps != {None}:
+        remarks.append("the format has no clamp on activations: pictures differ where a value reaches it, which is rare")
+    if discriminator is not None and discriminator.config.mbstd_group != 4:
+        remarks.append(f"the format groups 4 pictures for the minibatch deviation, not {discriminator.config.mbstd_group}")
+    if config.channel_max != 512 or config.channel_base not in (16384, 32768):
+        remarks.append("its widths are not those of the original code, whose table of channels has to be changed to open it")
+    if model.encoder is not None:
+        remarks.append("the format has no place for the encoder, which is left out")
+    g_ema = _theirs(state, list(_generator_entries(config)), _generator_filters(config), 4.0, half)
+    tree: dict[str, Any] = {"g": g_ema, "g_ema": g_ema}
+    if discriminator is not None:
+        entries, filters = list(_discriminator_entries(discriminator.config)), _discriminator_filters(discriminator.config)
+        tree["d"] = _theirs(discriminator.state_dict(), entries, filters, 1.0, half)
+    tree["latent_avg"] = generator.mapping.w_avg.detach().cpu().clone()
+    return tree, remarks
+
+
+def _theirs(
+    state: Mapping[str, Tensor], entries: list[_Entry], filters: list[str], gain: float, half: bool
+) -> dict[str, Tensor]:
+    found = {}
+    for entry in entries:
+        value = state[entry.ours].detach().cpu().contiguous()
+        for dim in entry.extra:
+            value = value.unsqueeze(dim)
+        found[entry.theirs] = value.half() if half else value
+    return found | {name: low_pass_filter(gain) for name in filters}
+
+
+def write(path: Path, model: Model, *, half: bool = False) -> list[str]:
+    """Write a model as a `.pt` file, first to a temporary name; returns remarks on what the format cannot say."""
+    tree, remarks = tree_of(model, half=half)
+    with written_whole(path) as temporary:
+        torch.save(tree, temporary)
+    return remarks

@@ -102,7 +102,8 @@ def _read_stream(data: mmap.mmap | bytes, file: BinaryIO, context: Context) -> A
         raise RefusedError("was written on a big-endian machine")
     tree = interpret(stream, context, persistent)
     keys = interpret(stream, context)
-    if not isinstance(keys, list) or set(map(str, keys)) != set(storages) or len(keys) != len(storages):
+    named = isinstance(keys, list) and len(keys) == len(storages) and all(isinstance(key, str) for key in keys)
+    if not named or set(keys) != set(storages):
         raise DamagedError("is damaged (its list of tensors does not fit)")
     position = stream.tell()
     for key in keys:
