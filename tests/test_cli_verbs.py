@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from mien.checkpoint.bundle import write_model
+from mien.checkpoint.encoders import LoadedEncoder
 from mien.checkpoint.format import read
 from mien.cli.main import shell
 from mien.media.images import read_picture
@@ -16,6 +17,7 @@ from mien.models.bundle import Model, Provenance
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
+from mien.models.irse_encoder import EncoderKind, IrseEncoder, IrseEncoderConfig
 
 _SIDE = 64
 
@@ -24,9 +26,9 @@ _SIDE = 64
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file: 64 px, random weights."""
     torch.manual_seed(1)
-    generator = Generator(GeneratorConfig(_SIDE, z_dim=16, w_dim=16, mapping_layers=2, channel_base=512, channel_max=16))
+    generator = Generator(GeneratorConfig(_SIDE, z_dim=16, w_dim=128, mapping_layers=2, channel_base=512, channel_max=16))
     discriminator = Discriminator(DiscriminatorConfig(_SIDE, channel_base=512, channel_max=16))
-    encoder = CompactEncoder(CompactEncoderConfig(_SIDE, generator.num_ws, 16, width=8, max_width=16))
+    encoder = CompactEncoder(CompactEncoderConfig(_SIDE, generator.num_ws, 128, width=8, max_width=16))
     path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     write_model(path, Model(generator, discriminator, encoder, Provenance("tiny", "CC0", "random weights")))
     return path
@@ -182,10 +184,32 @@ def test_invert_writes_picture_and_code(desk: Path, model: Path, capsys: pytest.
     assert [w["kind"] for w in _json(capsys)["written"]] == ["picture", "code"]
     tensors, document = read(desk / "inv.safetensors")
     assert document["kind"] == "code"
-    assert list(tensors["w_plus"].shape) == [1, 10, 16]
+    assert list(tensors["w_plus"].shape) == [1, 10, 128]
     assert mien(f"invert photos/a.png --aligned --model {model} -o inv.png") == 2
     assert mien(f"invert photos/a.png --aligned --refine 3 --overwrite --model {model} -o inv.png") == 0
     assert not torch.equal(read(desk / "inv.safetensors")[0]["w_plus"], tensors["w_plus"])
+
+
+@pytest.mark.parametrize("kind", ["e4e", "restyle-psp"])
+def test_encoder(
+    kind: EncoderKind, desk: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Reading the files of encoders is tested elsewhere; here, that the flag puts the network to work."""
+    import mien.checkpoint as checkpoint
+
+    def load(path: Path) -> LoadedEncoder:
+        torch.manual_seed(7)
+        rows = 10 if path.name == "fits.pt" else 18
+        return LoadedEncoder(IrseEncoder(IrseEncoderConfig(kind, num_ws=rows, width=16)).eval(), None)
+
+    monkeypatch.setattr(checkpoint, "load_encoder", load)
+    assert mien(f"invert photos/a.png --aligned --model {model} -o own.png") == 0
+    assert mien(f"invert photos/a.png --aligned --model {model} --encoder fits.pt -o other.png") == 0
+    own, other = (read(desk / f"{n}.safetensors")[0]["w_plus"] for n in ("own", "other"))
+    assert own.shape == other.shape
+    assert not torch.equal(own, other)
+    assert mien(f"invert photos/a.png --aligned --model {model} --encoder big.pt -o x.png") == 2
+    assert "18 rows" in capsys.readouterr().err
 
 
 def test_no_face_is_an_error_that_tells_the_ways_out(
@@ -216,8 +240,8 @@ def test_a_style_of_another_model_is_refused(
     desk: Path, style: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     torch.manual_seed(5)
-    other = Generator(GeneratorConfig(_SIDE, z_dim=16, w_dim=16, mapping_layers=2, channel_base=512, channel_max=16))
-    encoder = CompactEncoder(CompactEncoderConfig(_SIDE, other.num_ws, 16, width=8, max_width=16))
+    other = Generator(GeneratorConfig(_SIDE, z_dim=16, w_dim=128, mapping_layers=2, channel_base=512, channel_max=16))
+    encoder = CompactEncoder(CompactEncoderConfig(_SIDE, other.num_ws, 128, width=8, max_width=16))
     write_model(desk / "other.safetensors", Model(other, None, encoder))
     assert mien(f"apply {style} photos/a.png --aligned --model other.safetensors -o x.png") == 2
     assert "another base model" in capsys.readouterr().err

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from typer import Argument, Option
 
+from mien.cli.flags import MachineFlags
 from mien.cli.paths import Job
 from mien.config import Setting, settings_in_source
-from mien.errors import InputError
+from mien.errors import InputError, ModelMismatchError
+from mien.runtime import pick_device
 
 if TYPE_CHECKING:
     from mien.faces import AlignConfig
     from mien.finetune.oneshot import FitConfig
+    from mien.stylizer import Stylizer
 
 _FIT = settings_in_source("mien.finetune.oneshot", "FitConfig")
 
@@ -44,6 +47,48 @@ Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exi
 ModelFile = Annotated[
     Path | None, Option("--model", help="Another face model; without it the embedded one.", show_default=False)
 ]
+
+
+@dataclass(frozen=True)
+class ModelFlags:
+    """Which generator."""
+
+    PANEL: ClassVar[str] = "Model"
+
+    model: Annotated[Path | None, Option(help="Another face model; without it the embedded one.", show_default=False)] = None
+
+    def stylizer(self, machine: MachineFlags) -> Stylizer:
+        """The networks, loaded, on their device."""
+        from mien.stylizer import Stylizer
+
+        pick_device(machine.device)  # a device that is not there is told before anything is read
+        return Stylizer.load(self.model, device=machine.device, bf16=machine.bf16)
+
+
+@dataclass(frozen=True)
+class InvertingModelFlags(ModelFlags):
+    """Which generator, and which encoder finds codes for it."""
+
+    encoder: Annotated[
+        Path | None,
+        Option(help="Another encoder for it, of e4e, pSp or ReStyle; without it the model's own.", show_default=False),
+    ] = None
+
+    def stylizer(self, machine: MachineFlags) -> Stylizer:
+        """The networks, loaded, on their device."""
+        stylizer = super().stylizer(machine)
+        if self.encoder is not None:
+            from mien.checkpoint import load_encoder
+
+            encoder, generator = load_encoder(self.encoder).encoder, stylizer.model.generator
+            given, wanted = (encoder.config.num_ws, encoder.config.w_dim), (generator.num_ws, generator.config.w_dim)
+            if given != wanted:
+                raise ModelMismatchError(
+                    f"The encoder {self.encoder} answers with {given[0]} rows of {given[1]} numbers, and the model takes "
+                    f"{wanted[0]} of {wanted[1]}: take an encoder that was trained for this model."
+                )
+            stylizer.model.encoder = encoder.to(stylizer.device)
+        return stylizer
 
 
 @dataclass(frozen=True)

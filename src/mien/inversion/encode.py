@@ -10,6 +10,9 @@ from mien.errors import ModelMismatchError
 from mien.latents import broadcast
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder
+from mien.models.irse_encoder import IrseEncoder
+
+_RESTYLE_ROUNDS = 5  # of the paper and its published models
 
 
 def mean_code(model: Model, count: int = 1) -> Tensor:
@@ -30,9 +33,9 @@ def encode(model: Model, pictures: Tensor) -> Tensor:
             "give one with --encoder, or use --refine 300 to optimise the code from the mean face."
         )
     encoder = model.encoder
-    if not isinstance(encoder, CompactEncoder):
-        code: Tensor = encoder(pictures)
-        return code
+    if isinstance(encoder, IrseEncoder):
+        return _encode_irse(model, encoder, pictures)
+    assert isinstance(encoder, CompactEncoder), f"no way to use a {type(encoder).__name__}"
     pictures = resize(pictures, encoder.config.resolution)
     code, rendering = mean_code(model, len(pictures)), None
     noise = model.generator.synthesis.noise("const")
@@ -40,6 +43,20 @@ def encode(model: Model, pictures: Tensor) -> Tensor:
         code = encoder(pictures, code, rendering)
         if round_ + 1 < encoder.config.iterations:
             rendering = resize(model.generator(code, noise), encoder.config.resolution)
+    return code
+
+
+def _encode_irse(model: Model, encoder: IrseEncoder, pictures: Tensor) -> Tensor:
+    """pSp and e4e look once, for the offset to the mean code; ReStyle looks several times, at its last rendering too."""
+    pictures = resize(pictures, encoder.config.resolution)
+    code = mean_code(model, len(pictures))
+    if not encoder.config.iterative:
+        offset: Tensor = encoder(pictures)
+        return code + offset
+    noise = model.generator.synthesis.noise("const")
+    for _ in range(_RESTYLE_ROUNDS):
+        rendering = resize(model.generator(code, noise), encoder.config.resolution)
+        code = code + encoder(torch.cat([pictures, rendering], dim=1))
     return code
 
 

@@ -62,7 +62,7 @@ def refine(
         adam.step()
         schedule.step()
         if progress is not None:
-            progress(step + 1, config.steps, float(loss))
+            progress(step + 1, config.steps, float(loss.detach()))
     return code.detach()
 
 

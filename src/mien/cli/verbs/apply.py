@@ -7,7 +7,7 @@ from typing import Annotated
 from typer import Argument
 
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import AlignFlags, ModelFile, Out, Overwrite, Photos, RenderFlags
+from mien.cli.options import AlignFlags, InvertingModelFlags, Out, Overwrite, Photos, RenderFlags
 from mien.cli.paths import plan
 from mien.cli.render import find_styles, render
 from mien.cli.report import Report
@@ -31,9 +31,9 @@ def run(
     out: Out,
     align: AlignFlags,
     render_flags: RenderFlags,
+    model: InvertingModelFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
-    model: ModelFile = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Put a ready or saved style on photos, a few seconds each.
@@ -44,9 +44,8 @@ def run(
     jobs = plan(photos, [file.stem for file in files], out, overwrite=overwrite)
 
     from mien.checkpoint.style import Style
-    from mien.stylizer import Stylizer
 
     where = align.for_photos(jobs, crop=render_flags.crop)
     styles = [Style.load(file) for file in files]
-    stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
+    stylizer = model.stylizer(machine)
     return render(stylizer, styles, jobs, where, render_flags, quiet=screen.quiet)

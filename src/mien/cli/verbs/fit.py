@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import AlignFlags, FitFlags, ModelFile, Overwrite
+from mien.cli.options import AlignFlags, FitFlags, InvertingModelFlags, Overwrite
 from mien.cli.paths import check_outputs, existing
 from mien.cli.report import Report, progress
 
@@ -26,19 +26,17 @@ def run(
     out: Annotated[Path, Option("--out", "-o", help="Style file to write (.safetensors).", show_default=False)],
     fit: FitFlags,
     align: AlignFlags,
+    model: InvertingModelFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
-    model: ModelFile = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Learn a style from one picture, or a few, and save it as a small file for mien apply."""
     pictures = [existing(path) for path in references]
     check_outputs([out], pictures, overwrite=overwrite)
 
-    from mien.stylizer import Stylizer
-
     config, where = fit.config(), align.for_references(pictures)
-    stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
+    stylizer = model.stylizer(machine)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(pictures, config, align=where, extreme=fit.extreme, progress=advance)
     style.save(out, overwrite=overwrite)

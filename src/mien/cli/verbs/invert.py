@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Option
 
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import AlignFlags, ModelFile, Overwrite, Photo
+from mien.cli.options import AlignFlags, InvertingModelFlags, Overwrite, Photo
 from mien.cli.paths import check_outputs, existing, picture_name
 from mien.cli.report import Report, progress
 
@@ -22,10 +22,10 @@ def run(
     photo: Photo,
     out: Annotated[Path, Option("--out", "-o", help="Picture to write; the code goes beside it.", show_default=False)],
     align: AlignFlags,
+    model: InvertingModelFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
     refine: Annotated[int, Option(help="Optimisation steps after the encoder's answer.", min=0)] = 0,
-    model: ModelFile = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Show how the model sees a face: the picture it draws from its own code for the photo.
@@ -37,9 +37,8 @@ def run(
 
     from mien.checkpoint import format
     from mien.media.images import from_tensor, write_picture
-    from mien.stylizer import Stylizer
 
-    stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
+    stylizer = model.stylizer(machine)
     with progress("refining", quiet=screen.quiet or refine == 0) as advance:
         inversion = stylizer.invert(photo, refine_steps=refine, align=align.for_references([photo]), progress=advance)
     write_picture(out, from_tensor(inversion.picture), overwrite=True)

@@ -11,7 +11,7 @@ from mien.cli.flags import MachineFlags, ScreenFlags
 from mien.cli.options import (
     AlignFlags,
     FitFlags,
-    ModelFile,
+    InvertingModelFlags,
     Out,
     Overwrite,
     Photos,
@@ -40,10 +40,10 @@ def run(
     style_align: StyleAlignFlags,
     align: AlignFlags,
     render_flags: RenderFlags,
+    model: InvertingModelFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
     save_style: Annotated[Path | None, Option(help="Also save the style, for `mien apply`.", show_default=False)] = None,
-    model: ModelFile = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Redraw every face in photos in the style of one picture.
@@ -56,12 +56,10 @@ def run(
         check_outputs([save_style], [*references, *(job.photo for job in jobs)], overwrite=overwrite)
     check_outputs([job.out for job in jobs], references, overwrite=overwrite)
 
-    from mien.stylizer import Stylizer
-
     config, where = fit.config(), align.for_photos(jobs, crop=render_flags.crop)
     with speaking_of_the_reference():
         where_references = style_align.for_references(references)
-    stylizer = Stylizer.load(model, device=machine.device, bf16=machine.bf16)
+    stylizer = model.stylizer(machine)
     if len(jobs) == 1:
         stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
