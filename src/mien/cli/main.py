@@ -16,8 +16,13 @@ from mien import __version__
 from mien.cli.flags import expand
 from mien.errors import MienError
 
-# A new verb is a new module in `verbs/` and its name here.
-VERBS = (
+# A new verb is a new module in `verbs/` and its name here, under the heading that `mien --help` shows.
+GROUPS = {
+    "Photos": ("stylize", "fit", "apply"),
+    "Pieces of the work": ("sample", "align", "invert"),
+    "Models": ("models", "inspect", "convert", "train", "swap", "report", "bench"),
+}
+VERBS = tuple(verb for group in GROUPS.values() for verb in group)
     "stylize",
     "fit",
     "apply",
@@ -59,7 +64,8 @@ def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
         verb = import_module(f"mien.cli.verbs.{name}")
         # Paragraphs, because rich joins the lines of one.
         epilog = "\n\n".join(["Examples:", *verb.EXAMPLES])
-        app.command(name, epilog=epilog, no_args_is_help=bool(getattr(verb, "NEEDS_ARGUMENTS", True)))(expand(verb.run))
+        heading = next(heading for heading, group in GROUPS.items() if name in group)
+        app.command(name, epilog=epilog, rich_help_panel=heading, no_args_is_help=bool(getattr(verb, "NEEDS_ARGUMENTS", True)))(expand(verb.run))
     return app
 
 
