@@ -23,20 +23,6 @@ GROUPS = {
     "Models": ("models", "inspect", "convert", "train", "swap", "report", "bench"),
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
-    "stylize",
-    "fit",
-    "apply",
-    "sample",
-    "align",
-    "invert",
-    "inspect",
-    "convert",
-    "report",
-    "bench",
-    "models",
-    "train",
-    "swap",
-)
 
 EXIT_USER, EXIT_BUG, EXIT_STOPPED = 2, 70, 130
 
@@ -65,7 +51,8 @@ def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
         # Paragraphs, because rich joins the lines of one.
         epilog = "\n\n".join(["Examples:", *verb.EXAMPLES])
         heading = next(heading for heading, group in GROUPS.items() if name in group)
-        app.command(name, epilog=epilog, rich_help_panel=heading, no_args_is_help=bool(getattr(verb, "NEEDS_ARGUMENTS", True)))(expand(verb.run))
+        needs = bool(getattr(verb, "NEEDS_ARGUMENTS", True))
+        app.command(name, epilog=epilog, rich_help_panel=heading, no_args_is_help=needs)(expand(verb.run))
     return app
 
 
