@@ -204,7 +204,7 @@ class AdaptiveAugment:
         pictures = _warp(pictures, affine, kind)
         if self.colour:
             matrix, _ = chain(COLOUR, n, width, self.p, generator)
-            matrix = matrix.to(pictures)
+            matrix = matrix.to(pictures, non_blocking=True)
             pictures = torch.baddbmm(matrix[:, :3, 3:], matrix[:, :3, :3], pictures.flatten(2)).view_as(pictures)
         return pictures
 
@@ -217,7 +217,7 @@ def _warp(pictures: Tensor, affine: Tensor, kind: Tensor) -> Tensor:
         chosen = (kind == which).nonzero()[:, 0]
         if not len(chosen):
             continue
-        part = pictures if len(chosen) == len(pictures) else pictures[chosen.to(device)]
+        part = pictures if len(chosen) == len(pictures) else pictures[chosen.to(device, non_blocking=True)]
         if which == _PIXELS:
             part = _sample(part, affine[chosen], r, 0)
         elif which != _SAME:
@@ -232,13 +232,13 @@ def _warp(pictures: Tensor, affine: Tensor, kind: Tensor) -> Tensor:
         parts.append(part)
     if len(parts) == 1:
         return parts[0]
-    return torch.cat(parts)[torch.cat(order).argsort().to(device)]
+    return torch.cat(parts)[torch.cat(order).argsort().to(device, non_blocking=True)]
 
 
 def _sample(pictures: Tensor, affine: Tensor, size: int, margin: int) -> Tensor:
     """[N, 3, S, S] -> [N, 3, size + 2 margin, size + 2 margin], bilinear, mirrored beyond the edges."""
     axis = (torch.arange(-margin, size + margin, dtype=pictures.dtype, device=pictures.device) * 2 + 1) / size - 1
-    a = affine.to(pictures)[:, :2, :, None, None]  # [N, 2, 3, 1, 1]
+    a = affine.to(pictures, non_blocking=True)[:, :2, :, None, None]  # [N, 2, 3, 1, 1]
     grid = a[:, :, 0] * axis[None, None, None, :] + a[:, :, 1] * axis[None, None, :, None] + a[:, :, 2]
     result: Tensor = _Sample.apply(pictures, grid.permute(0, 2, 3, 1).contiguous())  # type: ignore[no-untyped-call]
     return result
