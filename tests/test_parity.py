@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint import encoders, load_model, rosinality
-from mien.latents import broadcast, truncate
+from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.latents import StyleCodes, broadcast, mix_rows, truncate
+from mien.losses.features import per_layer_distance
 from mien.models.irse_encoder import EncoderKind
 
 Fill = Callable[[str], dict[str, Tensor]]
@@ -128,3 +130,39 @@ def test_arcface(shared: Path, fill: Fill) -> None:
     data = expected(shared, "arcface_irse50")
     network = encoders.build_identity(fill("arcface_irse50"), "arcface_irse50")
     assert_agrees(network(enlarged(data["image16"], 112)), data["output"])
+
+
+class RecordedTuner(OneShotTuner):
+    """The fine-tuning loop with the recorded random codes in place of its own, keeping the distance of every layer."""
+
+    recorded: Iterator[Tensor]
+    per_layer: list[Tensor]
+
+    def codes(self, index: Tensor) -> StyleCodes:
+        with torch.no_grad():
+            w = self.base.mapping(next(self.recorded))
+        return self.synthesis.styles(mix_rows(self.w_plus[index], w, self.rows))
+
+    def loss(self, index: Tensor) -> Tensor:
+        picture = self.synthesis.render(self.codes(index), self.synthesis.noise("const"))
+        distances = per_layer_distance(self.judge(picture), self.targets)
+        self.per_layer.append(distances.detach())
+        return distances.mean()
+
+
+@pytest.mark.slow
+def test_published_fine_tuning_steps(shared: Path, fill: Fill) -> None:
+    """Four steps of the published loop: W+ mixing, rows 7 and up random, stored noise, two references in one batch."""
+    data = expected(shared, "jojogan_steps_256")
+    generator, _ = rosinality.build_generator(fill("rosinality_g_256"), torch.zeros(512), "generator")
+    discriminator = rosinality.build_discriminator(fill("rosinality_d_256"), "discriminator")
+    config = FitConfig(steps=4, space="w_plus", mask="m1", noise="const", learning_rate=2e-3)
+    tuner = RecordedTuner(generator, discriminator, enlarged(data["target16"], 256), data["w_plus_reference"], config)
+    tuner.recorded, tuner.per_layer = iter(data["z_random"]), []
+    losses = tuner.run()
+    torch.testing.assert_close(torch.tensor(losses), data["loss"], rtol=1e-3, atol=0)
+    torch.testing.assert_close(torch.stack(tuner.per_layer), data["loss_per_layer"], rtol=1e-3, atol=0)
+    with torch.inference_mode():
+        styles = tuner.synthesis.styles(data["w_plus_reference"])
+        picture = tuner.synthesis.render(styles, tuner.synthesis.noise("const"))
+    assert_agrees(F.adaptive_avg_pool2d(picture, 64), data["image_after_pool64"], tolerance=5e-3)
