@@ -18,6 +18,7 @@ from mien.errors import InputError
 from mien.latents import broadcast, truncate
 from mien.media.dataset import Dataset
 from mien.metrics import report_parts, report_sheets
+from mien.metrics.curve import Point, curve, read_point
 from mien.metrics.distances import cosine_statistics, frechet_distance, kernel_distance
 from mien.metrics.features import identity_features, pooled_features
 from mien.metrics.model_report import QUICK, ModelReport, ReportConfig, measure_model
@@ -345,6 +346,51 @@ def test_reports_are_not_overwritten_silently(model: Model, tmp_path: Path) -> N
         write_report(report, tmp_path / "numbers.json")
 
 
+# --- quality against training time ---
+
+
+def _point(images: int, distance: float, hours: float | None = None, count: int = 5) -> Point:
+    return Point(hours, images, 16, count, distance, 2.0)
+
+
+def test_curve_orders_snapshots_and_draws_them() -> None:
+    document, chart = curve([_point(3000, 4.0), _point(1000, 9.0), _point(2000, 6.0)])
+    assert [p["images_seen"] for p in document["points"]] == [1000, 2000, 3000]
+    assert "thousands" in document["axis"]
+    assert chart.shape[0] == 3
+    assert not torch.equal(chart, curve([_point(3000, 5.0), _point(1000, 9.0), _point(2000, 6.0)])[1])
+    # The line falls from left to right: blue pixels are higher up at the start than at the end.
+    blue = (chart[2] > 0.2) & (chart[0] < -0.5)
+    columns = blue.any(0).nonzero()[:, 0]
+    rows = [float(blue[:, c].nonzero()[:, 0].float().mean()) for c in (columns[0], columns[-1])]
+    assert rows[0] < rows[1]
+    by_hours, _ = curve([_point(1, 1.0, hours=2.0), _point(2, 1.0, hours=1.0)])
+    assert [p["hours"] for p in by_hours["points"]] == [1.0, 2.0]
+    with pytest.raises(InputError, match="5, 7 pictures"):
+        curve([_point(1, 1.0), _point(2, 1.0, count=7)])
+
+
+def test_points_come_from_reports(model: Model, instruments: Instruments, tmp_path: Path) -> None:
+    report = _report(model, instruments)
+    report.numbers["hours"] = 1.5
+    write_report(report, tmp_path / "old")
+    point = read_point(tmp_path / "old")
+    found = report.numbers["distribution"]
+    assert point == Point(
+        1.5, 7, 16, 5, found["samples_vs_half_a"]["fd_mobilenet_v2"], found["half_b_vs_half_a"]["fd_mobilenet_v2"]
+    )
+    report.numbers["curve"], report.sheets["curve"] = curve([point, replace(point, hours=3.0, fd_mobilenet_v2=123.456)])
+    write_report(report, tmp_path / "new")
+    assert "| 3.0 | 7 | 16 px | 123.46 |" in (tmp_path / "new" / "numbers.md").read_text()
+    assert (tmp_path / "new" / "curve.png").exists()
+    with pytest.raises(InputError, match=r"numbers\.json"):
+        read_point(tmp_path / "absent")
+    bare = measure_model(model, Instruments(), _CONFIG)
+    write_report(bare, tmp_path / "bare")
+    with pytest.raises(InputError, match="no distances"):
+        read_point(tmp_path / "bare")
+
+
 # --- the verb ---
 
 
@@ -376,11 +422,28 @@ def test_report_verb(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture
     assert shell([*command, "--refine", "2"]) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert (
-        shell([*command, "--refine", "0", "--overwrite", "--samples", "7", "--seed", "9", "--work", str(tmp_path / "w")]) == 0
+        shell(
+            [
+                *command,
+                "--refine",
+                "0",
+                "--overwrite",
+                "--samples",
+                "7",
+                "--hours",
+                "2.5",
+                "--seed",
+                "9",
+                "--work",
+                str(tmp_path / "w"),
+            ]
+        )
+        == 0
     )
     told = json.loads(capsys.readouterr().out)
     assert told["numbers"]["config"]["samples"] == 7
     assert told["numbers"]["config"]["seed"] == 9
+    assert told["numbers"]["hours"] == 2.5
     assert "refined" not in told["numbers"]["inversion"]
     assert list((tmp_path / "w").glob("*.npz"))
 
@@ -394,6 +457,7 @@ def test_report_verb(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture
         (["--identity", "{model}"], "MobileFaceNet"),
         (["--features", "{model}"], "TensorFlow Lite"),
         (["--data", "absent.zip"], "absent.zip"),
+        (["--earlier", "absent"], "numbers.json"),
     ],
 )
 def test_report_verb_refuses_with_a_sentence(

@@ -11,24 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.models.mobilefacenet import INPUT_LANDMARKS, MobileFaceNet, crop_faces
+from mien.models.mobilefacenet import MobileFaceNet, crop_faces
 from mien.models.mobilenet_v2 import MobileNetV2
 
 Batched = Callable[[Tensor], Tensor]
 
 
-def _frame_landmarks(side: float, eyes: float) -> Tensor:
-    """The network's own five points in a picture whose side is `side` of their pixels, with the eyes at the height `eyes`."""
-    points = torch.tensor(INPUT_LANDMARKS)
-    middle = torch.stack([points[:, 0].mean(), points[:2, 1].mean()])
-    return (points - middle) / side + torch.tensor([0.5, eyes])
+FRAME_LANDMARKS = torch.tensor([[0.3755, 0.4693], [0.6245, 0.4693], [0.5, 0.6160], [0.3852, 0.7306], [0.6148, 0.7306]])
+"""[5, 2]: eyes, nose and mouth corners of the mean face in the FFHQ frame, in units of its side.
 
-
-FRAME_LANDMARKS = _frame_landmarks(153.0, 0.472)
-"""[5, 2]: where the points of MobileFaceNet's face lie in a picture in the FFHQ frame, in units of its side.
-
-The crop's definition gives, for a face of these proportions, eyes at 0.472 and a side of 147 pixels; on 80 training photos the
-embeddings were longest and agreed best with those of the mirrored pictures at a side of 145 to 165 and eyes at 0.47.
+Medians of an outside landmark network's points in 498 photos of the training set, made symmetric. On 100 of them each photo's
+own points tell people apart no better: the mean cosine of different people is 0.022 with its own points, 0.022 with these.
 """
 
 

@@ -25,6 +25,9 @@ from mien.models.mobilenet_v2 import MobileNetV2
 Tick = Callable[[float], None]
 Features = dict[str, Tensor]
 
+_METHOD = 2
+"""To be raised when features come to be computed otherwise: what was kept before is then made again."""
+
 
 @dataclass(frozen=True)
 class Instruments:
@@ -122,7 +125,7 @@ class Session:
                     self.tick((stop - start) * work)
             return {part: torch.cat([features[part] for features in parts]) for part in parts[0]}
 
-        settings = {**settings, "networks": dict(self.instruments.digests), "count": count}
+        settings = {**settings, "networks": dict(self.instruments.digests), "count": count, "method": _METHOD}
         found = self.workspace.kept(name, settings, make)
         self.tick(count * work - told)  # what was kept counts as done
         return found

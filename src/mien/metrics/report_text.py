@@ -47,7 +47,7 @@ def check_free(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
 
 def tables(numbers: Mapping[str, Any]) -> str:
     """The numbers as Markdown."""
-    parts = [_model(numbers), *_distribution(numbers), *_people(numbers), *_inversion(numbers)]
+    parts = [_model(numbers), *_distribution(numbers), *_people(numbers), *_inversion(numbers), *_curve(numbers)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -143,3 +143,21 @@ def _inversion(numbers: Mapping[str, Any]) -> Iterator[str]:
     ]
     head = ["", "identity cosine", "median", "lowest", "L1 in [-1, 1]", "perceptual (MobileNetV2)", "seconds for one photo"]
     yield f"Inversion of {found['count']} held-out photos:\n\n{_table(head, rows)}"
+
+
+def _curve(numbers: Mapping[str, Any]) -> Iterator[str]:
+    found = numbers.get("curve")
+    if not found:
+        return
+    rows = [
+        [
+            "" if point["hours"] is None else f"{point['hours']:.1f}",
+            f"{point['images_seen']:,}",
+            f"{point['resolution']} px",
+            _number(point["fd_mobilenet_v2"], 2),
+            _number(point["floor"], 2),
+        ]
+        for point in found["points"]
+    ]
+    head = ["hours", "training pictures shown", "resolution", "FD-MobileNetV2", "floor"]
+    yield f"Quality against training time ({found['points'][0]['count']} samples):\n\n{_table(head, rows)}"

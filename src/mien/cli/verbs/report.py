@@ -50,8 +50,16 @@ def run(
     quick: Annotated[
         bool, Option("--quick", help="Little of everything, in minutes; its distances compare with quick ones only.")
     ] = False,
-    samples: Annotated[int | None, told(_REPORT["samples"])] = None,
+    samples: Annotated[
+        int | None,
+        Option(help="Samples, and pictures of each half of the set; without it 2500, or 400 if quick.", show_default=False),
+    ] = None,
     seed: Annotated[int, told(_REPORT["seed"])] = 0,
+    earlier: Annotated[
+        list[Path] | None,
+        Option(help="Folder of the report on an earlier snapshot; repeated: a curve of quality.", show_default=False),
+    ] = None,
+    hours: Annotated[float | None, Option(help="Hours it was trained, for that curve.", show_default=False)] = None,
     work: Annotated[
         Path | None,
         Option(help="Folder that keeps what is measured for the next run; without it one in -o.", show_default=False),
@@ -73,11 +81,13 @@ def run(
 
     from mien.checkpoint import load_model
     from mien.media.dataset import Dataset, load_dataset
+    from mien.metrics.curve import curve, point_of, read_point
     from mien.metrics.model_report import QUICK, ReportConfig, measure_model
     from mien.metrics.report_text import NUMBERS, SHOWS_DATA, TABLES, check_free, write_report
     from mien.metrics.workspace import Workspace
 
     check_free(out, [NUMBERS, TABLES], overwrite=overwrite)
+    before = [read_point(folder) for folder in earlier or []]
     set_threads(threads)
     config = QUICK if quick else ReportConfig()
     try:
@@ -109,6 +119,13 @@ def run(
             workspace=Workspace(work or out / "work"),
             progress=advance,
         )
+    if hours is not None:
+        made.numbers["hours"] = hours
+    now = point_of(made.numbers)
+    if before and now is not None:
+        made.numbers["curve"], made.sheets["curve"] = curve([*before, now])
+    elif before:
+        report.warnings.append("There is no curve: it needs the distances that --data and --features give.")
     for path in write_report(made, out, overwrite=overwrite):
         report.wrote(path)
     shown = [f"{name}.png" for name in SHOWS_DATA if name in made.sheets]
