@@ -4,17 +4,23 @@ import dataclasses
 
 import pytest
 import torch
-from test_models import tiny, tiny_discriminator
 
 from mien.editing import render_between
 from mien.errors import InputError
 from mien.finetune.oneshot import (
-    FitConfig, OneShotTuner, apply_changes, changes, random_layers, random_rows, reference_weights,
+    FitConfig,
+    OneShotTuner,
+    apply_changes,
+    changes,
+    random_layers,
+    random_rows,
+    reference_weights,
 )  # fmt: skip
 from mien.finetune.oneshot_plain import PlainTuner
 from mien.latents import broadcast
 from mien.losses.features import FrozenFeatures, grey, loss_resolutions
 from mien.models.generator import Generator, GeneratorConfig
+from test_models import tiny, tiny_discriminator
 
 R = 64
 
