@@ -56,7 +56,9 @@ def swap(low: Model, high: Model, at: int, *, blend: float = 0.0, mapping: Liter
     if blend:
         told += f", mixed over {blend:g} blocks"
     licence = a.licence if a.licence == b.licence else f"{a.licence}; {b.licence}"
-    provenance = Provenance(f"{a.name}+{b.name}", licence, told, max(a.images_seen, b.images_seen))
+    # Photos are inverted with whichever of the two the other one was fine-tuned from.
+    base = b.digest if a.base and a.base == b.digest else a.digest
+    provenance = Provenance(f"{a.name}+{b.name}", licence, told, max(a.images_seen, b.images_seen), base=base)
     codes = low if mapping == "low" else high
     encoder, discriminator = copy.deepcopy(codes.encoder), copy.deepcopy(high.discriminator)
     return Model(generator, discriminator, encoder, provenance)

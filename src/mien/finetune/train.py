@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mien.checkpoint.bundle import read_model, write_model
+from mien.checkpoint.bundle import generator_digest, read_model, write_model
 from mien.checkpoint.load import load_model
 from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import InputError, MienError
@@ -242,11 +242,12 @@ class _Run:
 
     def _write_model(self, path: Path) -> None:
         t = self.trainer
-        licence, begun = "unknown", "from scratch"
+        licence, begun, base = "unknown", "from scratch", ""
         if self.source is not None:
             licence = self.source.provenance.licence
-            begun = f"from {self.source.provenance.name} ({self.source.provenance.digest})"
-        told = Provenance(self.folder.path.resolve().name, licence, f"trained by mien {begun}", t.images)
+            base = self.source.provenance.digest or generator_digest(self.source.generator)
+            begun = f"from {self.source.provenance.name} ({base})"
+        told = Provenance(self.folder.path.resolve().name, licence, f"trained by mien {begun}", t.images, base=base)
         write_model(path, Model(t.ema, t.discriminator, None, told))
 
     def _restore(self, tensors: dict[str, Tensor], document: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ class Provenance:
     """Training pictures shown so far; 0 when unknown."""
     digest: str = ""
     """First 16 hex digits of the SHA-256 over the generator's tensors as stored: what a style file names as its base."""
+    base: str = ""
+    """Digest of the generator that this one was fine-tuned from; empty when there was none."""
 
 
 @dataclass

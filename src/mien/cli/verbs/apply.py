@@ -24,7 +24,9 @@ def run(
     style: Annotated[
         str,
         Argument(
-            metavar="STYLE", help="A style file, a ready style, several with commas, or all ready ones.", show_default=False
+            metavar="STYLE",
+            help="A style file, a ready style, a model fine-tuned from the face model, several with commas, or all ready ones.",
+            show_default=False,
         ),
     ],
     photos: Photos,
@@ -43,9 +45,9 @@ def run(
     files = find_styles(style)
     jobs = plan(photos, [file.stem for file in files], out, overwrite=overwrite)
 
-    from mien.checkpoint.style import Style
+    from mien.finetune.cartoon import open_style
 
     where = align.for_photos(jobs, crop=render_flags.crop)
-    styles = [Style.load(file) for file in files]
     stylizer = model.stylizer(machine)
+    styles = [open_style(file, stylizer.model) for file in files]
     return render(stylizer, styles, jobs, where, render_flags, quiet=screen.quiet)

@@ -1,0 +1,77 @@
+"""A fine-tuned model used as a style: inverted with the source, rendered with the target."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+
+from mien.checkpoint.bundle import generator_digest, read_model, write_model
+from mien.checkpoint.style import Style
+from mien.errors import CheckpointError, ModelMismatchError
+from mien.finetune.cartoon import model_style, open_style
+from mien.finetune.oneshot import apply_changes
+from mien.finetune.swap import swap
+from mien.latents import broadcast
+from mien.models.bundle import Model, Provenance
+from mien.models.generator import Generator, GeneratorConfig
+
+
+def make(seed: int, base: str = "", resolution: int = 16) -> Model:
+    torch.manual_seed(seed)
+    generator = Generator(GeneratorConfig(resolution, 8, 8, 2, channel_base=64, channel_max=8)).eval().requires_grad_(False)
+    told = Provenance(f"m{seed}", "ours", digest=generator_digest(generator), base=base)
+    return Model(generator, provenance=told)
+
+
+def fine_tuned(source: Model) -> Model:
+    target = copy.deepcopy(source)
+    for p in target.generator.parameters():
+        p.data += 0.1 * torch.randn(p.shape)
+    target.provenance = Provenance("cartoon", "ours", images_seen=5, base=source.provenance.digest)
+    return target
+
+
+def test_renders_codes_of_the_source_with_the_target() -> None:
+    source = make(1)
+    target = fine_tuned(source)
+    style = model_style(source, target, "cartoon")
+    assert style.base == source.provenance.digest
+    assert style.thumbnail.shape == (3, 96, 96)
+    codes = broadcast(source.generator.mapping(torch.randn(2, 8)), 6)
+    noise = source.generator.synthesis.noise("const")
+    styled = apply_changes(source.generator.synthesis, style.changes)
+    found, wanted = styled.render(styled.styles(codes), noise), target.generator(codes, noise)
+    assert torch.allclose(found, wanted, atol=0.02)
+    assert not torch.allclose(found, source.generator(codes, noise), atol=0.1)
+
+
+def test_a_file_is_opened_for_what_it_is(tmp_path: Path) -> None:
+    source = make(1)
+    target = fine_tuned(source)
+    write_model(tmp_path / "cartoon.safetensors", target)
+    model_style(source, target, "saved").save(tmp_path / "style.safetensors")
+    assert open_style(tmp_path / "cartoon.safetensors", source).name == "cartoon"
+    style = open_style(tmp_path / "style.safetensors", source)
+    assert style.name == "saved"
+    assert isinstance(style, Style)
+    (tmp_path / "x.safetensors").write_bytes(b"nothing")
+    with pytest.raises(CheckpointError):
+        open_style(tmp_path / "x.safetensors", source)
+
+
+def test_another_source_or_shape_is_refused() -> None:
+    source, other = make(1), make(2)
+    with pytest.raises(ModelMismatchError, match="fine-tuned from another model"):
+        model_style(other, fine_tuned(source), "cartoon")
+    with pytest.raises(ModelMismatchError, match="another shape"):
+        model_style(make(1, resolution=32), make(1), "cartoon")
+
+
+def test_swapped_models_name_the_source_in_both_directions(tmp_path: Path) -> None:
+    source = make(1)
+    target = fine_tuned(source)
+    for model in (swap(source, target, 16), swap(target, source, 16)):
+        write_model(tmp_path / "swapped.safetensors", model)
+        assert read_model(tmp_path / "swapped.safetensors").provenance.base == source.provenance.digest
+        assert open_style(tmp_path / "swapped.safetensors", source).changes
