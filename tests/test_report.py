@@ -26,6 +26,7 @@ from mien.metrics.report_parts import Instruments, Inversion, codes_of, eight_bi
 from mien.metrics.report_text import SHOWS_DATA, write_report
 from mien.metrics.workspace import Workspace, pixels_digest
 from mien.models.bundle import Model, Provenance
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilefacenet import MobileFaceNet
 from mien.models.mobilenet_v2 import MobileNetV2
@@ -446,6 +447,21 @@ def test_report_verb(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture
     assert told["numbers"]["hours"] == 2.5
     assert "refined" not in told["numbers"]["inversion"]
     assert list((tmp_path / "w").glob("*.npz"))
+
+
+def test_report_verb_starts_from_the_encoder_where_there_is_one(
+    model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = CompactEncoderConfig(16, num_ws=6, w_dim=16, width=8, max_width=8, iterations=2)
+    write_model(tmp_path / "tiny.safetensors", replace(model, encoder=CompactEncoder(config)))
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(tmp_path / "photos" / "grey.png")
+    command = ["report", str(tmp_path / "tiny.safetensors"), "-o", str(tmp_path / "card"), "--refine", "0", "--json"]
+    assert shell([*command, "--held-out", str(tmp_path / "photos")]) == 0
+    numbers = json.loads(capsys.readouterr().out)["numbers"]
+    assert numbers["inversion"]["start_from"] == "encoder"
+    assert numbers["inversion"]["count"] == 1
+    assert set(numbers["model"]["parameters"]) == {"generator", "encoder"}
 
 
 @pytest.mark.parametrize(

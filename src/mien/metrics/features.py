@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from mien.models.mobilefacenet import MobileFaceNet, crop_faces
 from mien.models.mobilenet_v2 import MobileNetV2
@@ -30,6 +30,11 @@ def as_pictures(pixels: Tensor) -> Tensor:
     return pixels.float() / 127.5 - 1 if pixels.dtype == torch.uint8 else pixels
 
 
+def _at(network: nn.Module, pixels: Tensor) -> Tensor:
+    """The pictures where the network is."""
+    return as_pictures(pixels.to(next(network.parameters()).device))
+
+
 def in_batches(function: Batched, pictures: Tensor, batch: int = 16, tick: Callable[[int], None] | None = None) -> Tensor:
     """`function` over `pictures` [N, ...] in batches, without gradients, as one tensor; `tick` gets each batch's length."""
     if batch < 1:
@@ -48,11 +53,11 @@ def identity_features(network: MobileFaceNet, pictures: Tensor, landmarks: Tenso
 
     `landmarks` [5, 2] or [N, 5, 2] in units of width and height (eyes, nose, mouth corners); None: the FFHQ frame's mean face.
     """
-    return network(crop_faces(as_pictures(pictures), FRAME_LANDMARKS if landmarks is None else landmarks))  # type: ignore[no-any-return]
+    return network(crop_faces(_at(network, pictures), FRAME_LANDMARKS if landmarks is None else landmarks))  # type: ignore[no-any-return]
 
 
-def _resized(pictures: Tensor, size: int) -> Tensor:
-    pictures = as_pictures(pictures)
+def _resized(network: MobileNetV2, pixels: Tensor) -> Tensor:
+    pictures, size = _at(network, pixels), network.input_size
     if list(pictures.shape[2:]) == [size, size]:
         return pictures
     return F.interpolate(pictures, (size, size), mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
@@ -60,7 +65,7 @@ def _resized(pictures: Tensor, size: int) -> Tensor:
 
 def pooled_features(network: MobileNetV2, pictures: Tensor) -> Tensor:
     """Pooled features [N, 1280] of pictures [N, 3, H, W] (uint8, or floating point in [-1, 1]), for distances between sets."""
-    return network(_resized(pictures, network.input_size))  # type: ignore[no-any-return]
+    return network(_resized(network, pictures))  # type: ignore[no-any-return]
 
 
 def perceptual_distance(network: MobileNetV2, a: Tensor, b: Tensor) -> Tensor:
@@ -70,7 +75,7 @@ def perceptual_distance(network: MobileNetV2, a: Tensor, b: Tensor) -> Tensor:
     (Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features", equation 1 without learned weights).
     """
     distances = []
-    maps_a, maps_b = (network.maps(_resized(pictures, network.input_size)) for pictures in (a, b))
+    maps_a, maps_b = (network.maps(_resized(network, pictures)) for pictures in (a, b))
     for of_a, of_b in zip(maps_a, maps_b, strict=True):
         difference = F.normalize(of_a, dim=1) - F.normalize(of_b, dim=1)
         distances.append(difference.square().sum(1).mean((1, 2)))

@@ -85,9 +85,9 @@ def describe(pixels: Tensor, instruments: Instruments) -> Features:
     """The features of one batch of pictures (uint8) in every network at hand: `pooled` [N, 1280], `identity` [N, 128]."""
     found = {}
     if instruments.features is not None:
-        found["pooled"] = pooled_features(instruments.features, pixels)
+        found["pooled"] = pooled_features(instruments.features, pixels).cpu()
     if instruments.identity is not None:
-        found["identity"] = identity_features(instruments.identity, pixels)
+        found["identity"] = identity_features(instruments.identity, pixels).cpu()
     return found
 
 
@@ -181,7 +181,7 @@ def judge(originals: Tensor, renderings: Tensor, instruments: Instruments, batch
         if (network := instruments.identity) is not None:
             identity = torch.cat([cosines(identity_features(network, a), identity_features(network, b)) for a, b in pairs])
         if (judge_network := instruments.features) is not None:
-            perceptual = torch.cat([perceptual_distance(judge_network, a, b) for a, b in pairs])
+            perceptual = torch.cat([perceptual_distance(judge_network, a, b).cpu() for a, b in pairs])
     return Verdict(l1, identity, perceptual)
 
 
