@@ -4,8 +4,10 @@ import argparse
 import hashlib
 import json
 import pickle
+import re
 import sys
 import types
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from mien.checkpoint import (
 from mien.checkpoint.deduce import low_pass_filter
 from mien.checkpoint.style import Style
 from mien.errors import CheckpointError, InputError
+from mien.inversion.encode import encode
 from mien.latents import broadcast
 from mien.models.bundle import Model, Provenance
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
@@ -117,6 +120,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         save_model(file, model, overwrite=True)
     assert file.read_text() == "precious"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_encoders_of_others_do_not_go_into_a_model_file(tmp_path: Path) -> None:
+    model = small_model(encoder=False)
+    model.encoder = IrseEncoder(IrseEncoderConfig("e4e", num_ws=8, width=16))
+    with pytest.raises(InputError, match="IrseEncoder"):
+        save_model(tmp_path / "model.safetensors", model)
+    assert not list(tmp_path.iterdir())
 
 
 def test_format_goes_by_name_or_option(tmp_path: Path) -> None:
@@ -265,6 +276,25 @@ def test_missing_mean_code_is_computed_the_same_way_each_time_and_said(tmp_path:
     z = torch.randn(10_000, 24, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(one.generator.mapping.w_avg, one.generator.mapping(z).mean(dim=0))
     assert any("10,000" in warning for warning in inspect_file(tmp_path / "model.pt").warnings)
+
+
+@pytest.mark.parametrize("new_container", [True, False])
+def test_tensors_saved_on_a_gpu_are_read_on_the_cpu(tmp_path: Path, new_container: bool) -> None:
+    file = tmp_path / "model.pt"
+    tree = rosinality_tree()
+    torch.save(tree, file, _use_new_zipfile_serialization=new_container)
+    places = re.compile(rb"X\x03\x00\x00\x00cpu")
+    gpu = b"X\x06\x00\x00\x00cuda:0"
+    if new_container:
+        with zipfile.ZipFile(file) as source:
+            parts = {info.filename: source.read(info) for info in source.infolist()}
+        with zipfile.ZipFile(file, "w") as target:
+            for name, data in parts.items():
+                target.writestr(name, places.sub(gpu, data) if name.endswith("data.pkl") else data)
+    else:
+        file.write_bytes(places.sub(gpu, file.read_bytes()))
+    assert b"cuda:0" in file.read_bytes()
+    assert torch.equal(load_model(file).generator.synthesis.block(4).const, tree["g_ema"]["input.input"][0])
 
 
 def test_missing_noise_maps_become_zeros_and_are_said(tmp_path: Path) -> None:
@@ -518,6 +548,7 @@ def test_encoders_are_told_apart_by_their_options(tmp_path: Path, encoder_type: 
         assert loaded.opts == opts
         assert loaded.latent_avg is not None
         assert torch.equal(loaded.latent_avg, mean)
+        assert torch.equal(loaded.encoder.latent_avg, mean)  # type: ignore[arg-type]
     assert torch.equal(loaded.encoder(picture), encoder(picture))
     assert inspect_file(tmp_path / "a.pt").kind == TYPES[encoder_type]
     with pytest.raises(CheckpointError, match=f"is {TYPES[encoder_type]}, not"):
@@ -556,6 +587,25 @@ def test_progressive_encoders_correct_their_first_row() -> None:
     assert state
     torch.testing.assert_close(e4e[:, 0], psp[:, 0])
     torch.testing.assert_close(e4e[:, 1:], psp[:, :1] + psp[:, 1:])
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", ["psp", "restyle-psp"])
+def test_offsets_start_from_the_encoders_own_mean_code(kind: EncoderKind) -> None:
+    generator = Generator(GeneratorConfig(32, z_dim=8, w_dim=128, mapping_layers=1, channel_base=256, channel_max=16)).eval()
+    model = Model(generator, encoder=published_encoder(kind, rows=8)[0])
+    assert isinstance(model.encoder, IrseEncoder)
+    picture, mean = torch.randn(1, 3, 32, 32).clamp(-1, 1), torch.randn(8, 128)
+    with_models = encode(model, picture)
+    generator.mapping.w_avg.normal_()
+    moved = encode(model, picture)
+    assert not torch.allclose(with_models, moved)  # without one of its own, the model's counts
+    model.encoder.latent_avg = mean
+    own = encode(model, picture)
+    if kind == "psp":
+        torch.testing.assert_close(own - mean, moved - generator.mapping.w_avg, rtol=1e-4, atol=1e-4)
+    generator.mapping.w_avg.normal_()
+    assert torch.equal(encode(model, picture), own)
 
 
 @torch.inference_mode()

@@ -12,6 +12,7 @@ import pickle
 import random
 import re
 import struct
+import sys
 import time
 import zipfile
 from collections import OrderedDict
@@ -24,8 +25,11 @@ import torch
 from safetensors.torch import save_file
 
 from mien.checkpoint import inspect_file, load_encoder, load_identity, load_model
+from mien.checkpoint.style import Style
 from mien.checkpoint.torch_file import read_tree
-from mien.errors import CheckpointError
+from mien.errors import CheckpointError, ModelMismatchError
+from mien.finetune.oneshot import apply_changes
+from mien.models.generator import Generator, GeneratorConfig
 
 READERS: tuple[Callable[[Path], object], ...] = (load_model, load_encoder, load_identity, inspect_file)
 
@@ -78,7 +82,7 @@ def attacks(canary: Path) -> dict[str, tuple[object, str]]:
     return {
         "exec": (fire, "builtins.exec"),
         "eval": (Call(eval, f"exec({code!r})"), "builtins.eval"),
-        "os.system": (Call(os.system, f"{os.sys.executable} -c {json.dumps(code)}"), r"(posix|nt)\.system"),
+        "os.system": (Call(os.system, f"{sys.executable} -c {json.dumps(code)}"), r"(posix|nt)\.system"),
         "in a dict": ({"g_ema": {"input.input": fire}}, "builtins.exec"),
         "in an ordered dict": (OrderedDict(latent_avg=fire), "builtins.exec"),
         "in options": ({"args": argparse.Namespace(size=fire)}, "builtins.exec"),
@@ -362,6 +366,24 @@ def test_damaged_descriptions_of_our_own_files(tmp_path: Path, document: str) ->
     file = tmp_path / "model.safetensors"
     save_file({"generator.x": torch.zeros(2)}, file, metadata={"mien": document})
     assert_refused(file, readers=(load_model,))
+
+
+def test_hostile_style_files(tmp_path: Path) -> None:
+    file, picture = tmp_path / "style.safetensors", torch.zeros(3, 4, 4, dtype=torch.uint8)
+    honest = {"kind": "style", "version": 1, "name": "ink", "base": "0" * 16, "resolution": 32, "settings": {}}
+    generator = Generator(GeneratorConfig(32, z_dim=8, w_dim=8, mapping_layers=1, channel_base=64, channel_max=8))
+    for tensors in ({"synthesis.nothing.weight": torch.zeros(3).half()}, {"synthesis.b4.const": torch.zeros(3).half()}):
+        save_file({**tensors, "thumbnail": picture}, file, metadata={"mien": json.dumps(honest)})
+        style = Style.load(file)
+        with pytest.raises(ModelMismatchError, match="parts that this model has not"):
+            apply_changes(generator.synthesis, style.changes)
+    for key, value in {"name": 3, "base": None, "resolution": "32", "settings": []}.items():
+        save_file({"thumbnail": picture}, file, metadata={"mien": json.dumps({**honest, key: value})})
+        assert_refused(file, "damaged style", readers=(Style.load,))
+        save_file({"thumbnail": picture}, file, metadata={"mien": json.dumps({k: v for k, v in honest.items() if k != key})})
+        assert_refused(file, "damaged style", readers=(Style.load,))
+    save_file({"thumbnail": picture.float()}, file, metadata={"mien": json.dumps(honest)})
+    assert_refused(file, "number types", readers=(Style.load,))
 
 
 def honest_files() -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from mien.checkpoint import format
 from mien.checkpoint.pickled_values import shown
-from mien.errors import CheckpointError
+from mien.errors import CheckpointError, InputError
 from mien.models.bundle import Model, Provenance
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
@@ -85,7 +85,14 @@ def _owned(value: Tensor, dtype: torch.dtype, taken: set[int]) -> Tensor:
 
 
 def write_model(path: Path, model: Model, *, half: bool = False) -> None:
-    """Save a model; `half` stores float16 (the digest then is that of the rounded weights)."""
+    """Save a model; `half` stores float16 (the digest then is that of the rounded weights).
+
+    Raises `InputError` for a model with an encoder of others: only this project's own goes into a model file.
+    """
+    if model.encoder is not None and not isinstance(model.encoder, CompactEncoder):
+        raise InputError(
+            f"A model file holds an encoder of mien's own kind, not {type(model.encoder).__name__}: save the model without it."
+        )
     parts: dict[str, nn.Module | None] = {
         "generator": model.generator, "discriminator": model.discriminator, "encoder": model.encoder,
     }  # fmt: skip

@@ -156,6 +156,7 @@ def build_encoder(parts: EncoderParts, kind: EncoderKind, what: str) -> LoadedEn
                 f"{what} has a mean code of shape {list(mean.shape)}; it needs [{config.num_ws}, {config.w_dim}]."
             )
         mean = mean.expand(config.num_ws, -1).clone()
+    encoder.latent_avg = mean
     return LoadedEncoder(encoder, mean, parts.opts)
 
 

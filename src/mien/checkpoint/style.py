@@ -60,8 +60,12 @@ class Style:
         try:
             thumbnail = tensors.pop("thumbnail")
             changes = {name.removeprefix(f"{_PART}."): gap for name, gap in tensors.items()}
-            if thumbnail.dtype != torch.uint8 or any(gap.dtype != torch.float16 for gap in changes.values()):
-                raise CheckpointError(f"{path} is a damaged style file (unexpected number types): get it again.")
-            return cls(document["name"], document["base"], document["resolution"], changes, thumbnail, document["settings"])
+            name, base, resolution, settings = (document[key] for key in ("name", "base", "resolution", "settings"))
         except KeyError as error:
             raise CheckpointError(f"{path} is a damaged style file (no {error}): get it again.") from error
+        if thumbnail.dtype != torch.uint8 or any(gap.dtype != torch.float16 for gap in changes.values()):
+            raise CheckpointError(f"{path} is a damaged style file (unexpected number types): get it again.")
+        texts = isinstance(name, str) and name.isprintable() and isinstance(base, str) and base.isprintable()
+        if not texts or type(resolution) is not int or not isinstance(settings, dict) or thumbnail.ndim != 3:
+            raise CheckpointError(f"{path} is a damaged style file (unexpected values): get it again.")
+        return cls(name, base, resolution, changes, thumbnail, settings)

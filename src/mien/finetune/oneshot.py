@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
-from mien.errors import InputError
+from mien.errors import InputError, ModelMismatchError
 from mien.latents import StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.models.discriminator import Discriminator
@@ -165,10 +165,15 @@ def changes(base: nn.Module, tuned: nn.Module) -> dict[str, Tensor]:
 
 
 def apply_changes(base: SynthesisNetwork, gaps: dict[str, Tensor]) -> SynthesisNetwork:
-    """A copy of `base` with the differences of `changes` added."""
+    """A copy of `base` with the differences of `changes` added.
+
+    Raises `ModelMismatchError` when they name parameters that `base` has not, or has in another shape.
+    """
     tuned = copy.deepcopy(base)
+    own = dict(tuned.named_parameters())
+    if any(name not in own or own[name].shape != gap.shape for name, gap in gaps.items()):
+        raise ModelMismatchError("The style changes parts that this model has not: the style file is damaged, get it again.")
     with torch.no_grad():
-        own = dict(tuned.named_parameters())
         for name, gap in gaps.items():
             own[name].add_(gap.to(own[name]))
     return tuned.eval().requires_grad_(False)

@@ -49,7 +49,10 @@ def encode(model: Model, pictures: Tensor) -> Tensor:
 def _encode_irse(model: Model, encoder: IrseEncoder, pictures: Tensor) -> Tensor:
     """pSp and e4e look once, for the offset to the mean code; ReStyle looks several times, at its last rendering too."""
     pictures = resize(pictures, encoder.config.resolution)
-    code = mean_code(model, len(pictures))
+    if encoder.latent_avg is None:
+        code = mean_code(model, len(pictures))
+    else:  # what its offsets were learned for
+        code = encoder.latent_avg.expand(len(pictures), -1, -1)
     if not encoder.config.iterative:
         offset: Tensor = encoder(pictures)
         return code + offset

@@ -133,8 +133,11 @@ class IrseEncoder(nn.Module):
     """pSp, e4e or ReStyle: picture [N, 3, 256, 256] in [-1, 1] -> offset to the mean code [N, num_ws, w_dim].
 
     The iterative ones take [N, 6, 256, 256], the picture and the last rendering (at first that of the mean code), and answer
-    with the offset to the last code.
+    with the offset to the last code. `latent_avg` [num_ws, w_dim] is the mean code of its training, where its
+    file has one.
     """
+
+    latent_avg: Tensor | None
 
     def __init__(self, config: IrseEncoderConfig) -> None:
         super().__init__()
@@ -146,6 +149,7 @@ class IrseEncoder(nn.Module):
         if not config.iterative:
             self.lateral_middle = nn.Conv2d(4 * width, top, 1)
             self.lateral_fine = nn.Conv2d(2 * width, top, 1)
+        self.register_buffer("latent_avg", None, persistent=False)
 
     def forward(self, picture: Tensor) -> Tensor:
         _, fine, middle, last = self.backbone(picture)
