@@ -1,49 +1,85 @@
-"""The landmark network that comes with mien: five points of a face, trained by tools/train_landmarks.py."""
+"""The two small networks that come with mien: five points of a face, and the mask of a head.
+
+They are trained by tools/train_landmarks.py and tools/train_head_mask.py.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 from mien.checkpoint import format
 from mien.checkpoint.bundle import load_strictly
 from mien.errors import CheckpointError
+from mien.models.head_mask import HeadMaskConfig, HeadMaskNetwork
 from mien.models.landmarks import LandmarkConfig, LandmarkNetwork
 
 KIND = "landmarks"
+HEAD_MASK_KIND = "head_mask"
+
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 def write_landmark_network(path: Path, network: LandmarkNetwork, provenance: dict[str, Any]) -> None:
     """Save a landmark network in half precision; `provenance` says who trained it on what."""
-    tensors = {
-        f"landmarks.{name}": value.half() if value.is_floating_point() else value
-        for name, value in network.state_dict().items()
-    }
-    format.write(path, KIND, tensors, {"config": asdict(network.config), "provenance": provenance})
+    _write(path, KIND, network, asdict(network.config), provenance)
+
+
+def write_head_mask_network(path: Path, network: HeadMaskNetwork, provenance: dict[str, Any]) -> None:
+    """Save a head mask network in half precision; `provenance` says who trained it on what."""
+    _write(path, HEAD_MASK_KIND, network, asdict(network.config), provenance)
 
 
 def read_landmark_network(path: Path | None = None) -> LandmarkNetwork:
     """Load a landmark network in evaluation mode, in float32 on the CPU; None: the one that comes with mien, loaded once."""
-    return _embedded() if path is None else _read(path)
+    return _embedded_landmarks() if path is None else _read_landmarks(path)
+
+
+def read_head_mask_network(path: Path | None = None) -> HeadMaskNetwork:
+    """Load a head mask network in evaluation mode, in float32 on the CPU; None: the one that comes with mien, loaded once."""
+    return _embedded_head_mask() if path is None else _read_head_mask(path)
 
 
 @lru_cache(maxsize=1)
-def _embedded() -> LandmarkNetwork:
+def _embedded_landmarks() -> LandmarkNetwork:
     with as_file(files("mien") / "data" / "landmarks.safetensors") as path:
-        return _read(path)
+        return _read_landmarks(path)
 
 
-def _read(path: Path) -> LandmarkNetwork:
+@lru_cache(maxsize=1)
+def _embedded_head_mask() -> HeadMaskNetwork:
+    with as_file(files("mien") / "data" / "head_mask.safetensors") as path:
+        return _read_head_mask(path)
+
+
+def _read_landmarks(path: Path) -> LandmarkNetwork:
+    return _read(path, KIND, lambda config: LandmarkNetwork(LandmarkConfig(**config)))
+
+
+def _read_head_mask(path: Path) -> HeadMaskNetwork:
+    return _read(path, HEAD_MASK_KIND, lambda config: HeadMaskNetwork(HeadMaskConfig(**config)))
+
+
+def _write(path: Path, kind: str, network: nn.Module, config: dict[str, Any], provenance: dict[str, Any]) -> None:
+    tensors = {
+        f"{kind}.{name}": value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()
+    }
+    format.write(path, kind, tensors, {"config": config, "provenance": provenance})
+
+
+def _read(path: Path, kind: str, build: Callable[[dict[str, Any]], _Network]) -> _Network:
     tensors, document = format.read(path)
-    if document["kind"] != KIND:
-        raise CheckpointError(f"{path} is a {document['kind']} of mien, not a landmark network: see `mien inspect {path}`.")
+    if document["kind"] != kind:
+        raise CheckpointError(f"{path} is of the kind {document['kind']}, not {kind}: see `mien inspect {path}`.")
     with torch.device("meta"):
-        network = LandmarkNetwork(LandmarkConfig(**document["config"]))
+        network = build(document["config"])
     network.to_empty(device="cpu")
-    load_strictly(network, format.part(tensors, "landmarks"), f"the landmark network in {path}")
+    load_strictly(network, format.part(tensors, kind), f"the network in {path}")
     return network.eval().requires_grad_(False)

@@ -63,6 +63,13 @@ class CropFrame:
         """The map from photo coordinates to a crop of `size` x `size` pixels."""
         return self.to_photo(size).inverse()
 
+    def moved(self, right: float, down: float) -> CropFrame:
+        """The frame moved along its own axes, in units of its side."""
+        (ax, ay), (bx, by) = self.x_axis, self.y_axis
+        x, y = self.centre
+        centre = (x + self.side * (right * ax + down * bx), y + self.side * (right * ay + down * by))
+        return CropFrame(centre, self.side, self.angle)
+
     def scaled(self, factor: float) -> CropFrame:
         """The frame with the same centre and direction, `factor` times as wide."""
         return CropFrame(self.centre, self.side * factor, self.angle)

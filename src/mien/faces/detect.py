@@ -24,8 +24,14 @@ from mien.models.landmarks import LandmarkNetwork
 
 _USUAL_SIDE = (800, 1800)  # longer side that the detector looks at: smaller pictures are enlarged, larger ones reduced
 _DETAILED_SIDE = (1600, 3400)
-_BOX_TO_FRAME = 1.75  # side of the FFHQ crop in units of the detector's box, on average
+_BOX_TO_FRAME = 1.85  # side of the FFHQ crop in units of the detector's box, on average
+_BOX_ABOVE = 0.17  # how far the crop's centre lies above the box's, in units of the box
 _SURE, _UNSURE = 0.0, -0.3  # scores of the detector: its own threshold, and that of the last look
+# Where the points are looked for, around a guess: right and down in units of its side, and larger by a factor.
+_FIRST_LOOKS = ((0.0, 0.0, 1.0), (-0.06, 0.03, 1.1), (0.06, 0.03, 0.92), (0.0, -0.06, 1.0))
+_NEXT_LOOKS = ((-0.02, 0.0, 1.0), (0.02, 0.0, 1.0), (0.0, -0.02, 1.04), (0.0, 0.02, 0.96))
+_MORE_LOOKS = 2
+_MOST_SPREAD = 0.03  # of the crop's side: how far looks at a face disagree at most, on average
 _SAME_FACE = 0.3  # intersection over union of two boxes
 
 
@@ -124,7 +130,7 @@ def _faces(
         x, y = _turn_back(torch.tensor([box.centre], dtype=torch.float64), turn, width, height)[0].tolist()
         # The crop's own axes are turned, so that the network sees the face upright.
         start = CropFrame((x, y), box.side * _BOX_TO_FRAME, -90.0 * turn)
-        landmarks = find_landmarks(rgb, start, network)
+        landmarks = find_landmarks(rgb, start.moved(0.0, -_BOX_ABOVE / _BOX_TO_FRAME), network)
         if landmarks is not None:
             half = box.side / 2
             faces.append(Face((x - half, y - half, x + half, y + half), landmarks, box.score, turn))
@@ -175,38 +181,19 @@ def find_landmarks(rgb: Tensor, start: CropFrame, network: LandmarkNetwork | Non
     Several looks from slightly different places must agree; None where they do not: no face is there.
     """
     network = network or read_landmark_network()
-    side = start.side
-    offsets = ((0.0, 0.0, 1.0), (-0.06, 0.03, 1.1), (0.06, 0.03, 0.92), (0.0, -0.06, 1.0))
-    (x, y) = start.centre
-    frames = [CropFrame((x + dx * side, y + dy * side), side * factor, start.angle) for dx, dy, factor in offsets]
-    points = _look(rgb, frames, network)
-    for jitter in (4.0, 2.0):
+    looks = [start.moved(dx, dy).scaled(factor) for dx, dy, factor in _FIRST_LOOKS]
+    points = _look(rgb, looks, network)
+    for _ in range(_MORE_LOOKS):
         middle = _frame_or_none(points.median(dim=0).values)
-        if middle is None or not 0.4 < middle.side / side < 2.5:
+        if middle is None or not 0.4 < middle.side / start.side < 2.5:
             return None
-        turns = (-jitter, jitter, 0.0, 0.0)
-        frames = [CropFrame(f.centre, f.side, middle.angle + turn) for f, turn in zip(_jittered(middle), turns, strict=True)]
-        points = _look(rgb, frames, network)
+        points = _look(rgb, [middle.moved(dx, dy).scaled(factor) for dx, dy, factor in _NEXT_LOOKS], network)
     answer = points.mean(dim=0)
     frame = _frame_or_none(answer)
     spread = float((points - answer).norm(dim=-1).mean())
     if frame is None or spread > _MOST_SPREAD * frame.side:
         return None
     return answer
-
-
-_MOST_SPREAD = 0.03  # of the crop's side: how far looks at a face disagree at most, on average
-
-
-def _jittered(frame: CropFrame) -> list[CropFrame]:
-    x, y = frame.centre
-    shift = 0.02 * frame.side
-    return [
-        CropFrame((x - shift, y), frame.side, 0.0),
-        CropFrame((x + shift, y), frame.side, 0.0),
-        CropFrame((x, y - shift), frame.side * 1.04, 0.0),
-        CropFrame((x, y + shift), frame.side * 0.96, 0.0),
-    ]
 
 
 def _frame_or_none(points: Tensor) -> CropFrame | None:
