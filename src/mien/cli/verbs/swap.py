@@ -43,7 +43,7 @@ def run(
     With a picture as output, a sheet shows the same faces in LOW, in every cut, and in HIGH.
     """
     models = [existing(low), existing(high)]
-    cuts = [_pixels(word) for word in at.split(",")]
+    cuts = [pixels(word, "--at") for word in at.split(",")]
     sheet = out.suffix.lower() in WRITABLE
     if len(cuts) > 1 and not sheet:
         raise InputError(f"-o {out} is one model, and there are {len(cuts)} cuts: give one, or a picture for a sheet.")
@@ -65,10 +65,11 @@ def run(
     return report
 
 
-def _pixels(word: str) -> int:
+def pixels(word: str, flag: str) -> int:
+    """The number in a block size such as 32px."""
     number = word.strip().removesuffix("px").strip()
     if not number.isdecimal():
-        raise InputError(f"--at takes block sizes such as 32px, or several: 16px,32px; got '{word}'.")
+        raise InputError(f"{flag} takes block sizes such as 32px, or several: 16px,32px; got '{word}'.")
     return int(number)
 
 

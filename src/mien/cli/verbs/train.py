@@ -157,8 +157,8 @@ def run(
     from mien.finetune.train import Session, train
 
     device = pick_device(machine.device)
-    config = _configuration(data, out, folder, _wishes(loop, plan), device.type, machine.dtype)
-    screen_line = _Line(silent=screen.quiet)
+    config = _configuration(data, out, folder, wishes_of(loop, plan), device.type, machine.dtype)
+    screen_line = ProgressLine(silent=screen.quiet)
     with stop_on_signals() as stopped:
         session = Session(
             device=device,
@@ -179,10 +179,10 @@ def run(
     return report
 
 
-def _wishes(loop: LoopFlags, plan: PlanFlags) -> dict[str, Any]:
+def wishes_of(loop: LoopFlags, plan: PlanFlags | None = None) -> dict[str, Any]:
     """What was asked for, by dotted names."""
     found: dict[str, Any] = {}
-    for group, flags in (("adversarial", loop), ("plan", plan)):
+    for group, flags in (("adversarial", loop), ("plan", plan or PlanFlags())):
         found |= {f"{group}.{f.name}": getattr(flags, f.name) for f in fields(flags) if getattr(flags, f.name) is not None}
     letters = found.pop("adversarial.augment", None)
     if letters is not None:
@@ -208,7 +208,7 @@ def _configuration(
         wishes["folder_weights"] = _weights(flags.weights)
     if data is not None:
         wishes["data"] = str(data)
-    bf16 = _bf16(device, dtype, stored)
+    bf16 = pick_bf16(device, dtype, stored)
     if flags.config is not None:
         return changed(from_toml(TrainConfig, flags.config), wishes)
     if data is None:
@@ -222,7 +222,8 @@ def _configuration(
     return resolve(wishes, size=size, bf16=bf16, method_name=flags.method or "")
 
 
-def _bf16(device: str, dtype: str, stored: TrainConfig | None) -> bool:
+def pick_bf16(device: str, dtype: str, stored: TrainConfig | None) -> bool:
+    """Whether convolutions run in bfloat16: what was asked for, what the run began with, or what suits the device."""
     if dtype != "auto":
         return dtype == "bfloat16"
     if stored is not None:
@@ -288,7 +289,7 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-class _Line:
+class ProgressLine:
     """One line on stderr that follows the training, where stderr is a terminal; a line per report elsewhere."""
 
     def __init__(self, *, silent: bool) -> None:

@@ -1,0 +1,80 @@
+"""`mien sweep`: several ways to fine-tune one model, side by side on one sheet."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from mien.cli.flags import ScreenFlags
+from mien.cli.report import Report
+from mien.cli.verbs.swap import pixels
+from mien.cli.verbs.train import LoopFlags, ProgressLine, TrainMachineFlags, pick_bf16, stop_on_signals, wishes_of
+from mien.errors import InputError
+from mien.runtime import pick_device, set_threads
+
+EXAMPLES = (
+    "mien sweep cartoons --from faces.safetensors --kimg 40 -o sweep",
+    "mien sweep cartoons --from faces.safetensors --kimg 20 --methods structure:1,structure:2,structure:3 -o sweep",
+    "mien sweep cartoons --from faces.safetensors --kimg 40 --methods structure --cuts 8px,16px,32px -o sweep",
+)
+
+
+def run(
+    data: Annotated[Path, Argument(metavar="DATASET", help="Folder or zip of pictures.", show_default=False)],
+    source: Annotated[Path, Option("--from", help="Model that every fine-tuning starts from.", show_default=False)],
+    kimg: Annotated[float, Option(help="Thousands of pictures of every fine-tuning.", show_default=False, min=0.001)],
+    out: Annotated[
+        Path, Option("--out", "-o", help="Folder of the runs and of sheet.png; what is there is continued.", show_default=False)
+    ],
+    loop: LoopFlags,
+    machine: TrainMachineFlags,
+    screen: ScreenFlags,
+    methods: Annotated[
+        str, Option(help="Methods, each with a number of blocks if you like: freeze-g:2,structure:3.")
+    ] = "baseline,freeze-g,freeze-sg,structure",
+    cuts: Annotated[str | None, Option(help="Layer swaps with the source to show too: 16px,32px.", show_default=False)] = None,
+    minutes_each: Annotated[
+        float | None, Option(help="Stop each after so many minutes; the same command goes on.", min=0.0, show_default=False)
+    ] = None,
+    seed: Annotated[int, Option(help="Start of all random numbers, the same for every method.", min=0)] = 0,
+) -> Report:
+    """Fine-tune one model by several methods with the same pictures and random numbers, and show the same faces in all.
+
+    Each method is a run of mien train in its own folder.
+    """
+    set_threads(machine.threads)
+    blocks = [pixels(word, "--cuts") for word in cuts.split(",")] if cuts else []
+
+    from mien.checkpoint.load import load_model
+    from mien.finetune.swap import swap_weights
+    from mien.finetune.sweep import parse_variant, run_sweep, sweep_sheet
+    from mien.finetune.train import Session
+    from mien.finetune.train_config import resolve
+    from mien.media.images import from_tensor, write_picture
+
+    model = load_model(source)
+    for cut in blocks:
+        swap_weights(model.generator.synthesis.resolutions, cut)
+    variants = [parse_variant(word, model.resolution) for word in methods.split(",")]
+    device = pick_device(machine.device)
+    wishes = {"data": str(data), "source": str(source), "kimg": kimg, "seed": seed, "stages": (model.resolution,)}
+    size = "normal" if device.type == "cuda" else "lean"
+    config = resolve({**wishes, **wishes_of(loop)}, size=size, bf16=pick_bf16(device.type, machine.dtype, None))
+    line = ProgressLine(silent=screen.quiet)
+    with stop_on_signals() as stopped:
+        session = Session(device=device, max_minutes=minutes_each, tell=line.note, show=line.show, stop=stopped)
+        outcomes = run_sweep(variants, config, out, session)
+    line.end()
+    if len(outcomes) < len(variants):
+        raise InputError("The sweep was stopped before every method had begun: the same command goes on.")
+    report = Report()
+    write_picture(out / "sheet.png", from_tensor(sweep_sheet(out, list(outcomes), blocks)), overwrite=True)
+    report.wrote(out / "sheet.png", {"methods": {name: o.images for name, o in outcomes.items()}, "cuts": blocks})
+    for outcome in outcomes.values():
+        report.wrote(outcome.model, {"images": outcome.images, "complete": outcome.complete})
+    if not all(o.complete for o in outcomes.values()) and not screen.quiet:
+        print("mien: not all methods are complete; the same command goes on.", file=sys.stderr)
+    return report

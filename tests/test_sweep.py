@@ -1,0 +1,95 @@
+"""`mien sweep`: methods side by side, resumable, on one sheet."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mien.checkpoint.bundle import read_model, write_model
+from mien.cli.main import shell
+from mien.config import from_toml
+from mien.errors import InputError
+from mien.finetune.freeze import method
+from mien.finetune.sweep import parse_variant
+from mien.finetune.train_config import TrainConfig
+from mien.models.bundle import Model, Provenance
+from mien.models.discriminator import Discriminator, DiscriminatorConfig
+from mien.models.generator import Generator, GeneratorConfig
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with pictures and a small model, and the place to be."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    (tmp_path / "cartoons").mkdir()
+    for i in range(3):
+        Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(tmp_path / "cartoons" / f"{i}.png")
+    torch.manual_seed(0)
+    g = GeneratorConfig(16, 8, 8, 2, channel_base=64, channel_max=8)
+    model = Model(Generator(g), Discriminator(DiscriminatorConfig(16, 64, 8, mbstd_group=2)), None, Provenance("faces"))
+    write_model(tmp_path / "faces.safetensors", model)
+    return tmp_path
+
+
+def test_methods_take_their_number_of_blocks() -> None:
+    assert parse_variant("structure", 64).plan == method("structure", 64)
+    assert parse_variant(" structure:1 ", 64).plan.structure == 1
+    assert parse_variant("structure:1", 64).name == "structure-1"
+    found = parse_variant("freeze-sg:2", 64).plan
+    assert (found.freeze_g, found.freeze_styles, found.freeze_d) == (2, 2, 2)
+    assert parse_variant("freeze-g:1", 64).plan.freeze_g == 1
+    assert parse_variant("baseline:0", 64).plan.freeze_d == 0
+    for text in ("structure:x", "structure:", "nothing"):
+        with pytest.raises(InputError):
+            parse_variant(text, 64)
+
+
+def test_a_sweep_trains_each_and_draws_one_sheet(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (
+        "sweep cartoons --from faces.safetensors --kimg 0.008 --batch 4 --methods freeze-sg:1,structure:1 -o out --device cpu"
+    )
+    assert shell([*words.split(), "--cuts", "16px", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["written"][0]["methods"] == {"freeze-sg-1": 8, "structure-1": 8}
+    assert from_toml(TrainConfig, desk / "out" / "freeze-sg-1" / "config.toml").plan.freeze_styles == 1
+    a, b = (read_model(desk / "out" / name / "model.safetensors").generator for name in ("freeze-sg-1", "structure-1"))
+    source = read_model(desk / "faces.safetensors").generator
+    assert torch.equal(a.synthesis.block(4).conv1.weight, source.synthesis.block(4).conv1.weight)
+    assert not torch.equal(b.synthesis.block(4).conv1.weight, source.synthesis.block(4).conv1.weight)
+    with Image.open(desk / "out" / "sheet.png") as sheet:
+        assert sheet.height >= 5 * 16  # the source, two methods, and a swap of each
+    # Again, with a method more: what is complete is left alone.
+    before = (desk / "out" / "structure-1" / "state" / "state.json").stat().st_mtime_ns
+    assert shell([*words.replace("freeze-sg:1", "freeze-sg:1,baseline").split(), "--quiet"]) == 0
+    assert (desk / "out" / "structure-1" / "state" / "state.json").stat().st_mtime_ns == before
+    assert (desk / "out" / "baseline" / "model.safetensors").exists()
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--methods structure,structure", "same"),
+        ("--methods structure:9", "structure is 9"),
+        ("--methods magic", "no method"),
+        ("--cuts 5px", "no cut at 5 px"),
+        ("--cuts a", "--cuts takes"),
+    ],
+)
+def test_refusals(desk: Path, capsys: pytest.CaptureFixture[str], words: str, sentence: str) -> None:
+    line = f"sweep cartoons --from faces.safetensors --kimg 0.004 --batch 4 -o out --device cpu {words}"
+    assert shell(line.split()) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_minutes_each_stops_and_goes_on(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "sweep cartoons --from faces.safetensors --kimg 0.004 --batch 4 --methods baseline,freeze-g:1 -o out --device cpu"
+    words = line.split()
+    assert shell([*words, "--minutes-each", "0"]) == 0
+    assert "not all methods are complete" in capsys.readouterr().err
+    assert shell(words) == 0
+    assert "not all" not in capsys.readouterr().err
