@@ -151,6 +151,7 @@ class RecordedTuner(OneShotTuner):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # half a minute of one core; more on a machine that does something else besides
 def test_published_fine_tuning_steps(shared: Path, fill: Fill) -> None:
     """Four steps of the published loop: W+ mixing, rows 7 and up random, stored noise, two references in one batch."""
     data = expected(shared, "jojogan_steps_256")
