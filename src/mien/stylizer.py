@@ -38,6 +38,7 @@ EMBEDDED_MODEL = DATA / "faces.safetensors"
 _THUMBNAIL = 96
 # A picture enlarged more than this is visibly soft: say so.
 _SOFT_SCALE = 1.5
+_STEPS_WITHOUT_ENCODER = 300
 
 
 def ready_styles() -> dict[str, Path]:
@@ -153,12 +154,13 @@ class Stylizer:
 
     def fit(
         self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
-        extreme: bool = False, refine_steps: int = 0, weights: Sequence[float] | None = None, name: str | None = None,
+        extreme: bool = False, refine_steps: int | None = None, weights: Sequence[float] | None = None, name: str | None = None,
         progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style.
 
         `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
+        `refine_steps` optimises the references' codes; None: not at all, or 300 steps when the model has no encoder.
         `weights` weigh the references; one given twice counts twice. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
         config = config or FitConfig()
@@ -174,6 +176,8 @@ class Stylizer:
         crops = [self.align(reference, align)[0][1] for reference in references]
         kept, merged = reference_weights([_content(crop) for crop in crops], weights)
         pictures = torch.stack([crops[i] for i in kept])
+        if refine_steps is None:
+            refine_steps = 0 if self.model.encoder else _STEPS_WITHOUT_ENCODER
         w_plus = mean_code(self.model, len(kept)) if extreme else self.invert_crops(pictures, refine_steps=refine_steps)
         tuner = OneShotTuner(
             self.model.generator, self.model.discriminator, pictures.to(self.device), w_plus,

@@ -109,6 +109,15 @@ class FitFlags:
     extreme: Annotated[
         bool, Option("--extreme", help="For animals and masks: take the whole reference, and the mean face as its code.")
     ] = False
+    refine_reference: Annotated[
+        int | None,
+        Option(
+            "--refine-reference",
+            min=0,
+            help="Optimisation steps for the reference's code; without it none, or 300 when the model has no encoder.",
+            show_default=False,
+        ),
+    ] = None
 
     def config(self) -> FitConfig:
         """The library's configuration."""

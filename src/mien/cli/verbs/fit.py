@@ -38,7 +38,9 @@ def run(
     config, where = fit.config(), align.for_references(pictures)
     stylizer = model.stylizer(machine)
     with progress("learning the style", quiet=screen.quiet) as advance:
-        style = stylizer.fit(pictures, config, align=where, extreme=fit.extreme, progress=advance)
+        style = stylizer.fit(
+            pictures, config, align=where, extreme=fit.extreme, refine_steps=fit.refine_reference, progress=advance
+        )
     style.save(out, overwrite=overwrite)
     report = Report()
     report.wrote(out, {"kind": "style", "name": style.name, "base": style.base, "bytes": out.stat().st_size})

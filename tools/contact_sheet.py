@@ -1,0 +1,77 @@
+"""One sheet of many styles on many photos: photos down, references across.
+
+python tools/contact_sheet.py -o sheet.png --photos PHOTO... --references PICTURE... [--steps 200] [--strength 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from mien.errors import MienError
+from mien.faces import AlignConfig, extract, whole_frame
+from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.sheet import sheet
+from mien.stylizer import FitConfig, Style, Stylizer
+
+
+def main() -> None:
+    """Learn every style (or load it), apply it to every photo, and write the sheet."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--photos", type=Path, nargs="+", required=True)
+    parser.add_argument("--references", type=Path, nargs="+", required=True, help="pictures or style files")
+    parser.add_argument("--model", type=Path, default=None)
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--random-from", default=FitConfig.random_from)
+    parser.add_argument("--color", default="reference")
+    parser.add_argument("--strength", type=float, default=1.0)
+    parser.add_argument("--refine", type=int, default=0)
+    parser.add_argument("--size", type=int, default=160)
+    parser.add_argument("--bf16", action="store_true")
+    arguments = parser.parse_args()
+    size = arguments.size
+    stylizer = Stylizer.load(arguments.model, bf16=arguments.bf16)
+
+    def scaled(picture: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(picture[None], (size, size), mode="bicubic", antialias=True)[0].clamp(-1, 1)
+
+    crops = []
+    for photo in arguments.photos:
+        frame, crop = stylizer.align(photo, AlignConfig(face="largest"))[0]
+        crops.append(crop)
+    codes = stylizer.invert_crops(torch.stack(crops), refine_steps=arguments.refine)
+    base = stylizer._render(codes)
+    columns = [[scaled(c) for c in crops], [scaled(b) for b in base]]
+    top: list[torch.Tensor | None] = [None, None]
+    names = ["photo", "inversion"]
+    for reference in arguments.references:
+        if reference.suffix == ".safetensors":
+            style = Style.load(reference)
+        else:
+            config = FitConfig(steps=arguments.steps, random_from=arguments.random_from, color=arguments.color)
+            try:
+                style = stylizer.fit([reference], config)
+            except MienError as error:
+                print(f"{reference.name}: {error}")
+                style = stylizer.fit([reference], config, align=AlignConfig(aligned=True))
+        if reference.suffix == ".safetensors":
+            seen = style.thumbnail.float() / 127.5 - 1
+        else:
+            rgb = read_picture(reference).rgb()
+            seen = extract(rgb, whole_frame(rgb.shape[2], rgb.shape[1]), size)[0]
+        top.append(scaled(seen[:, :, : seen.shape[1]]))
+        faces = stylizer._render(codes, stylizer._tuned_network(style), arguments.strength)
+        columns.append([scaled(face) for face in faces])
+        names.append(reference.stem)
+        print(reference.stem, style.settings.get("loss"), flush=True)
+    rows = [top] + [list(row) for row in zip(*columns, strict=True)]
+    picture = sheet(rows, size=size, column_labels=names)
+    write_picture(arguments.output, from_tensor(picture), overwrite=True)
+
+
+if __name__ == "__main__":
+    main()
