@@ -136,6 +136,7 @@ def test_refine_changes_the_face(desk: Path, model: Path, style: str) -> None:
         "--learning-rate 0.02",
         "--steps 3",
         "--extreme",
+        "--refine-reference 3",
         "--dtype bfloat16",
     ],
 )

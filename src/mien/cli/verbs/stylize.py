@@ -63,7 +63,9 @@ def run(
     if len(jobs) == 1:
         stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
-        learned = stylizer.fit(references, config, align=where_references, extreme=fit.extreme, progress=advance)
+        learned = stylizer.fit(
+            references, config, align=where_references, extreme=fit.extreme, refine_steps=fit.refine_reference, progress=advance
+        )
     if save_style:
         learned.save(save_style, overwrite=overwrite)
     report = render(stylizer, [learned], jobs, where, render_flags, quiet=screen.quiet)
