@@ -205,7 +205,7 @@ def test_other_options_other_pictures_and_other_machines(pictures: Path, tmp_pat
 
 
 def test_config_file_round_trip(pictures: Path, tmp_path: Path) -> None:
-    wanted = config(pictures, stages=(8, 16), stage_kimg=(0.5,), folder_weights={}, plan__freeze_d=1)
+    wanted = config(pictures, stages=(8, 16), stage_kimg=(0.5,), folder_weights={"a b": 2.0, 'c"d': 0.5}, plan__freeze_d=1)
     RunFolder(tmp_path).write_config(wanted)
     assert from_toml(TrainConfig, tmp_path / "config.toml") == wanted
 

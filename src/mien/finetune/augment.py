@@ -221,12 +221,12 @@ def _warp(pictures: Tensor, affine: Tensor, kind: Tensor) -> Tensor:
         if which == _PIXELS:
             part = _sample(part, affine[chosen], r, 0)
         elif which != _SAME:
-            double = _double(r, device).to(part.dtype)
+            double = _double(r, device, part.dtype)
             part = double @ part @ double.t()
             if which == _SMOOTH:
                 part = _sample(part, affine[chosen], r, 0)
             else:
-                halve = _halve(r, device).to(part.dtype)
+                halve = _halve(r, device, part.dtype)
                 part = halve @ _sample(part, affine[chosen], 2 * r, _MARGIN) @ halve.t()
         order.append(chosen)
         parts.append(part)
@@ -286,7 +286,7 @@ def _lanczos(x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _double(resolution: int, device: torch.device) -> Tensor:
+def _double(resolution: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """[2R, R]: doubles one side; the borders are mirrored."""
     place = (torch.arange(2 * resolution, dtype=torch.float64) + 0.5) / 2 - 0.5
     taps = torch.arange(-_LOBES - 1, resolution + _LOBES + 1)
@@ -294,13 +294,13 @@ def _double(resolution: int, device: torch.device) -> Tensor:
     period = taps % (2 * resolution)
     mirrored = torch.where(period < resolution, period, 2 * resolution - 1 - period)
     matrix = torch.zeros(2 * resolution, resolution, dtype=torch.float64).index_add_(1, mirrored, weights)
-    return (matrix / matrix.sum(dim=1, keepdim=True)).to(device)
+    return (matrix / matrix.sum(dim=1, keepdim=True)).to(dtype).to(device)
 
 
 @lru_cache(maxsize=8)
-def _halve(resolution: int, device: torch.device) -> Tensor:
+def _halve(resolution: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """[R, 2R + 2 margin]: halves one side; the margin is used up."""
     place = 2 * torch.arange(resolution, dtype=torch.float64) + 0.5 + _MARGIN
     taps = torch.arange(2 * resolution + 2 * _MARGIN, dtype=torch.float64)
     matrix = _lanczos((place[:, None] - taps[None]) / 2)
-    return (matrix / matrix.sum(dim=1, keepdim=True)).to(device)
+    return (matrix / matrix.sum(dim=1, keepdim=True)).to(dtype).to(device)

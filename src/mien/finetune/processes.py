@@ -26,6 +26,15 @@ class Processes:
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return cls(int(os.environ.get("RANK", "0")), count)
 
+    @staticmethod
+    def own_device(device: torch.device) -> torch.device:
+        """The GPU of this process among those of the machine (LOCAL_RANK), where `device` is CUDA without a number."""
+        if device.type != "cuda" or device.index is not None or "LOCAL_RANK" not in os.environ:
+            return device
+        own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(own)
+        return own
+
     @property
     def first(self) -> bool:
         """Whether this is the one that writes files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -82,7 +83,7 @@ class RunFlags:
         float | None, Option(help="Write the training state in parts of at most so many megabytes.", min=0.01)
     ] = None
     light_state: Annotated[
-        bool, Option("--light-state", help="States leave out Adam's moments: a third smaller, but another run goes on.")
+        bool, Option("--light-state", help="States leave out Adam's moments: two fifths smaller, but another run goes on.")
     ] = False
 
 
@@ -146,7 +147,7 @@ def run(
     screen: ScreenFlags,
     data: Annotated[
         Path | None,
-        Argument(metavar="[DATASET]", help="Folder or zip of pictures; of a run that is there, its own.", show_default=False),
+        Argument(metavar="DATASET", help="Folder or zip of pictures; of a run that is there, its own.", show_default=False),
     ] = None,
 ) -> Report:
     """Train a model on a folder or zip of pictures, from scratch or from another model.
@@ -154,11 +155,13 @@ def run(
     The same command continues a run, also after Ctrl-C or worse. The folder's index.html shows how it goes.
     """
     set_threads(machine.threads)
+    from mien.finetune.processes import Processes
     from mien.finetune.train import Session, train
 
-    device = pick_device(machine.device)
+    device = Processes.own_device(pick_device(machine.device))
+    first = os.environ.get("RANK", "0") == "0"
     config = _configuration(data, out, folder, wishes_of(loop, plan), device.type, machine.dtype)
-    screen_line = ProgressLine(silent=screen.quiet)
+    screen_line = ProgressLine(silent=screen.quiet or not first)
     with stop_on_signals() as stopped:
         session = Session(
             device=device,
@@ -172,6 +175,8 @@ def run(
         outcome = train(config, out, session)
     screen_line.end()
     report = Report()
+    if not first:  # of several processes, one speaks
+        return report
     facts = {"images": outcome.images, "steps": outcome.steps, "complete": outcome.complete, "page": str(out / "index.html")}
     report.wrote(outcome.model, facts)
     if not outcome.complete and not screen.quiet:
