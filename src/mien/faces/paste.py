@@ -15,8 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.faces.align import CropFrame, distance_outside, extract
+from mien.faces.mask import head_mask
 from mien.faces.warp import Affine, blur, warp
 from mien.media.images import Picture
+
+__all__ = ["enlargement", "head_mask", "paste_back"]
 
 _EDGE = 0.07  # of the side: over how much the mask fades towards an edge of the crop beyond which the photo goes on
 _MATCH_SIZE = 128  # side in pixels at which colours are compared
@@ -150,12 +153,3 @@ def _border_shift(part: Tensor, frame: CropFrame, face: Tensor, mask: Tensor) ->
     strength = (3 * near / near.amax()).clamp(max=1) * blur(likeness, 1.0)
     shift = (difference * strength).clamp(-_MATCH_MOST, _MATCH_MOST)
     return F.interpolate(shift[None], size=face.shape[1:], mode="bilinear", align_corners=False)[0]
-
-
-def head_mask(crop: Tensor, stylized: Tensor) -> Tensor:
-    """Where the head is, in an aligned photo crop or in its stylised twin (both [3, s, s]): [1, s, s] in [0, 1]."""
-    size = crop.shape[-1]
-    line = (torch.arange(size) + 0.5) / size
-    y, x = torch.meshgrid(line, line, indexing="ij")
-    radius = (((x - 0.5) / 0.40).square() + ((y - 0.48) / 0.48).square()).sqrt()
-    return _smooth((1.0 - radius) / 0.15)[None]
