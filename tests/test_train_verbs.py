@@ -271,3 +271,15 @@ class TestSwap:
 
 def test_weights_with_signs_in_their_names() -> None:
     assert verb._weights("a=b=3, c=0") == {"a=b": 3.0, "c": 0.0}
+
+
+def test_bench_train_measures_both_loops(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shell(["bench", "--train", "--quick", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["steps_only"] > 0
+    assert found["whole_loop"] > 0
+    assert found["gigaflop"] > 0
+    assert 0 < found["share_of_peak"] < 1
+    assert found["config"]["resolution"] == 16
+    assert shell(["bench", "--train", "--quick"]) == 0
+    assert "pictures/s" in capsys.readouterr().out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Option
 
@@ -12,36 +12,54 @@ from mien.cli.options import told
 from mien.cli.report import Report, progress, table
 from mien.config import settings_in_source
 from mien.errors import InputError
-from mien.runtime import set_threads
+from mien.runtime import Device, Dtype, pick_device, set_threads
 
 EXAMPLES = (
     "mien bench",
     "mien bench --resolution 1024 --rounds 3",
     "mien bench --quick --json",
+    "mien bench --train --resolution 64 --dtype bfloat16",
 )
 NEEDS_ARGUMENTS = False
 
 _BENCH = settings_in_source("mien.benchmark", "BenchConfig")
+_SPEED = settings_in_source("mien.finetune.speed", "TrainSpeedConfig")
 
 
 def run(
     screen: ScreenFlags,
-    resolution: Annotated[int, told(_BENCH["resolution"], least=8)] = 256,
+    resolution: Annotated[
+        int | None, Option(help="Side of the pictures in pixels; without it 256, with --train 64.", show_default=False, min=8)
+    ] = None,
     rounds: Annotated[int, told(_BENCH["rounds"], least=1)] = 5,
     quick: Annotated[
         bool, Option("--quick", help="A small network and one round: to see that it works, not how fast.")
     ] = False,
+    train: Annotated[
+        bool, Option("--train", help="Measure the training loop instead, at 64 px unless told otherwise.")
+    ] = False,
+    size: Annotated[Literal["lean", "normal", "large"], Option(help="Networks of --train: a preset of mien train.")] = "lean",
+    batch: Annotated[int, told(_SPEED["batch"], least=4)] = 32,
+    iterations: Annotated[int, told(_SPEED["iterations"], least=1)] = 64,
+    device: Annotated[Device, Option(help="Where --train computes; auto takes CUDA, then MPS, then the CPU.")] = "cpu",
+    dtype: Annotated[Dtype, Option(help="Number type of the convolutions of --train.")] = "float32",
     threads: Annotated[int | None, Option(help="CPU threads; without it one per core.", show_default=False, min=1)] = None,
 ) -> Report:
     """Measure fine-tuning steps and rendering: the fast path and its plain twin, interleaved in one run, medians.
 
     The plain twin does what the published loop does. Random weights are used: they change no speed.
     """
-    from mien import benchmark
-
+    resolution = resolution or (64 if train else 256)
     if resolution & (resolution - 1):
         raise InputError(f"--resolution is a power of two such as 256 or 1024, got {resolution}.")
     set_threads(threads)
+    if train:
+        if quick:
+            resolution, batch, iterations = 16, 4, 2
+        return _training(resolution, size, batch, iterations, device, dtype == "bfloat16", quiet=screen.quiet)
+
+    from mien import benchmark
+
     config = benchmark.BenchConfig(resolution=resolution, rounds=rounds)
     if quick:
         config = benchmark.BenchConfig(resolution=64, channel_base=2048, channel_max=64, rounds=1)
@@ -52,3 +70,29 @@ def run(
         rows = [(line.name, f"{line.seconds:.3f} s", f"{line.ratio:.1f}x", line.note) for line in lines]
         report.lines += [*table((f"{title}, {config.resolution} px", "seconds", "speed", ""), rows), ""]
     return report
+
+
+def _training(
+    resolution: int,
+    size: Literal["lean", "normal", "large"],
+    batch: int,
+    iterations: int,
+    device: str,
+    bf16: bool,
+    *,
+    quiet: bool,
+) -> Report:
+    from mien.finetune.speed import TrainSpeedConfig, measure_training
+
+    config = TrainSpeedConfig(resolution, size, batch, iterations, bf16)
+    with progress("measuring the training loop", quiet=quiet) as advance:
+        found = measure_training(config, pick_device(device), advance)
+    share = found.whole_loop / found.steps_only
+    lines = [
+        f"training at {resolution} px, {size}, batch {batch}, {'bfloat16' if bf16 else 'float32'}, {iterations} steps",
+        f"one step of each network, data, moving average    {found.steps_only:.1f} pictures/s",
+        f"with R1, path length and ADA at 0.3               {found.whole_loop:.1f} pictures/s ({share:.0%} of that)",
+        f"arithmetic per picture                            {found.gigaflop:.2f} GFLOP",
+        f"convolution peak found                            {found.peak:.0f} GFLOP/s, of which {found.share:.0%} are reached",
+    ]
+    return Report(lines=lines, document={"config": asdict(config), **asdict(found), "share_of_peak": found.share})
