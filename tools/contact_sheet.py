@@ -41,7 +41,7 @@ def main() -> None:
 
     crops = []
     for photo in arguments.photos:
-        frame, crop = stylizer.align(photo, AlignConfig(face="largest"))[0]
+        _, crop = stylizer.align(photo, AlignConfig(face="largest"))[0]
         crops.append(crop)
     codes = stylizer.invert_crops(torch.stack(crops), refine_steps=arguments.refine)
     base = stylizer._render(codes)

@@ -1,0 +1,97 @@
+"""Make what ships beside the code from the embedded model alone: example pictures, ready styles, pictures of the docs.
+
+    python tools/make_assets.py [--steps 300]
+
+Writes examples/, src/mien/data/styles/ and docs/images/. Every face is made up by our own model, every style picture computed
+from such a face (tools/draw_styles.py). Faces are the first of a fixed row of seeds in which the detector finds a face.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from draw_styles import MANNERS, draw
+from torch import Tensor
+
+from mien.faces import find_faces
+from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.sheet import sheet
+from mien.stylizer import DATA, FitConfig, Style, Stylizer
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES, IMAGES, STYLES = ROOT / "examples", ROOT / "docs" / "images", DATA / "styles"
+
+
+def enlarged(face: Tensor, size: int) -> Tensor:
+    """[3, R, R] -> [3, size, size]."""
+    return F.interpolate(face[None], (size, size), mode="bicubic", align_corners=False)[0].clamp(-1, 1)
+
+
+def photo_of(face: Tensor) -> Tensor:
+    """A made-up photo [3, 480, 640]: the face in front of a soft wall, its border faded out."""
+    size, height, width = 384, 480, 640
+    big = enlarged(face, size)
+    edge = torch.linspace(0, 1, size)
+    ramp = (torch.minimum(edge, 1 - edge) * 8).clamp(0, 1)
+    side = torch.minimum(ramp[None, :].expand(size, size), torch.ones(size, size))
+    mask = side * (edge * 8).clamp(0, 1)[:, None]
+    wall = torch.stack([big[k, :40].mean() * torch.ones(height, width) for k in range(3)])
+    wall = wall + torch.linspace(0.12, -0.12, width)
+    top, left = height - size, (width - size) // 2
+    wall[:, top:, left : left + size] = torch.lerp(wall[:, top:, left : left + size], big, mask)
+    return wall.clamp(-1, 1)
+
+
+def good_faces(stylizer: Stylizer, count: int, psi: float) -> list[Tensor]:
+    """The samples whose made-up photos the detector is sure of, best first."""
+    found: list[tuple[float, Tensor]] = []
+    for face in stylizer.sample(48, seed=7, psi=psi):
+        faces = find_faces(photo_of(face))
+        if len(faces) == 1:
+            found.append((faces[0].score, face))
+    found.sort(key=lambda pair: -pair[0])
+    if len(found) < count:
+        raise SystemExit(f"only {len(found)} of 48 samples have a face that the detector finds: train the model further")
+    return [face for _, face in found[:count]]
+
+
+def main() -> None:
+    """Make everything anew."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--psi", type=float, default=0.7)
+    arguments = parser.parse_args()
+    stylizer = Stylizer.load()
+    faces = good_faces(stylizer, 2 * len(MANNERS), arguments.psi)
+    people, sitters = faces[::2], faces[1::2]
+    write_picture(EXAMPLES / "face.png", from_tensor(photo_of(people[0])), overwrite=True)
+    write_picture(EXAMPLES / "portrait.png", from_tensor(photo_of(people[1])), overwrite=True)
+
+    columns: list[list[Tensor]] = []
+    drawings = []
+    for manner, sitter in zip(MANNERS, sitters, strict=True):
+        drawing = draw(sitter, manner, size=512)
+        path = EXAMPLES / f"{manner}.png"
+        write_picture(path, from_tensor(drawing), overwrite=True)
+        style = stylizer.fit([path], FitConfig(steps=arguments.steps), name=manner)
+        style.settings["licence"] = "CC BY-NC-SA 4.0, as the model it was learned on"
+        style.save(STYLES / f"{manner}.safetensors", overwrite=True)
+        style = Style.load(STYLES / f"{manner}.safetensors")
+        print(manner, style.settings["loss"], flush=True)
+        drawings.append(drawing)
+        columns.append([stylizer.apply(style, EXAMPLES / n).picture.rgb() for n in ("face.png", "portrait.png")])
+    rows: list[list[Tensor | None]] = [[None, *drawings]]
+    for row, name in enumerate(("face.png", "portrait.png")):
+        rows.append([read_picture(EXAMPLES / name).rgb(), *(column[row] for column in columns)])
+    hero = sheet(rows, size=224, column_labels=["", *MANNERS], row_labels=None)
+    write_picture(IMAGES / "hero.png", from_tensor(hero), overwrite=True)
+    samples = list(stylizer.sample(32, seed=1, psi=arguments.psi))
+    grid = sheet([list(samples[i : i + 8]) for i in range(0, 32, 8)], size=stylizer.resolution, gap=0)
+    write_picture(IMAGES / "samples.png", from_tensor(grid), overwrite=True)
+
+
+if __name__ == "__main__":
+    main()
