@@ -61,6 +61,9 @@ def test_the_first_block_is_two_lines_that_set_up_run_and_test() -> None:
     for name in words:
         if name.startswith("examples/"):
             assert (_REPOSITORY / name).is_file(), f"{name} does not ship with the project"
+    from mien.stylizer import EMBEDDED_MODEL
+
+    assert EMBEDDED_MODEL.is_file(), "the embedded model does not ship with the project"
     assert "--overwrite" in words, "the line must work a second time"
     verb = words[1]
     import typer
