@@ -108,13 +108,13 @@ def _wait(device: torch.device) -> None:
 def _convolution_peak(device: torch.device, dtype: torch.dtype) -> float:
     """The best of a few large 3 x 3 convolutions, channels last."""
     best = 0.0
-    for channels, size in ((128, 64), (256, 32), (512, 32)):
+    for channels, size in ((128, 64), (256, 32)):
         x: Tensor = torch.randn(16, channels, size, size, device=device, dtype=dtype).contiguous(
             memory_format=torch.channels_last
         )
         weight = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
         work = 2 * x.numel() * channels * 9
-        for _ in range(4):
+        for _ in range(3):
             _wait(device)
             begun = time.perf_counter()
             F.conv2d(x, weight, padding=1)
