@@ -26,7 +26,7 @@ _USUAL_SIDE = (800, 1800)  # longer side that the detector looks at: smaller pic
 _DETAILED_SIDE = (1600, 3400)
 _BOX_TO_FRAME = 1.85  # side of the FFHQ crop in units of the detector's box, on average
 _BOX_ABOVE = 0.17  # how far the crop's centre lies above the box's, in units of the box
-_SURE, _UNSURE = 0.0, -0.7  # scores of the detector: its own threshold, and that of the last look
+_SURE, _UNSURE = -0.2, -0.4  # scores of the detector: at the first looks, at the last one (its own threshold is 0)
 # Where the points are looked for, around a guess: right and down in units of its side, and larger by a factor.
 _FIRST_LOOKS = ((0.0, 0.0, 1.0), (-0.06, 0.03, 1.1), (0.06, 0.03, 0.92), (0.0, -0.06, 1.0))
 _NEXT_LOOKS = ((-0.02, 0.0, 1.0), (0.02, 0.0, 1.0), (0.0, -0.02, 1.04), (0.0, 0.02, 0.96))
@@ -190,7 +190,17 @@ def find_landmarks(rgb: Tensor, start: CropFrame, network: LandmarkNetwork | Non
         frame = middle
     beside = _look(rgb, [frame.moved(dx, dy) for dx, dy in _LOOKS_BESIDE], network)
     moved = float((beside - beside.mean(dim=0)).norm(dim=-1).mean())
-    return points.mean(dim=0) if moved < _MOST_MOVED * frame.side else None
+    answer = points.mean(dim=0)
+    return answer if moved < _MOST_MOVED * frame.side and _is_plausible(answer, start) else None
+
+
+def _is_plausible(points: Tensor, start: CropFrame) -> bool:
+    """Whether five points are arranged like a face's, not turned away from the guess by more than the detector can be wrong."""
+    frame = ffhq_frame(points)
+    left, right, nose, mouth_left, mouth_right = frame.to_crop(1)(points).tolist()
+    turned = abs((frame.angle - start.angle + 180) % 360 - 180)
+    eyes, mouth = (left[1] + right[1]) / 2, (mouth_left[1] + mouth_right[1]) / 2
+    return turned < 65 and left[0] < right[0] and mouth_left[0] < mouth_right[0] and eyes < nose[1] < mouth + 0.03
 
 
 def _frame_or_none(points: Tensor) -> CropFrame | None:
