@@ -28,6 +28,7 @@ _MATCH_LIKENESS = 0.35  # how far from the border's colour (in [-1, 1]) a shift 
 _MATCH_MOST = 0.5  # of the range [-1, 1]: the largest shift of a colour
 _FAITHFUL_BELOW = 1.5  # enlargement from which detail of single pixels is not there to be kept
 _FAITHFUL_ROUNDS = 4
+_ROWS_AT_ONCE = 256
 _NOTHING = 1 / 512  # mask values below are none at all
 
 
@@ -62,12 +63,15 @@ def paste_back(picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *
     inside = local.to_crop(size)
     weight = _faded_mask(mask, frame, inside, (height, width), (picture.width, picture.height))
     warped = _warp_faithfully(face, local, height, width).clamp(-1, 1)
-    colours = ((warped.permute(1, 2, 0) + 1) / 2).numpy()
-    own = picture.from_srgb(np.ascontiguousarray(colours))
-    amount = weight.numpy()[..., None]
-    mixed = np.rint(window + amount * (own - window)).astype(picture.pixels.dtype)
     pixels = picture.pixels.copy()
-    pixels[top:bottom, left:right, : picture.colours] = np.where(amount > 0, mixed, window)
+    for start in range(0, height, _ROWS_AT_ONCE):
+        rows = slice(start, min(height, start + _ROWS_AT_ONCE))
+        amount = weight[rows].numpy()[..., None]
+        if amount.any():
+            own = picture.from_srgb(((warped[:, rows].permute(1, 2, 0) + 1) / 2).contiguous().numpy())
+            mixed = np.rint(window[rows] + amount * (own - window[rows])).astype(window.dtype)
+            # Not even rounding touches what lies outside the mask.
+            pixels[top:bottom, left:right, : picture.colours][rows] = np.where(amount > 0, mixed, window[rows])
     return replace(picture, pixels=pixels)
 
 
@@ -102,22 +106,23 @@ def _warp_faithfully(face: Tensor, frame: CropFrame, height: int, width: int) ->
 
 
 def _faded_mask(mask: Tensor, frame: CropFrame, inside: Affine, window: tuple[int, int], photo: tuple[int, int]) -> Tensor:
-    """The mask in the photo's pixels [h, w], exactly 0 outside the crop."""
+    """The mask in the photo's pixels [h, w], exactly 0 outside the crop; `inside` maps the window of the photo to the crop."""
     size = mask.shape[-1]
     height, width = window
-    weight = warp(mask, inside, height, width)[0].clamp(0, 1)
-    x, y = torch.arange(width, dtype=torch.float64) + 0.5, torch.arange(height, dtype=torch.float64) + 0.5
-    u = ((inside.a * x + inside.c)[None] + (inside.b * y)[:, None]).float() / size
-    v = ((inside.d * x + inside.f)[None] + (inside.e * y)[:, None]).float() / size
-    # Left, top, right, bottom edge of the crop: the corners at its ends, and each pixel's distance from it.
     corners = frame.corners()
-    edges = ((0, 3, u), (0, 1, v), (1, 2, 1 - u), (2, 3, 1 - v))
-    for one, other, distance in edges:
-        if all(_at_photo_border(corners[index], photo) for index in (one, other)):
-            weight = weight * (distance > 0)
-        else:
-            weight = weight * _smooth(distance / _EDGE)
-    return torch.where(weight < _NOTHING, torch.zeros_like(weight), weight)
+    near = (torch.arange(size) + 0.5) / size / _EDGE
+    far = near.flip(0)
+    # Left, top, right, bottom edge of the crop: the corners at its ends, and each crop pixel's distance from it.
+    for one, other, distance in ((0, 3, near[None]), (0, 1, near[:, None]), (1, 2, far[None]), (2, 3, far[:, None])):
+        if not all(_at_photo_border(corners[index], photo) for index in (one, other)):
+            mask = mask * _smooth(distance)
+    weight = warp(mask, inside, height, width)[0]
+    # Beyond its edges the crop would go on as its mirror image.
+    x, y = torch.arange(width) + 0.5, torch.arange(height) + 0.5
+    u = (inside.a * x + inside.c)[None] + (inside.b * y)[:, None]
+    v = (inside.d * x + inside.f)[None] + (inside.e * y)[:, None]
+    within = (u > 0) & (u < size) & (v > 0) & (v < size)
+    return weight.clamp_(0, 1).mul_(within & (weight >= _NOTHING))
 
 
 def _at_photo_border(corner: Tensor, photo: tuple[int, int]) -> bool:

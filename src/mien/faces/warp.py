@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _ROWS_AT_ONCE = 512
+_REDUCED_TO = 3  # source pixels per pixel of the result that are left for the Lanczos kernel, at least
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ def warp(source: Tensor, to_source: Affine, height: int, width: int, *, oversamp
 
     `oversample` is the density of the grid between the two steps, in samples per period of the finest detail that is kept.
     """
+    if (factor := int(to_source.scale // _REDUCED_TO)) > 1:
+        source, to_source = reduce(source, to_source, height, width, factor)
     stretch = max(1.0, to_source.scale)
     spacing = stretch / oversample
     # Four lobes lose the least; where a picture is enlarged their ringing would be seen, and three show less of it.
@@ -82,6 +85,27 @@ def warp(source: Tensor, to_source: Affine, height: int, width: int, *, oversamp
         rows = F.grid_sample(fine[None], grid[None], mode="bicubic", padding_mode="border", align_corners=False)
         result[:, top : top + len(y)] = rows[0]
     return result
+
+
+def reduce(source: Tensor, to_source: Affine, height: int, width: int, factor: int) -> tuple[Tensor, Affine]:
+    """The part of a picture that `warp` would read, made smaller by a whole factor, and the map to it.
+
+    Each pixel of it is the mean of `factor` x `factor` pixels: cheap, and fine enough where the result is much coarser.
+    """
+    corners = to_source(torch.tensor([[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]], dtype=torch.float64))
+    reach = 6 * to_source.scale
+    low, high = (corners.amin(dim=0) - reach).tolist(), (corners.amax(dim=0) + reach).tolist()
+    starts, ends = [0, 0], [source.shape[2], source.shape[1]]
+    for axis in (0, 1):
+        # Where the part reaches beyond the picture, all of the picture may be needed for its mirror image.
+        if low[axis] >= 0 and high[axis] <= ends[axis]:
+            starts[axis], ends[axis] = math.floor(low[axis]), math.ceil(high[axis])
+    part = source[:, starts[1] : ends[1], starts[0] : ends[0]].float()
+    missing = [-length % factor for length in (part.shape[2], part.shape[1])]
+    part = F.pad(part[None], (0, missing[0], 0, missing[1]), mode="replicate")
+    a, b, d, e = (v / factor for v in (to_source.a, to_source.b, to_source.d, to_source.e))
+    moved = Affine(a, b, (to_source.c - starts[0]) / factor, d, e, (to_source.f - starts[1]) / factor)
+    return F.avg_pool2d(part, factor)[0], moved
 
 
 def _taps(start: float, spacing: float, count: int, stretch: float, lobes: int, size: int) -> tuple[Tensor, Tensor]:
