@@ -152,7 +152,7 @@ def caricature(points: Tensor, rng: torch.Generator) -> Bump:
 
 
 def view(faces: Tensor, points: Tensor, size: int, field: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random looks at faces [N, 1, S, S] in [-1, 1]: crops [N, 1, size, size] and their points [N, 5, 2] in crop units.
+    """Random looks at faces [N, 1, S, S] in [-1, 1]: crops [N, 1, size, size] and their points [N, 7, 2] in crop units.
 
     Two kinds: a first look (moved, turned by up to 50 degrees, of another size) and a second one (nearly right already).
     """
@@ -192,7 +192,11 @@ def view(faces: Tensor, points: Tensor, size: int, field: float, rng: torch.Gene
     for _ in range(6):
         seen = points - bumps(seen)
     answer = torch.linalg.solve(matrix, (seen - centre[:, None]).mT).mT
-    return crops, answer / 2 + 0.5
+    # The FFHQ crop is the whole picture, whatever happens inside it: its centre, and the middle of its right edge.
+    middle = (0.5 - centre)[:, None]
+    half_side = torch.stack([cos, -sin], dim=1)[:, None] * (0.5 / half.square())[:, None, None]
+    crop = torch.linalg.solve(matrix, middle.mT).mT
+    return crops, torch.cat([answer, crop, crop + half_side], dim=1) / 2 + 0.5
 
 
 def _blur(x: Tensor, sigma: float) -> Tensor:
@@ -264,8 +268,8 @@ def draw(crops: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def square(points: Tensor) -> Tensor:
-    """The FFHQ crop of points [N, 5, 2] as centre and half x axis [N, 4], differentiable (twin of `ffhq_frame`)."""
-    eyes, mouth = points[:, :2].mean(dim=1), points[:, 3:].mean(dim=1)
+    """The FFHQ crop of points [N, 7, 2] as centre and half x axis [N, 4], differentiable (twin of `ffhq_frame`)."""
+    eyes, mouth = points[:, :2].mean(dim=1), points[:, 3:5].mean(dim=1)
     across, down = points[:, 1] - points[:, 0], mouth - eyes
     direction = F.normalize(across + torch.stack([down[:, 1], -down[:, 0]], dim=1), dim=1)
     half = torch.maximum(2.0 * across.norm(dim=1), 1.8 * down.norm(dim=1))
@@ -295,14 +299,15 @@ def train(
         with torch.autocast("cpu", torch.bfloat16):
             features = network.features(crops)
         answer = network.read_out(features.float())
-        loss = F.smooth_l1_loss(answer, target, beta=0.02) + F.smooth_l1_loss(square(answer), square(target), beta=0.02)
+        by_formula, its_target = square(answer), square(target)
+        loss = F.smooth_l1_loss(answer, target, beta=0.02) + F.smooth_l1_loss(by_formula, its_target, beta=0.02)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         mean.update_parameters(network)
         step, shown = step + 1, shown + batch
         if step % 100 == 0:
-            error = (square(answer.detach()) - square(target)).norm(dim=1).mean()
+            error = (by_formula.detach() - its_target).norm(dim=1).mean()
             seconds = time.process_time() - start
             print(
                 f"{seconds:5.0f} s {shown:8d} faces, loss {float(loss.detach()):.4f}, crop error {float(error):.4f}", flush=True

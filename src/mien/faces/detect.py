@@ -230,7 +230,7 @@ def _look(rgb: Tensor, frames: Sequence[CropFrame], network: LandmarkNetwork) ->
     windows = [frame.scaled(network.config.field) for frame in frames]
     crops = torch.stack([extract(rgb, window, size)[0] for window in windows])
     with torch.no_grad():
-        seen, mirrored = network(torch.cat([crops, crops.flip(3)])).double().chunk(2)
+        seen, mirrored = network(torch.cat([crops, crops.flip(3)]))[:, :5].double().chunk(2)
     mirrored = torch.stack([1.0 - mirrored[..., 0], mirrored[..., 1]], dim=-1)[:, [1, 0, 2, 4, 3]]
     return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, (seen + mirrored) / 2, strict=True)])
 

@@ -1,7 +1,9 @@
-"""A small network that finds five points of a face: eye centres, nose tip, mouth corners; also in drawings.
+"""A small network that finds five points of a face (eye centres, nose tip, mouth corners) and its FFHQ crop; also in drawings.
 
-It looks at a grey crop around the face and answers with the points in units of the crop. Looking twice, the second time at a
-crop that is centred, scaled and turned by the first answer, makes it precise (cascaded regression, Dollar et al. 2010).
+It looks at a grey crop around the face and answers in units of that crop. Looking twice, the second time at a crop that is
+centred, scaled and turned by the first answer, makes it precise (cascaded regression, Dollar et al. 2010). The FFHQ crop
+follows from the points by a formula, but where a drawing's eyes are larger or wider apart than anybody's, what the face as a
+whole says is worth as much: so the network also answers with two points of the crop itself.
 """
 
 from __future__ import annotations
@@ -43,9 +45,10 @@ class _Block(nn.Module):
 
 
 class LandmarkNetwork(nn.Module):
-    """Crop [N, 3, size, size] in [-1, 1] -> points [N, 5, 2] in units of the crop's side (0, 0 its top left corner).
+    """Crop [N, 3, size, size] in [-1, 1] -> points [N, 7, 2] in units of the crop's side (0, 0 its top left corner).
 
-    The order is: eye at the image's left, eye at the right, nose tip, mouth corner left, right.
+    The order is: eye at the image's left, eye at the right, nose tip, mouth corner left, right; centre of the FFHQ crop, middle
+    of its right edge.
     """
 
     def __init__(self, config: LandmarkConfig) -> None:
@@ -59,7 +62,7 @@ class LandmarkNetwork(nn.Module):
             width, size = wider, size // 2
         self.blocks = nn.ModuleList(blocks)
         self.fc = nn.Linear(width * size * size, 128)
-        self.out = nn.Linear(128, 10)
+        self.out = nn.Linear(128, 14)
 
     def forward(self, crop: Tensor) -> Tensor:
         return self.read_out(self.features(crop.mean(dim=1, keepdim=True)))
@@ -74,7 +77,7 @@ class LandmarkNetwork(nn.Module):
         return x
 
     def read_out(self, features: Tensor) -> Tensor:
-        """Features -> points [N, 5, 2]."""
+        """Features -> points [N, 7, 2]."""
         x = F.leaky_relu(self.fc(features.contiguous().flatten(1)), _SLOPE)
         points: Tensor = self.out(x)
-        return points.reshape(-1, 5, 2) + 0.5
+        return points.reshape(-1, 7, 2) + 0.5
