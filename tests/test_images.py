@@ -162,6 +162,17 @@ def test_heic_without_the_extra_names_it(tmp_path: Path, monkeypatch: pytest.Mon
         read_picture(path)
 
 
+def test_heic_is_read_with_the_extra(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="needs the extra heif")
+    heif.register_heif_opener()
+    Image.fromarray(smooth()).save(tmp_path / "a.heic", quality=95)
+    picture = read_picture(tmp_path / "a.heic")
+    assert np.abs(picture.pixels.astype(int) - smooth().astype(int)).mean() < 4
+    cut = (tmp_path / "a.heic").read_bytes()[:300]
+    with pytest.raises(InputError, match="damaged|not a picture"):
+        images.decode_picture(cut, tmp_path / "a.heic")
+
+
 # --- colours ------------------------------------------------------------------------------------------------------------
 
 
