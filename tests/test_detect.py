@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import statistics
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -210,7 +209,7 @@ def test_landmark_network_is_small_and_answers_in_crop_units() -> None:
     assert network is read_landmark_network(), "it is read once"
     assert sum(p.numel() for p in network.parameters()) < 900_000
     size = network.config.size
-    assert network(torch.zeros(2, 3, size, size)).shape == (2, 5, 2)
+    assert network(torch.zeros(2, 3, size, size)).shape == (2, 7, 2)
     picture = torch.randn(1, 3, size, size)
     assert torch.allclose(network(picture), network(picture * 0.5 + 0.2), atol=0.05), "brightness and contrast do not matter"
 
@@ -237,7 +236,11 @@ def test_other_files_are_not_landmark_networks(tmp_path: Path) -> None:
         read_landmark_network(path)
 
 
-def test_frame_of_a_face_is_that_of_its_points() -> None:
+def test_frame_of_a_face_is_that_of_its_points_unless_seen() -> None:
     points = torch.tensor([[80.0, 100.0], [120.0, 100.0], [100.0, 125.0], [85.0, 145.0], [115.0, 145.0]])
-    some: Any = Face((0, 0, 1, 1), points, 1.0)
-    assert some.frame() == ffhq_frame(points)
+    assert Face((0, 0, 1, 1), points, 1.0).frame() == ffhq_frame(points)
+    seen = CropFrame((100.0, 105.0), 150.0, 2.0)
+    frame = Face((0, 0, 1, 1), points, 1.0, crop=seen).frame()
+    assert min(150.0, 162.0) < frame.side < 162.0
+    assert frame.angle == pytest.approx(1.0, abs=0.1)
+    assert frame.centre == pytest.approx((100.0, 104.75), abs=0.3)

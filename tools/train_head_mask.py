@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from face_drawings import draw, weather
 from torch import Tensor
-from train_landmarks import STORED, draw, read_faces
+from train_landmarks import STORED, read_faces
 
 from mien.checkpoint.landmarks import write_head_mask_network
 from mien.models.head_mask import HeadMaskConfig, HeadMaskNetwork
@@ -110,7 +111,7 @@ def compose(people: Tensor, masks: Tensor, others: Tensor, size: int, rng: torch
     picture = torch.einsum("nchw,ndc->ndhw", picture, mixing)
     # Drawn over in brightness, half of them.
     grey = picture.mean(dim=1, keepdim=True)
-    drawn = (picture - grey) * uniform(0.3, 1.5, n, 1, 1, 1) + draw(grey, rng)
+    drawn = (picture - grey) * uniform(0.3, 1.5, n, 1, 1, 1) + weather(draw(grey, rng), rng)
     picture = torch.where(torch.rand(n, 1, 1, 1, generator=rng) < 0.5, drawn, picture)
     return picture.clamp(-1, 1), F.avg_pool2d(mask, 2)
 

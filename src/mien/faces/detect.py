@@ -49,6 +49,8 @@ class Face:
     """How sure the detector is: above 1 very, below 0 not."""
     turn: int = 0
     """Quarter turns clockwise that brought the face upright: 0 to 3."""
+    crop: CropFrame | None = None
+    """The FFHQ crop as the network sees it from the face as a whole; None where only the points are known."""
 
     @property
     def side(self) -> float:
@@ -56,8 +58,9 @@ class Face:
         return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
 
     def frame(self) -> CropFrame:
-        """The face's FFHQ crop."""
-        return ffhq_frame(self.landmarks)
+        """The face's FFHQ crop: half by formula from the points, half as seen; drawings often have no human proportions."""
+        by_formula = ffhq_frame(self.landmarks)
+        return by_formula if self.crop is None else _between(by_formula, self.crop)
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,11 @@ def _faces(
         x, y = _turn_back(torch.tensor([box.centre], dtype=torch.float64), turn, width, height)[0].tolist()
         # The crop's own axes are turned, so that the network sees the face upright.
         start = CropFrame((x, y), box.side * _BOX_TO_FRAME, -90.0 * turn)
-        landmarks = find_landmarks(rgb, start.moved(0.0, -_BOX_ABOVE / _BOX_TO_FRAME), network)
-        if landmarks is not None:
+        points = _find_points(rgb, start.moved(0.0, -_BOX_ABOVE / _BOX_TO_FRAME), network)
+        if points is not None:
             half = box.side / 2
-            faces.append(Face((x - half, y - half, x + half, y + half), landmarks, box.score, turn))
+            around = (x - half, y - half, x + half, y + half)
+            faces.append(Face(around, points[:5], box.score, turn, _seen_crop(points)))
     return faces
 
 
@@ -182,7 +186,12 @@ def find_landmarks(rgb: Tensor, start: CropFrame, network: LandmarkNetwork | Non
 
     None where no face is: looks from beside a face agree about its points, looks at anything else take them along.
     """
-    network = network or read_landmark_network()
+    points = _find_points(rgb, start, network or read_landmark_network())
+    return None if points is None else points[:5]
+
+
+def _find_points(rgb: Tensor, start: CropFrame, network: LandmarkNetwork) -> Tensor | None:
+    """The network's seven points [7, 2] in photo coordinates: those of `find_landmarks`, and the two of the crop."""
     factor = int(start.side / (_ENOUGH * network.config.size))
     if factor > 1:
         # A large face is made smaller once, not for each look.
@@ -190,48 +199,56 @@ def find_landmarks(rgb: Tensor, start: CropFrame, network: LandmarkNetwork | Non
         x, y = (max(0, math.floor(v - 1.5 * start.side)) for v in start.centre)
         right, bottom = (math.ceil(v + 1.5 * start.side) for v in start.centre)
         x, y = min(x, width - factor), min(y, height - factor)
-        part = rgb[:, y:bottom, x:right]
+        small = F.avg_pool2d(rgb[:, y:bottom, x:right], factor)
         centre = ((start.centre[0] - x) / factor, (start.centre[1] - y) / factor)
-        small = F.avg_pool2d(part, factor)
-        found = find_landmarks(small, CropFrame(centre, start.side / factor, start.angle), network)
+        found = _find_points(small, CropFrame(centre, start.side / factor, start.angle), network)
         return None if found is None else found * factor + torch.tensor([x, y])
     frame, points = start, torch.empty(0)
     for offsets in (_FIRST_LOOKS, _NEXT_LOOKS, _NEXT_LOOKS):
         points = _look(rgb, [frame.moved(dx, dy).scaled(factor) for dx, dy, factor in offsets], network)
-        middle = _frame_or_none(points.median(dim=0).values)
-        if middle is None or not 0.4 < middle.side / start.side < 2.5:
+        middle = _seen_crop(points.median(dim=0).values)
+        if not 0.4 < middle.side / start.side < 2.5:
             return None
         frame = middle
-    beside = _look(rgb, [frame.moved(dx, dy) for dx, dy in _LOOKS_BESIDE], network)
+    beside = _look(rgb, [frame.moved(dx, dy) for dx, dy in _LOOKS_BESIDE], network)[:, :5]
     moved = float((beside - beside.mean(dim=0)).norm(dim=-1).mean())
     answer = points.mean(dim=0)
     return answer if moved < _MOST_MOVED * frame.side and _is_plausible(answer, start) else None
 
 
+def _seen_crop(points: Tensor) -> CropFrame:
+    """The FFHQ crop whose centre and right edge's middle are the last two of seven points."""
+    centre, right = points[5].tolist(), points[6].tolist()
+    x, y = right[0] - centre[0], right[1] - centre[1]
+    return CropFrame((centre[0], centre[1]), 2 * math.hypot(x, y), math.degrees(math.atan2(y, x)))
+
+
+def _between(one: CropFrame, other: CropFrame) -> CropFrame:
+    """The crop halfway between two that differ little."""
+    turn = (other.angle - one.angle + 180) % 360 - 180
+    centre = ((one.centre[0] + other.centre[0]) / 2, (one.centre[1] + other.centre[1]) / 2)
+    return CropFrame(centre, (one.side + other.side) / 2, one.angle + turn / 2)
+
+
 def _is_plausible(points: Tensor, start: CropFrame) -> bool:
-    """Whether five points are arranged like a face's, not turned away from the guess by more than the detector can be wrong."""
-    frame = ffhq_frame(points)
-    left, right, nose, mouth_left, mouth_right = frame.to_crop(1)(points).tolist()
+    """Whether the points are arranged like a face's, not turned away from the guess by more than the detector can be wrong."""
+    frame = _seen_crop(points)
+    left, right, nose, mouth_left, mouth_right = frame.to_crop(1)(points[:5]).tolist()
     turned = abs((frame.angle - start.angle + 180) % 360 - 180)
     eyes, mouth = (left[1] + right[1]) / 2, (mouth_left[1] + mouth_right[1]) / 2
     return turned < 65 and left[0] < right[0] and mouth_left[0] < mouth_right[0] and eyes < nose[1] < mouth + 0.03
 
 
-def _frame_or_none(points: Tensor) -> CropFrame | None:
-    try:
-        return ffhq_frame(points)
-    except InputError:
-        return None
-
-
 def _look(rgb: Tensor, frames: Sequence[CropFrame], network: LandmarkNetwork) -> Tensor:
-    """One answer [5, 2] in photo coordinates per frame, each the mean of the crop's and its mirror image's: [N, 5, 2]."""
+    """One answer [7, 2] in photo coordinates per frame, each the mean of the crop's and its mirror image's: [N, 7, 2]."""
     size = network.config.size
     windows = [frame.scaled(network.config.field) for frame in frames]
     crops = torch.stack([extract(rgb, window, size)[0] for window in windows])
     with torch.no_grad():
-        seen, mirrored = network(torch.cat([crops, crops.flip(3)]))[:, :5].double().chunk(2)
-    mirrored = torch.stack([1.0 - mirrored[..., 0], mirrored[..., 1]], dim=-1)[:, [1, 0, 2, 4, 3]]
+        seen, mirrored = network(torch.cat([crops, crops.flip(3)])).double().chunk(2)
+    # In the mirror left is right; the middle of the right edge is that of the left one: as far beyond the centre.
+    mirrored = torch.stack([1.0 - mirrored[..., 0], mirrored[..., 1]], dim=-1)[:, [1, 0, 2, 4, 3, 5, 6]]
+    mirrored[:, 6] = 2 * mirrored[:, 5] - mirrored[:, 6]
     return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, (seen + mirrored) / 2, strict=True)])
 
 
