@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from draw_styles import MANNERS, draw
 from torch import Tensor
 
-from mien.faces import find_faces
+from mien.faces import AlignConfig, find_faces
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.media.sheet import sheet
 from mien.stylizer import DATA, FitConfig, Style, Stylizer
@@ -76,7 +76,8 @@ def main() -> None:
         drawing = draw(sitter, manner, size=512)
         path = EXAMPLES / f"{manner}.png"
         write_picture(path, from_tensor(drawing), overwrite=True)
-        style = stylizer.fit([path], FitConfig(steps=arguments.steps), name=manner)
+        align = AlignConfig(aligned=True)  # a drawing in the FFHQ frame by construction
+        style = stylizer.fit([path], FitConfig(steps=arguments.steps), align=align, name=manner)
         style.settings["licence"] = "CC BY-NC-SA 4.0, as the model it was learned on"
         style.save(STYLES / f"{manner}.safetensors", overwrite=True)
         style = Style.load(STYLES / f"{manner}.safetensors")

@@ -1,14 +1,15 @@
 """Train the compact encoder for a model's generator and write the model with it.
 
-    python tools/train_encoder.py MODEL DATASET -o OUT [--minutes 30] [--width 32] [--from-encoder]
+    python tools/train_encoder.py MODEL DATASET -o OUT [--minutes 30] [--width 32] [--start OLD]
 
-Resumes from OUT when that holds an encoder for the same generator.
+Starts from the encoder of OLD (a model of the same w_dim, perhaps smaller: the rows it lacks start as its last one).
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -33,12 +34,14 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=64, help="side of the pictures that the encoder sees")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--folder-weight", action="append", default=[], metavar="NAME=WEIGHT")
+    parser.add_argument("--start", type=Path, default=None)
+    parser.add_argument("--learning-rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
 
     model = load_model(arguments.model)
     torch.manual_seed(arguments.seed)
-    encoder = _resumed(arguments.output, model) or CompactEncoder(
+    encoder = _started(arguments.start, model) or CompactEncoder(
         CompactEncoderConfig(
             min(arguments.resolution, model.resolution), model.generator.num_ws, model.generator.config.w_dim,
             width=arguments.width, max_width=arguments.max_width,
@@ -46,7 +49,12 @@ def main() -> None:
     )  # fmt: skip
     weights = {name: float(value) for name, value in (pair.split("=") for pair in arguments.folder_weight)}
     data = load_dataset(arguments.dataset, model.resolution, folder_weights=weights)
-    trainer = EncoderTrainer(model, encoder, EncoderConfig(batch=arguments.batch, bf16=True), seed=arguments.seed)
+    trainer = EncoderTrainer(
+        model,
+        encoder,
+        EncoderConfig(batch=arguments.batch, learning_rate=arguments.learning_rate, bf16=True),
+        seed=arguments.seed,
+    )
     random = torch.Generator().manual_seed(arguments.seed)
     start = saved = time.monotonic()
     steps, sums = 0, {}
@@ -68,14 +76,20 @@ def _save(path: Path, model: Model, encoder: CompactEncoder) -> None:
     write_model(path, Model(model.generator, model.discriminator, encoder, model.provenance))
 
 
-def _resumed(path: Path, model: Model) -> CompactEncoder | None:
-    if not path.exists():
+def _started(path: Path | None, model: Model) -> CompactEncoder | None:
+    if path is None:
         return None
-    found = load_model(path).encoder
-    if isinstance(found, CompactEncoder) and found.config.num_ws == model.generator.num_ws:
-        print(f"resuming from {path}")
-        return found
-    return None
+    old = load_model(path).encoder
+    if not isinstance(old, CompactEncoder) or old.config.w_dim != model.generator.config.w_dim:
+        raise SystemExit(f"{path} has no encoder for codes of length {model.generator.config.w_dim}")
+    encoder = CompactEncoder(replace(old.config, num_ws=model.generator.num_ws))
+    state = old.state_dict()
+    for name in ("out.weight", "out.bias"):
+        rows = list(state[name].split(old.config.w_dim))
+        rows += [rows[-1]] * (model.generator.num_ws - old.config.num_ws)
+        state[name] = torch.cat(rows[: model.generator.num_ws])
+    encoder.load_state_dict(state)
+    return encoder
 
 
 if __name__ == "__main__":

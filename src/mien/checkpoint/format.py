@@ -46,12 +46,21 @@ def written_whole(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        _give_usual_permissions(temporary)
         os.replace(temporary, path)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CheckpointError(f"{path} cannot be written ({reason}): choose another place or free some room.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _give_usual_permissions(path: Path) -> None:
+    # safetensors makes files that only their owner may read; give them what open() would have given.
+    if os.name == "posix":
+        mask = os.umask(0)
+        os.umask(mask)
+        path.chmod(0o666 & ~mask)
 
 
 def _metadata(path: Path) -> dict[str, str]:
