@@ -61,7 +61,7 @@ def good_faces(stylizer: Stylizer, count: int, psi: float) -> list[Tensor]:
 def main() -> None:
     """Make everything anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--psi", type=float, default=0.7)
     arguments = parser.parse_args()
     stylizer = Stylizer.load()

@@ -1,0 +1,80 @@
+"""The embedded model and its ready styles do the main job, measured by meaning: the style comes nearer, the rest stays."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mien.checkpoint import load_model
+from mien.faces import AlignConfig, find_faces
+from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
+from mien.media.images import read_picture
+from mien.stylizer import EMBEDDED_MODEL, FitConfig, Style, Stylizer, ready_styles
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture(scope="module")
+def stylizer() -> Stylizer:
+    return Stylizer.load()
+
+
+def distance(stylizer: Stylizer, face: torch.Tensor, reference: torch.Tensor) -> float:
+    """The loss of the method itself, between two pictures."""
+    assert stylizer.model.discriminator is not None
+    judge = FrozenFeatures(stylizer.model.discriminator, loss_resolutions(stylizer.resolution))
+    with torch.inference_mode():
+        return float(feature_distance(judge(face[None]), judge(reference[None])))
+
+
+def test_the_embedded_model_is_whole() -> None:
+    model = load_model(EMBEDDED_MODEL)
+    assert model.discriminator is not None
+    assert model.encoder is not None
+    assert model.provenance.licence == "CC BY-NC-SA 4.0"
+    assert model.provenance.images_seen > 0
+    assert EMBEDDED_MODEL.stat().st_size < 40_000_000
+
+
+def test_samples_have_faces(stylizer: Stylizer) -> None:
+    samples = stylizer.sample(8, seed=1)
+    found = 0
+    for sample in samples:
+        big = torch.nn.functional.interpolate(sample[None], (256, 256), mode="bicubic").clamp(-1, 1)
+        found += bool(find_faces(torch.nn.functional.pad(big, (64, 64, 64, 64), mode="replicate")[0]))
+    assert found >= 6
+
+
+@pytest.mark.parametrize("name", ["ink", "poster", "pastel", "neon"])
+def test_a_ready_style_draws_the_face_in_its_place(stylizer: Stylizer, name: str) -> None:
+    style = Style.load(ready_styles()[name])
+    photo = read_picture(EXAMPLES / "face.png")
+    result = stylizer.apply(style, photo)
+    assert len(result.faces) == 1
+    face = result.faces[0]
+    reference = stylizer.align(EXAMPLES / f"{name}.png", AlignConfig(aligned=True))[0][1]
+    assert distance(stylizer, face.stylized, reference) < 0.9 * distance(stylizer, face.inversion, reference)
+    changed = (result.picture.pixels != photo.pixels).any(axis=2)
+    assert changed.mean() > 0.05
+    x, y = face.frame.centre
+    assert changed[int(y), int(x)]
+    assert not changed[:, :40].any()  # the wall beside the head
+
+
+def test_two_people_stay_two_people(stylizer: Stylizer) -> None:
+    style = Style.load(ready_styles()["ink"])
+    first, second = (stylizer.apply(style, EXAMPLES / n).faces[0] for n in ("face.png", "portrait.png"))
+    between = float((first.stylized - second.stylized).abs().mean())
+    assert between > 0.25 * float((first.inversion - second.inversion).abs().mean())
+
+
+def test_learning_a_style_brings_the_face_nearer_to_it(stylizer: Stylizer) -> None:
+    style = stylizer.fit([EXAMPLES / "neon.png"], FitConfig(steps=25), align=AlignConfig(aligned=True))
+    face = stylizer.apply(style, EXAMPLES / "face.png").faces[0]
+    reference = stylizer.align(EXAMPLES / "neon.png", AlignConfig(aligned=True))[0][1]
+    gaps = [
+        distance(stylizer, stylizer.apply(style, EXAMPLES / "face.png", strength=a).faces[0].stylized, reference)
+        for a in (0.0, 0.5, 1.0)
+    ]
+    assert gaps == sorted(gaps, reverse=True)
+    assert torch.equal(stylizer.apply(style, EXAMPLES / "face.png", strength=0.0).faces[0].stylized, face.inversion)
