@@ -103,7 +103,7 @@ def test_two_styles_name_their_pictures(desk: Path, model: Path, style: str) -> 
 def test_strength(desk: Path, model: Path, style: str) -> None:
     for name, strength in (("none", "0"), ("half", "0.5"), ("full", "1"), ("plain", None)):
         more = f"--strength {strength}" if strength else ""
-        assert mien(f"apply {style} photos/a.png --aligned --crop --model {model} -o {name}.png {more}") == 0
+        assert mien(f"apply {style} photos/a.png --aligned --crop --model {model} -o {name}.png --refine 0 {more}") == 0
     assert mien(f"invert photos/a.png --aligned --model {model} -o base.png") == 0
     pictures = {n: read_picture(desk / f"{n}.png").rgb() for n in ("none", "half", "full", "plain", "base")}
     assert torch.equal(pictures["none"], pictures["base"])

@@ -212,3 +212,14 @@ def test_a_model_of_another_size_tunes_too() -> None:
     w_plus = torch.zeros(1, g.num_ws, 16)
     tuner = OneShotTuner(g, d, torch.zeros(1, 3, 32, 32), w_plus, dataclasses.replace(FitConfig(steps=1), random_from="16px"))
     assert len(tuner.run()) == 1
+
+
+def test_a_model_without_noise_stays_without() -> None:
+    g, d, pictures, w_plus = setting()
+    with torch.no_grad():
+        g.synthesis.b64.conv1.noise_strength.zero_()  # type: ignore[union-attr, operator]
+    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=3))
+    tuner.run()
+    touched = changes(g.synthesis, tuner.synthesis)
+    assert "b64.conv1.noise_strength" not in touched
+    assert "b64.conv0.noise_strength" in touched

@@ -218,8 +218,8 @@ class RenderFlags:
         Option(help="How much style: 0 is the model's own face of the person, 1 the full style, 1.5 more than that.", min=0),
     ] = 1.0
     refine: Annotated[
-        int, Option(help="Optimisation steps that make the face more like the person; 0: none, 100: good.", min=0)
-    ] = 0
+        int, Option(help="Optimisation steps that make the face more like the person; 0: the encoder's answer alone.", min=0)
+    ] = 60
     crop: Annotated[bool, Option("--crop", help="Write the square of the face alone; do not paste it back.")] = False
 
 

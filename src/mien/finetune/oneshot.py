@@ -105,6 +105,9 @@ class OneShotTuner:
         self.judge = FrozenFeatures(discriminator, loss_resolutions(resolution), self.dtype)
         with torch.no_grad():
             self.targets = self.judge(self._seen(pictures))  # constant: computed once
+        for name, parameter in self.synthesis.named_parameters():
+            if name.endswith("noise_strength") and not bool(parameter.any()):
+                parameter.requires_grad_(False)  # a model trained without noise stays without: it would only make speckle
         parameters = [p for p in self.synthesis.parameters() if p.requires_grad]
         self.adam = torch.optim.Adam(
             parameters, lr=config.learning_rate, betas=(0.0, 0.99), eps=1e-8, fused=current() == "fast"
