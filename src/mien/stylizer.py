@@ -28,7 +28,7 @@ from mien.faces.paste import head_mask, paste_back
 from mien.finetune.oneshot import FitConfig, OneShotTuner, apply_changes, changes, reference_weights
 from mien.inversion import RefineConfig, encode, mean_code, refine
 from mien.latents import broadcast, truncate
-from mien.media.images import Picture, read_picture
+from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
 from mien.models.generator import SynthesisNetwork
 from mien.runtime import Progress, pick_device
@@ -221,8 +221,6 @@ class Stylizer:
                         f"A face of {frame.side:.0f} px was drawn at {self.resolution} px and enlarged {scale:.1f} times."
                     )
         if crop:
-            from mien.media.images import from_tensor
-
             result.picture = from_tensor(result.faces[0].stylized)
         return result
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.latents import broadcast
-from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
+from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions, multiscale_l1
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder
 
@@ -75,7 +75,7 @@ class EncoderTrainer:
         with torch.no_grad():
             wanted = self.judge(targets)
         losses = {
-            "pixels": c.pixels * _multiscale_l1(pictures, targets),
+            "pixels": c.pixels * multiscale_l1(pictures, targets, scales=3),
             "features": c.features * feature_distance(self.judge(pictures), wanted),
             "codes": c.codes * ((codes[len(reals) :] - known) / self.spread).square().mean(),
             "prior": c.prior * ((codes - start) / self.spread).square().mean(),
@@ -86,14 +86,6 @@ class EncoderTrainer:
         torch.nn.utils.clip_grad_norm_(self.encoder.parameters(), 1.0)
         self.adam.step()
         return {name: float(loss.detach()) for name, loss in losses.items()}
-
-
-def _multiscale_l1(a: Tensor, b: Tensor) -> Tensor:
-    total = F.l1_loss(a, b)
-    for _ in range(2):
-        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-        total = total + F.l1_loss(a, b)
-    return total / 3
 
 
 def disturb(pictures: Tensor, share: float, generator: torch.Generator) -> Tensor:

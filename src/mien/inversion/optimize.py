@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mien.inversion.encode import resize
-from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
+from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions, multiscale_l1
 from mien.models.bundle import Model
 
 Progress = Callable[[int, int, float], None]
@@ -52,7 +51,7 @@ def refine(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, config.steps)
     for step in range(config.steps):
         picture = generator(code, noise)
-        loss = config.pixels * _multiscale_l1(picture, target)
+        loss = config.pixels * multiscale_l1(picture, target, scales=4)
         if judge is not None:
             loss = loss + config.features * feature_distance(judge(picture), wanted)
         loss = loss + config.prior * (code - start).square().mean()
@@ -64,11 +63,3 @@ def refine(
         if progress is not None:
             progress(step + 1, config.steps, float(loss.detach()))
     return code.detach()
-
-
-def _multiscale_l1(a: Tensor, b: Tensor) -> Tensor:
-    total = F.l1_loss(a, b)
-    for _ in range(3):
-        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-        total = total + F.l1_loss(a, b)
-    return total / 4

@@ -95,3 +95,12 @@ def grey(pictures: Tensor) -> Tensor:
     """The luma (Rec. 601) of pictures [N, 3, H, W], repeated in all three channels."""
     weights = torch.tensor([0.299, 0.587, 0.114], device=pictures.device, dtype=pictures.dtype)
     return (pictures * weights[:, None, None]).sum(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+
+
+def multiscale_l1(a: Tensor, b: Tensor, *, scales: int) -> Tensor:
+    """Mean L1 distance of pictures [N, 3, H, W] at their own size and, halved each time, at `scales` - 1 smaller ones."""
+    total = F.l1_loss(a, b)
+    for _ in range(scales - 1):
+        a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
+        total = total + F.l1_loss(a, b)
+    return total / scales
