@@ -24,6 +24,7 @@ from mien.checkpoint.format import digest
 from mien.checkpoint.style import Style
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig, CropFrame, extract, locate
+from mien.faces.ground import soften_ground
 from mien.faces.paste import head_mask, paste_back
 from mien.finetune.oneshot import FitConfig, OneShotTuner, apply_changes, changes, reference_weights
 from mien.inversion import RefineConfig, encode, mean_code, refine
@@ -137,6 +138,8 @@ class Stylizer:
 
     def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Tensor:
         """Aligned pictures [N, 3, R, R] -> W+ [N, num_ws, w_dim]; without an encoder, optimisation starts at the mean code."""
+        if self.model.soft_ground:
+            crops = torch.stack([soften_ground(crop) for crop in crops.cpu()])
         crops = crops.to(self.device)
         start = encode(self.model, crops) if self.model.encoder or not refine_steps else mean_code(self.model, len(crops))
         return refine(self.model, crops, start, RefineConfig(steps=refine_steps), progress) if refine_steps else start

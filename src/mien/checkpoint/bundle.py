@@ -105,7 +105,8 @@ def write_model(path: Path, model: Model, *, half: bool = False) -> None:
     configs: dict[str, Any] = {name: asdict(module.config) for name, module in parts.items() if module is not None}  # type: ignore[call-overload]
     generator = {key: value for key, value in tensors.items() if key.startswith("generator.")}
     provenance = replace(model.provenance, digest=format.digest(generator))
-    format.write(path, KIND, tensors, {"configs": configs, "provenance": asdict(provenance)})
+    description = {"configs": configs, "provenance": asdict(provenance), "soft_ground": model.soft_ground}
+    format.write(path, KIND, tensors, description)
 
 
 def generator_digest(generator: Generator) -> str:
@@ -142,7 +143,7 @@ def read_model(path: Path) -> Model:
         raise CheckpointError(f"{path} is damaged: its weights have the digest {found}, its description says {named}.")
     discriminator, encoder = parts.get("discriminator"), parts.get("encoder")
     assert discriminator is None or isinstance(discriminator, Discriminator)
-    return Model(generator, discriminator, encoder, replace(provenance, digest=found))
+    return Model(generator, discriminator, encoder, replace(provenance, digest=found), document.get("soft_ground") is True)
 
 
 def check_kind(path: Path, document: Mapping[str, Any], kind: str) -> None:

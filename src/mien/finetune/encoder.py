@@ -89,18 +89,21 @@ class EncoderTrainer:
 
 
 def disturb(pictures: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """What real photos (and drawings) do to a face, each with its own chance, on `share` of the pictures [N, 3, R, R]."""
-    n, _, r, _ = pictures.shape
+    """What real photos (and drawings) do to a face, each with its own chance, on `share` of the pictures [N, 3, R, R].
+
+    `generator` is on the CPU.
+    """
+    (n, _, r, _), device = pictures.shape, pictures.device
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand(n, *shape, generator=generator) * (high - low) + low
+        return torch.rand(n, *shape, generator=generator).to(device) * (high - low) + low
 
     def chance(p: float) -> Tensor:
-        return torch.rand(n, 1, 1, 1, generator=generator) < p
+        return torch.rand(n, 1, 1, 1, generator=generator).to(device) < p
 
     # Small misalignment: rotation, scale, shift.
     angle, scale = uniform(-0.08, 0.08), uniform(0.94, 1.07)
-    theta = torch.zeros(n, 2, 3)
+    theta = torch.zeros(n, 2, 3, device=device)
     theta[:, 0, 0] = theta[:, 1, 1] = torch.cos(angle) * scale
     theta[:, 0, 1], theta[:, 1, 0] = -torch.sin(angle) * scale, torch.sin(angle) * scale
     theta[:, :, 2] = uniform(-0.05, 0.05, 2)
@@ -109,14 +112,14 @@ def disturb(pictures: Tensor, share: float, generator: torch.Generator) -> Tenso
     # Light: contrast, brightness, gamma, colour cast, side light, saturation.
     x = torch.where(chance(0.6), x * uniform(0.6, 1.3, 1, 1, 1) + uniform(-0.3, 0.3, 1, 1, 1), x)
     x = torch.where(chance(0.4), x * uniform(0.8, 1.2, 3, 1, 1) + uniform(-0.15, 0.15, 3, 1, 1), x)
-    ramp = torch.linspace(-1, 1, r).reshape(1, 1, 1, r)
+    ramp = torch.linspace(-1, 1, r, device=device).reshape(1, 1, 1, r)
     x = torch.where(chance(0.3), x + ramp * uniform(-0.3, 0.3, 1, 1, 1), x)
     grey = x.mean(dim=1, keepdim=True)
     x = torch.where(chance(0.3), grey + (x - grey) * uniform(0.0, 1.6, 1, 1, 1), x)
     # Poor pictures: blur by shrinking, noise, flat blocks as of strong JPEG.
     small = F.interpolate(F.interpolate(x, size=r // 2, mode="area"), size=r, mode="bilinear", align_corners=False)
     x = torch.where(chance(0.3), small, x)
-    x = torch.where(chance(0.3), x + torch.randn(x.shape, generator=generator) * uniform(0.02, 0.15, 1, 1, 1), x)
+    x = torch.where(chance(0.3), x + torch.randn(x.shape, generator=generator).to(device) * uniform(0.02, 0.15, 1, 1, 1), x)
     # Drawings: few tones, dark outlines, flat colour regions.
     levels = uniform(2, 6, 1, 1, 1).floor()
     x = torch.where(chance(0.15), (x * levels / 2).round() * 2 / levels, x)
