@@ -6,12 +6,14 @@ towards the start keeps the code where the generator can be edited: what the enc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from mien.inversion.encode import resize
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions, multiscale_l1
@@ -47,19 +49,21 @@ def refine(
         with torch.no_grad():
             wanted = judge(target)
     code = start.detach().clone().requires_grad_(True)
-    adam = torch.optim.Adam([code], lr=config.learning_rate, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, config.steps)
+    moments, squares, count = torch.zeros_like(code), torch.zeros_like(code), torch.zeros([])
     for step in range(config.steps):
         picture = generator(code, noise)
         loss = config.pixels * multiscale_l1(picture, target, scales=4)
         if judge is not None:
             loss = loss + config.features * feature_distance(judge(picture), wanted)
         loss = loss + config.prior * (code - start).square().mean()
-        adam.zero_grad(set_to_none=True)
         # One sum, not one mean: every picture of a batch gets the gradient it would get alone.
-        (loss * len(pictures)).backward()  # type: ignore[no-untyped-call]
-        adam.step()
-        schedule.step()
+        (gradient,) = torch.autograd.grad(loss * len(pictures), code)
+        rate = config.learning_rate * 0.5 * (1 + math.cos(math.pi * step / config.steps))
+        with torch.no_grad():  # the class would load torch's compiler first, which takes longer than a short refinement
+            adam(
+                [code], [gradient], [moments], [squares], [], [count], foreach=False, capturable=False, differentiable=False,
+                fused=False, amsgrad=False, beta1=0.9, beta2=0.99, lr=rate, weight_decay=0.0, eps=1e-8, maximize=False,
+            )  # fmt: skip
         if progress is not None:
             progress(step + 1, config.steps, float(loss.detach()))
     return code.detach()
