@@ -27,7 +27,7 @@ from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.faces.ground import soften_ground
 from mien.faces.paste import head_mask, paste_back
 from mien.finetune.oneshot import FitConfig, OneShotTuner, apply_changes, changes, reference_weights
-from mien.inversion import RefineConfig, encode, mean_code, refine
+from mien.inversion import Codes, RefineConfig, encode, mean_code, refine
 from mien.latents import broadcast, truncate
 from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
@@ -90,6 +90,8 @@ class Inversion:
 
     w_plus: Tensor
     """The code, [1, num_ws, w_dim]."""
+    detail: Tensor | None
+    """What the code cannot say, [1, C, r, r]: see `Codes`."""
     crop: Tensor
     """The aligned picture, [3, R, R]."""
     picture: Tensor
@@ -136,13 +138,12 @@ class Stylizer:
         rgb, name = picture.rgb(), str(picture.path or "the picture")
         return [(frame, extract(rgb, frame, self.resolution)[0]) for frame in locate(rgb, align or AlignConfig(), name=name)]
 
-    def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Tensor:
-        """Aligned pictures [N, 3, R, R] -> W+ [N, num_ws, w_dim]; without an encoder, optimisation starts at the mean code."""
-        if self.model.soft_ground:
-            crops = torch.stack([soften_ground(crop) for crop in crops.cpu()])
-        crops = crops.to(self.device)
-        start = encode(self.model, crops) if self.model.encoder or not refine_steps else mean_code(self.model, len(crops))
-        return refine(self.model, crops, start, RefineConfig(steps=refine_steps), progress) if refine_steps else start
+    def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Codes:
+        """The codes of aligned pictures [N, 3, R, R]; without an encoder, optimisation starts at the mean code."""
+        crops = self._as_learned(crops)
+        has_start = self.model.encoder is not None or not refine_steps
+        start = encode(self.model, crops) if has_start else Codes(mean_code(self.model, len(crops)))
+        return refine(self.model, crops, start, RefineConfig(steps=refine_steps), progress)
 
     def invert(
         self, photo: Picture | str | Path, *, align: AlignConfig | None = None, refine_steps: int = 0,
@@ -150,8 +151,9 @@ class Stylizer:
     ) -> Inversion:  # fmt: skip
         """The code of one face (the largest, unless `align` says otherwise) and what the base model renders for it."""
         frame, crop = self.align(photo, align or AlignConfig(face="largest"))[0]
-        w_plus = self.invert_crops(crop[None], refine_steps=refine_steps, progress=progress)
-        return Inversion(w_plus.cpu(), crop, self._render(w_plus)[0], frame)
+        codes = self.invert_crops(crop[None], refine_steps=refine_steps, progress=progress)
+        detail = None if codes.detail is None else codes.detail.cpu()
+        return Inversion(codes.w_plus.cpu(), detail, crop, self.render(codes)[0], frame)
 
     # -- learning a style --------------------------------------------------------------------------------------------------
 
@@ -181,7 +183,8 @@ class Stylizer:
         pictures = torch.stack([crops[i] for i in kept])
         if refine_steps is None:
             refine_steps = 0 if self.model.encoder else _STEPS_WITHOUT_ENCODER
-        w_plus = mean_code(self.model, len(kept)) if extreme else self.invert_crops(pictures, refine_steps=refine_steps)
+        # The family around the reference is made of codes: a detail map of the reference would be in every face.
+        w_plus = mean_code(self.model, len(kept)) if extreme else self._reference_codes(pictures, refine_steps)
         tuner = OneShotTuner(
             self.model.generator, self.model.discriminator, pictures.to(self.device), w_plus,
             replace(config, bf16=config.bf16 or self.bf16), weights=torch.tensor(merged, device=self.device),
@@ -201,18 +204,20 @@ class Stylizer:
 
     def apply(
         self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float = 1.0,
-        refine_steps: int = 0, crop: bool = False, progress: Progress | None = None,
+        likeness: float = 1.0, refine_steps: int = 0, crop: bool = False, progress: Progress | None = None,
     ) -> Result:  # fmt: skip
         """Redraw every face of a photo in the style and put it back in its place.
 
-        `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates. `crop` returns the square of the first
+        `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates. `likeness` 1 keeps of the person also
+        what no code can say, 0 only what the code says: further from the photo, nearer to the style. `crop` returns the square of the first
         face alone. Raises `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
         """
         picture = _opened(photo)
         tuned = self._tuned_network(style)
         found = self.align(picture, align)
-        w_plus = self.invert_crops(torch.stack([c for _, c in found]), refine_steps=refine_steps, progress=progress)
-        before, after = self._render(w_plus), self._render(w_plus, tuned, strength)
+        codes = self.invert_crops(torch.stack([c for _, c in found]), refine_steps=refine_steps, progress=progress)
+        codes = codes.scaled(likeness)
+        before, after = self.render(codes), self.render(codes, tuned, strength)
         result = Result(picture, [])
         for (frame, face), inversion, stylized in zip(found, before, after, strict=True):
             scale = frame.side / self.resolution
@@ -235,7 +240,7 @@ class Stylizer:
         z = torch.randn(count, g.config.z_dim, generator=torch.Generator().manual_seed(seed)).to(self.device)
         with torch.no_grad():
             w_plus = truncate(broadcast(g.mapping(z), g.num_ws), g.mapping.w_avg, psi)
-        return self._render(w_plus, self._tuned_network(style) if style else None, strength)
+        return self.render(Codes(w_plus), self._tuned_network(style) if style else None, strength)
 
     def _tuned_network(self, style: Style) -> SynthesisNetwork:
         if self._tuned is None or self._tuned[0] is not style:
@@ -243,18 +248,33 @@ class Stylizer:
             self._tuned = (style, apply_changes(self.model.generator.synthesis, style.changes))
         return self._tuned[1]
 
+    def _reference_codes(self, pictures: Tensor, refine_steps: int) -> Tensor:
+        start = Codes(mean_code(self.model, len(pictures)))
+        pictures = self._as_learned(pictures)
+        if self.model.encoder is not None or not refine_steps:
+            start = Codes(encode(self.model, pictures).w_plus)
+        return refine(self.model, pictures, start, RefineConfig(steps=refine_steps, detail_resolution=0)).w_plus
+
+    def _as_learned(self, crops: Tensor) -> Tensor:
+        """Crops as the model's training pictures were: with a soft ground, if theirs were."""
+        if self.model.soft_ground:
+            crops = torch.stack([soften_ground(crop) for crop in crops.cpu()])
+        return crops.to(self.device)
+
     @torch.inference_mode()
-    def _render(self, w_plus: Tensor, tuned: SynthesisNetwork | None = None, strength: float = 1.0) -> Tensor:
+    def render(self, codes: Codes, tuned: SynthesisNetwork | None = None, strength: float = 1.0) -> Tensor:
         """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes."""
         base = self.model.generator.synthesis
         noise = base.noise("const")
         pictures = []
-        for code in w_plus.to(self.device).split(1):  # type: ignore[no-untyped-call]
-            styles = base.styles(code)
+        for code in codes.single():
+            w_plus = code.w_plus.to(self.device)
+            detail = None if code.detail is None else code.detail.to(self.device)
+            styles = base.styles(w_plus)
             if tuned is None:
-                picture = base.render(styles, noise, self._dtype)
+                picture = base.render(styles, noise, self._dtype, detail)
             else:
-                picture = editing.render_between(base, tuned, styles, tuned.styles(code), noise, strength, self._dtype)
+                picture = editing.render_between(base, tuned, styles, tuned.styles(w_plus), noise, strength, self._dtype, detail)
             pictures.append(picture.float().cpu())
         return torch.cat(pictures)
 

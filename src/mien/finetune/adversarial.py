@@ -22,6 +22,7 @@ from mien.finetune.augment import AdaptiveAugment
 from mien.finetune.freeze import Plan, PlanConfig, make_plan
 from mien.finetune.processes import Processes, Streams
 from mien.finetune.reconstruct import Reconstruction
+from mien.inversion.codes import Codes
 from mien.latents import broadcast
 from mien.losses.adversarial import discriminator_loss, generator_loss, path_lengths, r1_penalty
 from mien.losses.structure import structure_loss
@@ -173,16 +174,14 @@ class AdversarialTrainer:
     def _generator_loss(self, draw: DrawPictures, streams: Streams) -> tuple[Tensor, Measured]:
         own, source, w_mean = self._codes(self._samples, streams)
         noise = self._noise(self.micro_batch, streams)
-        rebuilt = self.reconstruction
-        if rebuilt is None:
-            pictures = self.generator(own, noise, self.dtype)
-        else:
+        rebuilt, codes = self.reconstruction, None
+        if rebuilt is not None:
             reals = draw(self.micro_batch - self._samples, streams.host)
             codes = rebuilt.codes(reals, self.generator.mapping.w_avg, streams, self.dtype)
-            pictures = self.generator(torch.cat([own, codes]), noise, self.dtype)
+        pictures = self.generator(*self._joined(own, codes, noise))
         loss = generator_loss(self._judge(pictures, streams, self.dtype))
         measured = {"generator": loss, "w_mean": w_mean}
-        if rebuilt is not None:
+        if rebuilt is not None and codes is not None:
             losses = rebuilt.losses(
                 pictures[self._samples :], reals, codes, own[:, 0], self.generator.mapping.w_avg, self.discriminator, self.dtype
             )
@@ -215,10 +214,9 @@ class AdversarialTrainer:
         with torch.no_grad():
             reals = draw(self.micro_batch, streams.host)
             own, _, _ = self._codes(self._samples, streams)
-            if self.reconstruction is not None:
-                w_avg, part = self.generator.mapping.w_avg, reals[self._samples :]
-                own = torch.cat([own, self.reconstruction.codes(part, w_avg, streams, self.dtype)])
-            fakes = self.generator(own, self._noise(self.micro_batch, streams), self.dtype)
+            rebuilt, w_avg = self.reconstruction, self.generator.mapping.w_avg
+            codes = None if rebuilt is None else rebuilt.codes(reals[self._samples :], w_avg, streams, self.dtype)
+            fakes = self.generator(*self._joined(own, codes, self._noise(self.micro_batch, streams)))
         real_logits = self._judge(reals, streams, self.dtype)
         fake_logits = self._judge(fakes, streams, self.dtype)
         loss = discriminator_loss(real_logits, fake_logits)
@@ -236,6 +234,17 @@ class AdversarialTrainer:
     def _samples(self) -> int:
         """Pictures of a micro-batch that are drawn from fresh codes; the others reconstruct real pictures."""
         return self.micro_batch - (self.reconstruction.count(self.micro_batch) if self.reconstruction else 0)
+
+    def _joined(
+        self, own: Tensor, codes: Codes | None, noise: list[Tensor | None]
+    ) -> tuple[Tensor, list[Tensor | None], torch.dtype, Tensor | None]:
+        """What the generator takes for fresh codes and, behind them, those of real pictures."""
+        if codes is None:
+            return own, noise, self.dtype, None
+        detail = codes.detail
+        if detail is not None:
+            detail = torch.cat([detail.new_zeros(len(own), *detail.shape[1:]), detail])
+        return torch.cat([own, codes.w_plus]), noise, self.dtype, detail
 
     def _noise(self, count: int, streams: Streams) -> list[Tensor | None]:
         return self.generator.synthesis.noise("random" if self.config.noise else "none", count, streams.device)

@@ -75,11 +75,18 @@ def _colours(fromrgb: FromRGB) -> Tensor:
     return found
 
 
-def grow_encoder(encoder: CompactEncoder, num_ws: int) -> CompactEncoder:
-    """The encoder for a generator with `num_ws` rows: rows it lacks start as its last one, rows too many are left out."""
+def grow_encoder(encoder: CompactEncoder, num_ws: int, detail_channels: int | None = None) -> CompactEncoder:
+    """The encoder for a generator with `num_ws` rows: rows it lacks start as its last one, rows too many are left out.
+
+    `detail_channels` adds a detail map (of zeros at first) or takes it away; None leaves it as it is.
+    """
     config = encoder.config
-    grown = CompactEncoder(replace(config, num_ws=num_ws))
+    channels = config.detail_channels if detail_channels is None else detail_channels
+    grown = CompactEncoder(replace(config, num_ws=num_ws, detail_channels=channels))
     state = encoder.state_dict()
+    if channels != config.detail_channels:
+        state = {k: v for k, v in state.items() if not k.startswith("detail.")}
+        state |= {k: v for k, v in grown.state_dict().items() if k.startswith("detail.")}
     for name in ("out.weight", "out.bias"):
         rows = list(state[name].split(config.w_dim))
         rows += [rows[-1]] * (num_ws - config.num_ws)

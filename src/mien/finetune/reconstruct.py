@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mien.finetune.encoder import disturb
 from mien.finetune.processes import Streams
+from mien.inversion.codes import Codes
 from mien.inversion.encode import resize
 from mien.losses.features import feature_distance, loss_resolutions, multiscale_l1
 from mien.models.compact_encoder import CompactEncoder
@@ -36,6 +37,8 @@ class ReconstructionConfig:
     identity: Annotated[float, "weight of the distance of identity vectors"] = 0.0
     prior: Annotated[float, "weight of the pull towards the spread of mapped codes"] = 0.02
     flat: Annotated[float, "weight of the differences between the rows of a code"] = 0.02
+    detail: Annotated[float, "weight of the detail map's mean square: it should say only what codes cannot"] = 0.01
+    detail_share: Annotated[float, "share of the reconstructions that have a detail map; 0: the encoder makes none"] = 0.5
     disturb: Annotated[float, "share of pictures that the encoder sees disturbed, as real photos are"] = 0.7
     width: Annotated[int, "channels of a fresh encoder's first block"] = 32
     max_width: Annotated[int, "most channels of any block of a fresh encoder"] = 256
@@ -58,27 +61,32 @@ class Reconstruction:
         """How many pictures of a batch are reconstructions: at least one, and never all."""
         return min(batch - 1, max(1, round(batch * self.config.share)))
 
-    def codes(self, reals: Tensor, w_avg: Tensor, streams: Streams, dtype: torch.dtype) -> Tensor:
-        """W+ codes [N, num_ws, w_dim] for `reals` [N, 3, R, R], seen disturbed."""
+    def codes(self, reals: Tensor, w_avg: Tensor, streams: Streams, dtype: torch.dtype) -> Codes:
+        """Codes for `reals` [N, 3, R, R], seen disturbed; some of them with a detail map, the others with zeros for it."""
         seen = resize(disturb(reals, self.config.disturb, streams.host), self.encoder.config.resolution)
         start = w_avg.expand(len(seen), self.encoder.config.num_ws, -1)
         with torch.autocast(seen.device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
-            offset: Tensor = self.encoder(seen, torch.zeros_like(start))
-        return start + offset.float()
+            offset, detail = self.encoder.look(seen, torch.zeros_like(start))
+        if detail is not None:
+            used = torch.rand(len(seen), 1, 1, 1, generator=streams.host) < self.config.detail_share
+            detail = detail.float() * used.to(detail.device)
+        return Codes(start + offset.float(), detail)
 
     def losses(
-        self, pictures: Tensor, reals: Tensor, codes: Tensor, mapped: Tensor, w_avg: Tensor, judge: Discriminator,
+        self, pictures: Tensor, reals: Tensor, codes: Codes, mapped: Tensor, w_avg: Tensor, judge: Discriminator,
         dtype: torch.dtype,
     ) -> dict[str, Tensor]:  # fmt: skip
         """How far reconstructions [N, 3, R, R] are from `reals`, and their codes from fresh mapped ones [M, w_dim]."""
-        c, sizes = self.config, loss_resolutions(judge.config.resolution)
+        c, sizes, w_plus = self.config, loss_resolutions(judge.config.resolution), codes.w_plus
         # One number for all directions: a batch is too small to know each.
         spread = mapped.detach().var(dim=0).mean().clamp_min(1e-8)
         found = {
             "pixels": c.pixels * multiscale_l1(pictures, reals, scales=3),
-            "prior": c.prior * (codes - w_avg).square().mean() / spread,
-            "flat": c.flat * (codes - codes.mean(dim=1, keepdim=True)).square().mean() / spread,
+            "prior": c.prior * (w_plus - w_avg).square().mean() / spread,
+            "flat": c.flat * (w_plus - w_plus.mean(dim=1, keepdim=True)).square().mean() / spread,
         }
+        if codes.detail is not None:
+            found["detail"] = c.detail * codes.detail.square().mean()
         if c.features:
             with torch.no_grad():
                 wanted = judge.features(reals, sizes, dtype)

@@ -49,17 +49,22 @@ def first_networks(config: TrainConfig, source: Model | None) -> tuple[Generator
         return grow_generator(source.generator, r), grow_discriminator(source.discriminator, r)
 
 
-def first_encoder(config: TrainConfig, source: Model | None, num_ws: int) -> CompactEncoder | None:
+def first_encoder(config: TrainConfig, source: Model | None, generator: Generator) -> CompactEncoder | None:
     """The encoder to train beside the generator: the source's if it has one, or a fresh one; None where none is wanted."""
     c = config.reconstruction
     if not c.share:
         return None
-    if source is not None and isinstance(source.encoder, CompactEncoder):
-        return grow_encoder(source.encoder, num_ws)
-    w_dim = config.network.w_dim
+    shape = CompactEncoderConfig(
+        min(c.resolution, config.stages[0]), generator.num_ws, generator.config.w_dim, width=c.width, max_width=c.max_width
+    )
+    old = source.encoder if source is not None and isinstance(source.encoder, CompactEncoder) else None
+    if old is not None:
+        shape = old.config
+    # A detail map needs an encoder that sees more than it.
+    has_detail = c.detail_share > 0 and shape.detail_resolution < shape.resolution
+    channels = generator.config.channels(shape.detail_resolution) if has_detail else 0
     with seeded_weights(config.seed + 1):
-        size = min(c.resolution, config.stages[0])
-        return CompactEncoder(CompactEncoderConfig(size, num_ws, w_dim, width=c.width, max_width=c.max_width))
+        return grow_encoder(old or CompactEncoder(shape), generator.num_ws, channels)
 
 
 def networks_to_fill(config: TrainConfig, source: Model | None, stage: int) -> tuple[Generator, Discriminator]:

@@ -104,7 +104,7 @@ class _Run:
         saved = read_state(folder.state) if has_state(folder.state) else None
         self.stage = int(saved[1]["stage"]) if saved else 0
         fresh = first_networks(config, self.source) if saved is None else networks_to_fill(config, self.source, self.stage)
-        self.trainer = self._trainer(*fresh, first_encoder(config, self.source, fresh[0].num_ws), 0.0)
+        self.trainer = self._trainer(*fresh, first_encoder(config, self.source, fresh[0]), 0.0)
         self.data = self._load_data()
         self.totals: Measured = {}
         self.counts: dict[str, int] = {}
@@ -252,13 +252,14 @@ class _Run:
 
     @torch.no_grad()
     def _rebuilt(self, reconstruction: Reconstruction) -> Tensor:
-        """Sixteen training pictures above what the averages make of them, [3, 4 R, 8 R]."""
+        """Sixteen training pictures above what the averages make of their codes, and of their detail maps too: [3, H, 8 R]."""
         g = self.trainer.ema
         reals = self.data.batch(16, torch.Generator().manual_seed(1), mirror=False, device=self.session.device)
         seen = resize(reals, reconstruction.ema.config.resolution)
-        codes = reconstruction.ema(seen, g.mapping.w_avg.expand(len(seen), g.num_ws, -1))
-        made = g(codes, g.synthesis.noise("const"))
-        rows = [torch.cat(list(part), dim=2) for half in (0, 8) for part in (reals[half : half + 8], made[half : half + 8])]
+        codes, detail = reconstruction.ema.look(seen, g.mapping.w_avg.expand(len(seen), g.num_ws, -1))
+        noise = g.synthesis.noise("const")
+        shown = [reals, g(codes, noise)] + ([] if detail is None else [g(codes, noise, detail=detail)])
+        rows = [torch.cat(list(pictures[half : half + 8]), dim=2) for half in (0, 8) for pictures in shown]
         return torch.cat(rows, dim=1).cpu()
 
     def _write_model(self, path: Path) -> None:
