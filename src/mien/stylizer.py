@@ -209,7 +209,7 @@ class Stylizer:
         """Redraw every face of a photo in the style and put it back in its place.
 
         `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates. `likeness` 1 keeps of the person also
-        what no code can say, 0 only what the code says: further from the photo, nearer to the style. `crop` returns the square of the first
+        what no code can say, 0 only what the code says. `crop` returns the square of the first
         face alone. Raises `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
         """
         picture = _opened(photo)
@@ -274,7 +274,9 @@ class Stylizer:
             if tuned is None:
                 picture = base.render(styles, noise, self._dtype, detail)
             else:
-                picture = editing.render_between(base, tuned, styles, tuned.styles(w_plus), noise, strength, self._dtype, detail)
+                picture = editing.render_between(
+                    base, tuned, styles, tuned.styles(w_plus), noise, strength, self._dtype, detail
+                )
             pictures.append(picture.float().cpu())
         return torch.cat(pictures)
 

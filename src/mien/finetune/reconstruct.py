@@ -34,7 +34,7 @@ class ReconstructionConfig:
     learning_rate: Annotated[float, "Adam's rate for the encoder"] = 5e-4
     pixels: Annotated[float, "weight of the L1 distance at three scales"] = 4.0
     features: Annotated[float, "weight of the discriminator-feature distance"] = 1.0
-    identity: Annotated[float, "weight of the distance of identity vectors"] = 0.0
+    identity: Annotated[float, "weight of the distance of identity vectors (faces); 0: none"] = 0.0
     prior: Annotated[float, "weight of the pull towards the spread of mapped codes"] = 0.02
     flat: Annotated[float, "weight of the differences between the rows of a code"] = 0.02
     detail: Annotated[float, "weight of the detail map's mean square: it should say only what codes cannot"] = 0.01

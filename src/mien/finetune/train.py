@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mien.checkpoint.bundle import generator_digest, read_model, write_model
+from mien.checkpoint.landmarks import read_identity_network
 from mien.checkpoint.load import load_model
 from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import InputError, MienError
@@ -135,7 +136,7 @@ class _Run:
         plan = make_plan(config.plan, generator, discriminator, has_source=source is not None)
         augment = AdaptiveAugment(strength, *(letter in config.augment for letter in "bgc")) if config.augment else None
         try:
-            rebuilt = None if encoder is None else Reconstruction(encoder.to(device), config.reconstruction)
+            rebuilt = None if encoder is None else self._reconstruction(encoder.to(device))
             return AdversarialTrainer(
                 generator.to(device), discriminator.to(device), config.adversarial_at(self.stage), augment=augment,
                 seed=config.seed, plan=plan, source=None if source is None else source.to(device), reconstruction=rebuilt,
@@ -143,6 +144,11 @@ class _Run:
             )  # fmt: skip
         except ValueError as error:
             raise InputError(f"This training cannot be: {error}.") from error
+
+    def _reconstruction(self, encoder: CompactEncoder) -> Reconstruction:
+        wants = self.config.reconstruction
+        network = read_identity_network().to(self.session.device) if wants.identity else None
+        return Reconstruction(encoder, wants, None if network is None else network.embed_crop)
 
     def _load_data(self) -> Dataset:
         r = self.config.stages[self.stage]

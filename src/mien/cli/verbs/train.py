@@ -123,7 +123,9 @@ class EncoderFlags:
     learning_rate: Annotated[float | None, _wish(_REBUILD["learning_rate"], "--encoder-learning-rate", least=0)] = None
     pixels: Annotated[float | None, _wish(_REBUILD["pixels"], "--encoder-pixels", least=0)] = None
     features: Annotated[float | None, _wish(_REBUILD["features"], "--encoder-features", least=0)] = None
+    identity: Annotated[float | None, _wish(_REBUILD["identity"], "--encoder-identity", least=0)] = None
     prior: Annotated[float | None, _wish(_REBUILD["prior"], "--encoder-prior", least=0)] = None
+    detail_share: Annotated[float | None, _wish(_REBUILD["detail_share"], "--encoder-detail", least=0)] = None
 
 
 @dataclass(frozen=True)
