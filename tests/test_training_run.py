@@ -15,7 +15,7 @@ from PIL import Image
 
 from mien.checkpoint.bundle import read_model, write_model
 from mien.config import from_toml
-from mien.errors import CheckpointError, InputError
+from mien.errors import CheckpointError, InputError, MienError
 from mien.finetune import train as train_module
 from mien.finetune.run_folder import RunFolder
 from mien.finetune.train import DivergedError, Session, train
@@ -240,8 +240,8 @@ def test_a_full_disk_leaves_the_last_snapshot(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mien.checkpoint.state.os.replace", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr("mien.files.os.replace", full)
+    with pytest.raises(MienError, match="No space"):
         train(config(pictures), tmp_path, after(2))
     monkeypatch.undo()
     assert (tmp_path / "state" / "state.json").read_bytes() == before
