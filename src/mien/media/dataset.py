@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,11 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from mien.errors import InputError
+from mien.media.collection import read_pictures
 from mien.media.images import SUFFIXES, decode_picture
 from mien.media.picture import Picture, Pixels, from_tensor
-
-# A member of a zip that claims more than this is no training picture.
-_MAX_BYTES = 200_000_000
 
 
 @dataclass
@@ -79,45 +76,6 @@ class Dataset:
         return "\n".join(lines)
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
-    """Names, and contents or the reason why there are none."""
-    if not path.exists():
-        raise InputError(f"There is no {path}: give a folder or a zip of pictures.")
-    if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            name = file.relative_to(path).as_posix()
-            if _is_picture(name) and file.is_file():
-                try:
-                    yield name, file.read_bytes()
-                except OSError as error:
-                    yield name, f"it cannot be read ({error.strerror})"
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for entry in sorted(archive.infolist(), key=lambda e: e.filename):
-                if _is_picture(entry.filename) and not entry.is_dir():
-                    yield entry.filename, _member(archive, entry)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(
-            f"{path} is neither a folder nor a readable zip ({error}): give a folder or a zip of pictures."
-        ) from error
-
-
-def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
-    if entry.file_size > _MAX_BYTES:
-        return f"it claims {entry.file_size} bytes"
-    try:
-        return archive.read(entry)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError) as error:
-        return f"it cannot be unpacked ({str(error)[:80]})"
-
-
-def _is_picture(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
-
-
 def load_dataset(path: Path, resolution: int, *, folder_weights: Mapping[str, float] | None = None) -> Dataset:
     """Read every picture below `path`: upright, on white where transparent, the middle square, resized (Lanczos).
 
@@ -131,21 +89,19 @@ def load_dataset(path: Path, resolution: int, *, folder_weights: Mapping[str, fl
     pixels: list[Tensor] = []
     found = Dataset(torch.empty(0), torch.empty(0), [])
     weights: list[float] = []
-    for name, data in _files(path):
+    for name, data in read_pictures(path):
         if isinstance(data, str):
             found.dropped[name] = data
             continue
         try:
-            rgb = _rgb(decode_picture(data, Path(name)))
+            picture = decode_picture(data, Path(name))
         except InputError as error:
             found.dropped[name] = str(error)
             continue
-        height, width = rgb.shape[:2]
-        side = min(height, width)
-        found.cropped += height != width
-        found.enlarged += side < resolution
-        top, left = (height - side) // 2, (width - side) // 2
-        pixels.append(_resized(rgb[top : top + side, left : left + side], resolution))
+        found.cropped += picture.height != picture.width
+        found.enlarged += min(picture.height, picture.width) < resolution
+        # numpy, not torch: waking torch's threads for every picture would take longer than the copy.
+        pixels.append(torch.from_numpy(np.ascontiguousarray(middle_square(picture, resolution).transpose(2, 0, 1))))
         weights.append(weight_of.get(name.split("/")[0], 1.0))
         found.names.append(name)
     _check(path, found, weights, weight_of)
@@ -153,17 +109,16 @@ def load_dataset(path: Path, resolution: int, *, folder_weights: Mapping[str, fl
     return found
 
 
-def _rgb(picture: Picture) -> Pixels:
-    """[H, W, 3] uint8 sRGB."""
-    plain = picture.icc is None and picture.peak == 255 and picture.pixels.shape[2] == 3
-    return picture.pixels if plain else from_tensor(picture.rgb()).pixels
-
-
-def _resized(rgb: Pixels, resolution: int) -> Tensor:
-    if len(rgb) != resolution:
-        rgb = np.asarray(Image.fromarray(rgb).resize((resolution, resolution), Image.Resampling.LANCZOS, reducing_gap=3.0))
-    # numpy, not torch: waking torch's threads for every picture would take longer than the copy.
-    return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))
+def middle_square(picture: Picture, resolution: int) -> Pixels:
+    """The largest centred square of a picture, on white where transparent, resized (Lanczos): [R, R, 3] uint8 sRGB."""
+    side = min(picture.height, picture.width)
+    top, left = (picture.height - side) // 2, (picture.width - side) // 2
+    square = replace(picture, pixels=picture.pixels[top : top + side, left : left + side])
+    plain = square.icc is None and square.peak == 255 and square.pixels.shape[2] == 3
+    rgb = square.pixels if plain else from_tensor(square.rgb()).pixels
+    if side == resolution:
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize((resolution, resolution), Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 
 def _check(path: Path, found: Dataset, weights: list[float], weight_of: Mapping[str, float]) -> None:
