@@ -469,7 +469,12 @@ def test_ctrl_c_keeps_the_work(
 
 
 def test_wrong_values_are_told(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for wrong, word in (("--resolution 4", "equal to 8"), ("--resolution 9999", "4096"), ("--alike 300", "256"), ("--face 3", "face")):
+    for wrong, word in (
+        ("--resolution 4", "equal to 8"),
+        ("--resolution 9999", "4096"),
+        ("--alike 300", "256"),
+        ("--face 3", "face"),
+    ):
         assert shell(f"dataset {photos} -o {tmp_path}/x {wrong}".split()) == 2
         assert word in capsys.readouterr().err
 

@@ -93,6 +93,8 @@ def test_options_reach_the_configuration(monkeypatch: pytest.MonkeyPatch, tmp_pa
     method = configured(monkeypatch, "faces", "-o", out, "--resolution", "128", "--method", "structure", "--structure", "2")
     assert (method.stages, method.plan.structure, method.plan.freeze_d) == ((128,), 2, 2)
     assert configured(monkeypatch, "faces", "-o", out, "--augment", "none").augment == ""
+    assert configured(monkeypatch, "faces", "-o", out, "--augment", "bgcfn").augment == "bgcfn"
+    assert plain.augment == "bgc"
 
 
 def test_the_resolution_of_a_source_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

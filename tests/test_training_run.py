@@ -318,7 +318,7 @@ def test_page_escapes_names(pictures: Path, tmp_path: Path) -> None:
     ("wishes", "word"),
     [
         ({"stages": (16, 8), "stage_kimg": (1.0,)}, "rising powers of two"), ({"stages": (12,)}, "powers of two"),
-        ({"stages": (8, 16), "stage_kimg": ()}, "lengths"), ({"augment": "bx"}, "letters of 'bgc'"),
+        ({"stages": (8, 16), "stage_kimg": ()}, "lengths"), ({"augment": "bx"}, "letters of 'bgcfn'"),
         ({"kimg": -1.0}, "positive"), ({"stats_steps": 0}, "stats_steps"), ({"stages": ()}, "rising"),
     ],
 )  # fmt: skip
@@ -349,12 +349,16 @@ def test_presets(pictures: Path) -> None:
 
 
 def test_augmentation_letters_reach_the_pipeline(pictures: Path, tmp_path: Path) -> None:
-    for letters, expected in (("bgc", (True, True, True)), ("c", (False, False, True)), ("", None)):
+    for letters, expected in (
+        ("bgc", (True, True, True, False, False)), ("c", (False, False, True, False, False)),
+        ("nbf", (True, False, False, True, True)), ("", None),
+    ):  # fmt: skip
         run = train_module._Run(
             config(pictures, augment=letters), RunFolder(tmp_path / (letters or "none")), Session(), train_module.Processes()
         )
         augment = run.trainer.augment
-        assert (None if augment is None else (augment.blit, augment.geometry, augment.colour)) == expected
+        groups = ("blit", "geometry", "colour", "filter", "corruption")
+        assert (None if augment is None else tuple(getattr(augment, group) for group in groups)) == expected
 
 
 def test_statistics_are_valid_json_lines(straight: Path) -> None:

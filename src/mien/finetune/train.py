@@ -19,7 +19,7 @@ from mien.checkpoint.load import load_model
 from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import InputError, MienError
 from mien.finetune.adversarial import AdversarialTrainer, Measured
-from mien.finetune.augment import AdaptiveAugment
+from mien.finetune.augment import LETTERS, AdaptiveAugment
 from mien.finetune.freeze import make_plan
 from mien.finetune.page import page
 from mien.finetune.processes import Processes
@@ -127,7 +127,7 @@ class _Run:
                 )
             source = grown_source(config, self.source, generator.config.resolution)
         plan = make_plan(config.plan, generator, discriminator, has_source=source is not None)
-        augment = AdaptiveAugment(strength, *(letter in config.augment for letter in "bgc")) if config.augment else None
+        augment = AdaptiveAugment(strength, *(letter in config.augment for letter in LETTERS)) if config.augment else None
         try:
             return AdversarialTrainer(
                 generator.to(device), discriminator.to(device), config.adversarial_at(self.stage), augment=augment,

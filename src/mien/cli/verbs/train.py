@@ -103,8 +103,11 @@ class LoopFlags:
     ada_target: Annotated[float | None, _wish(_LOOP["ada_target"], "--ada-target", least=0)] = None
     ada_kimg: Annotated[float | None, _wish(_LOOP["ada_kimg"], "--ada-kimg", least=0)] = None
     augment: Annotated[
-        Literal["bgc", "bg", "bc", "gc", "b", "g", "c", "none"] | None,
-        Option(help="Augmentations that ADA may use: blits, geometry, colour."),
+        str | None,
+        Option(
+            metavar="LETTERS",
+            help="What ADA may do, or none: b blits, g geometry, c colour, f filter, n noise and cutout; without it bgc.",
+        ),
     ] = None
 
 
