@@ -367,6 +367,7 @@ def test_the_options_of_get(
 def test_nothing_is_downloaded_unasked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MIEN_MODELS", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+
     def forbidden(*arguments: Any, **named: Any) -> None:
         raise AssertionError("the network was used")
 

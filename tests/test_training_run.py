@@ -118,9 +118,12 @@ def test_a_run_killed_between_snapshots_repeats_only_what_was_lost(
     train(config(pictures), tmp_path, after(4))
     assert len(losses(tmp_path)) == 3
     (tmp_path / "stats.jsonl").open("a").write('{"px": 8, "ima')
+    for place in (tmp_path, tmp_path / "samples"):
+        (place / ".model.safetensors.0123abcd.part").write_bytes(b"half of it")
     monkeypatch.undo()
     seen: list[Mapping[str, Any]] = []
     assert train(config(pictures), tmp_path, Session(show=seen.append)).complete
+    assert not list(tmp_path.rglob(".*.part"))
     assert [line["steps"] for line in seen] == [4, 6, 8]
     assert losses(tmp_path) == losses(straight)
 
@@ -137,7 +140,7 @@ def test_a_run_really_killed_goes_on(pictures: Path, tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "config.toml"), str(tmp_path)])
     try:
         limit = time.monotonic() + 100
-        while len(list(tmp_path.glob("samples/*"))) < 3 and time.monotonic() < limit:
+        while len(RunFolder(tmp_path).grids()) < 3 and time.monotonic() < limit:
             time.sleep(0.05)
     finally:
         process.kill()
@@ -146,6 +149,12 @@ def test_a_run_really_killed_goes_on(pictures: Path, tmp_path: Path) -> None:
     assert len(images) >= 3
     outcome = train(wanted, tmp_path, after(2))
     assert outcome.images >= 4 * 4 * 2 + 8
+
+
+def test_pictures_in_a_file_train_alike(pictures: Path, straight: Path, tmp_path: Path) -> None:
+    train(config(pictures), tmp_path / "run", Session(memory_share=0.0))
+    assert losses(tmp_path / "run") == losses(straight)
+    assert "lie in a file" in (tmp_path / "run" / "data.txt").read_text()
 
 
 def test_grown_stages_continue_and_keep_their_models(pictures: Path, tmp_path: Path) -> None:

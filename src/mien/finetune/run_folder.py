@@ -78,6 +78,12 @@ class RunFolder:
         """Write a text file in one step."""
         write_whole(self.path / name, text)
 
+    def remove_left_overs(self) -> None:
+        """Delete what a killed writer left half-written."""
+        for folder in (self.path, self.path / "samples"):
+            for path in folder.glob(".*.part"):
+                path.unlink(missing_ok=True)
+
     def lines(self) -> list[dict[str, Any]]:
         """All lines of statistics; a last line that was cut off is left out."""
         found: list[dict[str, Any]] = []

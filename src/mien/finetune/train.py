@@ -46,6 +46,8 @@ class Session:
     """Most bytes of one file of the training state; None: one file."""
     moments: bool = True
     """Whether states hold Adam's moments: without them they are smaller, but what continues is another run."""
+    memory_share: float = 0.5
+    """Share of the free memory that the decoded pictures may take; what needs more lies in a file in the run folder."""
     tell: Tell = lambda line: None
     """Notes: the plan, stages, snapshots."""
     show: Callable[[Mapping[str, Any]], None] = lambda line: None
@@ -105,6 +107,7 @@ class _Run:
         self.totals: Measured = {}
         self.counts: dict[str, int] = {}
         if processes.first:
+            folder.remove_left_overs()
             folder.write_config(config)
             if self.source is not None and not folder.source.exists():
                 write_model(folder.source, self.source)
@@ -138,7 +141,10 @@ class _Run:
 
     def _load_data(self) -> Dataset:
         r = self.config.stages[self.stage]
-        data = load_dataset(Path(self.config.data), r, folder_weights=self.config.folder_weights)
+        data = load_dataset(
+            Path(self.config.data), r, folder_weights=self.config.folder_weights, memory_share=self.session.memory_share,
+            folder=self.folder.path,
+        )  # fmt: skip
         self.pictures = data.digest()
         report = data.report()
         if self.processes.first:

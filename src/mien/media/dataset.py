@@ -1,4 +1,4 @@
-"""Pictures to train on: a folder (nested) or a zip, decoded once into memory at the training size."""
+"""Pictures to train on: a folder (nested) or a zip, decoded once at the training size."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.media.collection import read_pictures
+from mien.media.collection import picture_names, read_pictures
 from mien.media.images import SUFFIXES, decode_picture
 from mien.media.picture import Picture, Pixels, from_tensor
+from mien.media.pixel_store import PixelStore
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Dataset:
     """Decoded pictures, and how often each is drawn."""
 
     pixels: Tensor
-    """[count, 3, R, R] uint8."""
+    """[count, 3, R, R] uint8; may lie in a file, of which is read what is asked for."""
     weights: Tensor
     """[count] relative probabilities, float32, on the CPU."""
     names: list[str]
@@ -34,6 +35,8 @@ class Dataset:
     """Pictures that were not square: their middle was taken."""
     enlarged: int = 0
     """Pictures that were smaller than the training size."""
+    in_file: bool = False
+    """Whether the pixels lie in a file, because they would take too much memory."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -72,21 +75,32 @@ class Dataset:
             lines.append(f"{self.cropped} were not square: the middle was taken")
         if self.enlarged:
             lines.append(f"{self.enlarged} were smaller and were enlarged")
+        if self.in_file:
+            lines.append(f"{self.pixels.numel() / 1e9:.1f} GB of pixels lie in a file: they would take too much of the memory")
         lines += [f"dropped {name}: {why}" for name, why in self.dropped.items()]
         return "\n".join(lines)
 
 
-def load_dataset(path: Path, resolution: int, *, folder_weights: Mapping[str, float] | None = None) -> Dataset:
+def load_dataset(
+    path: Path,
+    resolution: int,
+    *,
+    folder_weights: Mapping[str, float] | None = None,
+    memory_share: float = 0.5,
+    folder: Path | None = None,
+) -> Dataset:
     """Read every picture below `path`: upright, on white where transparent, the middle square, resized (Lanczos).
 
-    `folder_weights` gives top-level folders another weight than 1. Broken files are left out and listed in `dropped`.
-    Raises `InputError` when no picture is left, or a weight names a folder that is not there.
+    `folder_weights` gives top-level folders another weight than 1. Broken files are left out and listed in `dropped`. Pictures
+    that need more than `memory_share` of the free memory lie in a file without a name in `folder` (None: the system's for
+    temporary files); the batches are the same. Raises `InputError` when no picture is left, when a weight names a folder that
+    is not there, or when neither memory nor disk can hold the pictures.
     """
     weight_of = dict(folder_weights or {})
     bad = [name for name, weight in weight_of.items() if not 0 <= weight < float("inf")]
     if bad:
         raise InputError(f"The weight of the folder '{bad[0]}' is {weight_of[bad[0]]}: give a number from 0.")
-    pixels: list[Tensor] = []
+    store = PixelStore(len(picture_names(path)), resolution, memory_share=memory_share, folder=folder)
     found = Dataset(torch.empty(0), torch.empty(0), [])
     weights: list[float] = []
     for name, data in read_pictures(path):
@@ -100,12 +114,11 @@ def load_dataset(path: Path, resolution: int, *, folder_weights: Mapping[str, fl
             continue
         found.cropped += picture.height != picture.width
         found.enlarged += min(picture.height, picture.width) < resolution
-        # numpy, not torch: waking torch's threads for every picture would take longer than the copy.
-        pixels.append(torch.from_numpy(np.ascontiguousarray(middle_square(picture, resolution).transpose(2, 0, 1))))
+        store.add(middle_square(picture, resolution))
         weights.append(weight_of.get(name.split("/")[0], 1.0))
         found.names.append(name)
     _check(path, found, weights, weight_of)
-    found.pixels, found.weights = torch.stack(pixels), torch.tensor(weights)
+    found.pixels, found.weights, found.in_file = store.pixels(), torch.tensor(weights), store.in_file
     return found
 
 
