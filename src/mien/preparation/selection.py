@@ -30,7 +30,7 @@ class SelectionConfig:
     ] = 0.07
     alike: Annotated[
         int, "pictures whose perceptual hashes differ in at most so many of 256 bits are the same; 0 drops equal files only"
-    ] = 24
+    ] = 20
 
     def __post_init__(self) -> None:
         if not 0 <= self.alike <= 256:

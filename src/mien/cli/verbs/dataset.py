@@ -52,7 +52,7 @@ class SelectionFlags:
         Option(help="Pixels of the source that a crop must cover; without it half of --resolution.", min=0, show_default=False),
     ] = None
     min_sharpness: Annotated[float, told(_SELECTION["min_sharpness"], "--min-sharpness", least=0)] = 0.07
-    alike: Annotated[int, told(_SELECTION["alike"], "--alike", least=0)] = 24
+    alike: Annotated[int, told(_SELECTION["alike"], "--alike", least=0)] = 20
 
 
 def run(
