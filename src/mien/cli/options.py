@@ -45,7 +45,12 @@ Out = Annotated[
 ]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exist.")]
 ModelFile = Annotated[
-    Path | None, Option("--model", help="Another face model; without it the embedded one.", show_default=False)
+    Path | None,
+    Option(
+        "--model",
+        help="Another face model: a file, or a name from `mien models`; without it the embedded one.",
+        show_default=False,
+    ),
 ]
 
 
@@ -55,7 +60,12 @@ class ModelFlags:
 
     PANEL: ClassVar[str] = "Model"
 
-    model: Annotated[Path | None, Option(help="Another face model; without it the embedded one.", show_default=False)] = None
+    model: Annotated[
+        Path | None,
+        Option(
+            help="Another face model: a file, or a name from `mien models`; without it the embedded one.", show_default=False
+        ),
+    ] = None
 
     def stylizer(self, machine: MachineFlags) -> Stylizer:
         """The networks, loaded, on their device."""
@@ -71,7 +81,7 @@ class InvertingModelFlags(ModelFlags):
 
     encoder: Annotated[
         Path | None,
-        Option(help="Another encoder for it, of e4e, pSp or ReStyle; without it the model's own.", show_default=False),
+        Option(help="Another encoder for it (e4e, pSp or ReStyle), likewise; without it the model's own.", show_default=False),
     ] = None
 
     def stylizer(self, machine: MachineFlags) -> Stylizer:

@@ -20,7 +20,7 @@ from mien.checkpoint.load import load_model
 from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import InputError, MienError
 from mien.finetune.adversarial import AdversarialTrainer, Measured
-from mien.finetune.augment import AdaptiveAugment
+from mien.finetune.augment import LETTERS, AdaptiveAugment
 from mien.finetune.freeze import make_plan
 from mien.finetune.grow import grow_encoder
 from mien.finetune.page import page
@@ -51,6 +51,8 @@ class Session:
     """Most bytes of one file of the training state; None: one file."""
     moments: bool = True
     """Whether states hold Adam's moments: without them they are smaller, but what continues is another run."""
+    memory_share: float = 0.5
+    """Share of the free memory that the decoded pictures may take; what needs more lies in a file in the run folder."""
     tell: Tell = lambda line: None
     """Notes: the plan, stages, snapshots."""
     show: Callable[[Mapping[str, Any]], None] = lambda line: None
@@ -110,6 +112,7 @@ class _Run:
         self.totals: Measured = {}
         self.counts: dict[str, int] = {}
         if processes.first:
+            folder.remove_left_overs()
             folder.write_config(config)
             if self.source is not None and not folder.source.exists():
                 write_model(folder.source, self.source)
@@ -134,7 +137,7 @@ class _Run:
                 )
             source = grown_source(config, self.source, generator.config.resolution)
         plan = make_plan(config.plan, generator, discriminator, has_source=source is not None)
-        augment = AdaptiveAugment(strength, *(letter in config.augment for letter in "bgc")) if config.augment else None
+        augment = AdaptiveAugment(strength, *(letter in config.augment for letter in LETTERS)) if config.augment else None
         try:
             rebuilt = None if encoder is None else self._reconstruction(encoder.to(device))
             return AdversarialTrainer(
@@ -152,7 +155,10 @@ class _Run:
 
     def _load_data(self) -> Dataset:
         r = self.config.stages[self.stage]
-        data = load_dataset(Path(self.config.data), r, folder_weights=self.config.folder_weights)
+        data = load_dataset(
+            Path(self.config.data), r, folder_weights=self.config.folder_weights, memory_share=self.session.memory_share,
+            folder=self.folder.path,
+        )  # fmt: skip
         self.pictures = data.digest()
         report = data.report()
         if self.processes.first:

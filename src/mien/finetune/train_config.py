@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from mien.errors import InputError
 from mien.finetune.adversarial import AdversarialConfig
+from mien.finetune.augment import LETTERS
 from mien.finetune.freeze import PlanConfig, method
 from mien.finetune.reconstruct import ReconstructionConfig
 
@@ -52,8 +53,10 @@ class TrainConfig:
     folder_weights: Annotated[Mapping[str, float], "how often pictures of a top-level folder are drawn, relative to 1"] = field(
         default_factory=dict
     )
-    augment: Annotated[str, "augmentations: b (blits), g (geometry), c (colour), or any of them; empty: none"] = "bgc"
     soft_ground: Annotated[bool, "the pictures' grounds were softened: the model wants photos treated alike"] = False
+    augment: Annotated[str, "augmentations, any of b (blits), g (geometry), c (colour), f (filter), n (noise and cutout)"] = (
+        "bgc"
+    )
     stats_steps: Annotated[int, "steps from one line of statistics to the next"] = 50
     network: Annotated[NetworkConfig, "the networks; of a source, its own"] = field(default_factory=NetworkConfig)
     adversarial: Annotated[AdversarialConfig, "the loop; r1_gamma is that of the last stage"] = field(
@@ -76,10 +79,10 @@ class TrainConfig:
             raise ValueError(
                 f"{len(sizes)} stages need {len(sizes) - 1} lengths above 0 (stage_kimg), got {list(self.stage_kimg)}"
             )
-        if set(self.augment) - set("bgc") or len(set(self.augment)) != len(self.augment):
-            raise ValueError(f"augment must be letters of 'bgc', got '{self.augment}'")
         if not 0 <= self.reconstruction.share < 1:
             raise ValueError(f"the share of reconstructions must be from 0 to below 1, got {self.reconstruction.share}")
+        if set(self.augment) - set(LETTERS) or len(set(self.augment)) != len(self.augment):
+            raise ValueError(f"augment must be letters of '{LETTERS}' (none: none), got '{self.augment}'")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed must be from 0 to 2^63 - 1, got {self.seed}")
         positive = {"stats_steps": self.stats_steps, "batch": self.adversarial.batch}

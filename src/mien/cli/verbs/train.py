@@ -86,6 +86,10 @@ class RunFlags:
     part_megabytes: Annotated[
         float | None, Option(help="Write the training state in parts of at most so many megabytes.", min=0.01)
     ] = None
+    memory_share: Annotated[
+        float,
+        Option(help="Share of the free memory for the pictures; if they need more, they lie in a file.", min=0.0, max=1.0),
+    ] = 0.5
     light_state: Annotated[
         bool, Option("--light-state", help="States leave out Adam's moments: two fifths smaller, but another run goes on.")
     ] = False
@@ -108,8 +112,11 @@ class LoopFlags:
     ada_target: Annotated[float | None, _wish(_LOOP["ada_target"], "--ada-target", least=0)] = None
     ada_kimg: Annotated[float | None, _wish(_LOOP["ada_kimg"], "--ada-kimg", least=0)] = None
     augment: Annotated[
-        Literal["bgc", "bg", "bc", "gc", "b", "g", "c", "none"] | None,
-        Option(help="Augmentations that ADA may use: blits, geometry, colour."),
+        str | None,
+        Option(
+            metavar="LETTERS",
+            help="What ADA may do, or none: b blits, g geometry, c colour, f filter, n noise and cutout; without it bgc.",
+        ),
     ] = None
 
 
@@ -189,6 +196,7 @@ def run(
             max_minutes=folder.max_minutes,
             part_bytes=None if folder.part_megabytes is None else int(folder.part_megabytes * 1e6),
             moments=not folder.light_state,
+            memory_share=folder.memory_share,
             tell=screen_line.note,
             show=screen_line.show,
             stop=stopped,
