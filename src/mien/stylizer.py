@@ -24,7 +24,7 @@ from mien.checkpoint.format import digest
 from mien.checkpoint.style import Style
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig, CropFrame, extract, locate
-from mien.faces.ground import soften_ground
+from mien.faces.ground import as_learned
 from mien.faces.paste import head_mask, paste_back
 from mien.finetune.oneshot import FitConfig, OneShotTuner, apply_changes, changes, reference_weights
 from mien.inversion import Codes, RefineConfig, encode, mean_code, refine
@@ -140,7 +140,7 @@ class Stylizer:
 
     def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Codes:
         """The codes of aligned pictures [N, 3, R, R]; without an encoder, optimisation starts at the mean code."""
-        crops = self._as_learned(crops)
+        crops = as_learned(self.model, crops).to(self.device)
         has_start = self.model.encoder is not None or not refine_steps
         start = encode(self.model, crops) if has_start else Codes(mean_code(self.model, len(crops)))
         return refine(self.model, crops, start, RefineConfig(steps=refine_steps), progress)
@@ -250,16 +250,10 @@ class Stylizer:
 
     def _reference_codes(self, pictures: Tensor, refine_steps: int) -> Tensor:
         start = Codes(mean_code(self.model, len(pictures)))
-        pictures = self._as_learned(pictures)
+        pictures = as_learned(self.model, pictures).to(self.device)
         if self.model.encoder is not None or not refine_steps:
             start = Codes(encode(self.model, pictures).w_plus)
         return refine(self.model, pictures, start, RefineConfig(steps=refine_steps, detail_resolution=0)).w_plus
-
-    def _as_learned(self, crops: Tensor) -> Tensor:
-        """Crops as the model's training pictures were: with a soft ground, if theirs were."""
-        if self.model.soft_ground:
-            crops = torch.stack([soften_ground(crop) for crop in crops.cpu()])
-        return crops.to(self.device)
 
     @torch.inference_mode()
     def render(self, codes: Codes, tuned: SynthesisNetwork | None = None, strength: float = 1.0) -> Tensor:

@@ -22,8 +22,7 @@ from mien.finetune.augment import AdaptiveAugment
 from mien.finetune.freeze import Plan, PlanConfig, make_plan
 from mien.finetune.processes import Processes, Streams
 from mien.finetune.reconstruct import Reconstruction
-from mien.inversion.codes import Codes
-from mien.latents import broadcast
+from mien.latents import Codes, broadcast
 from mien.losses.adversarial import discriminator_loss, generator_loss, path_lengths, r1_penalty
 from mien.losses.structure import structure_loss
 from mien.models.discriminator import Discriminator

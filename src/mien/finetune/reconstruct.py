@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from mien.finetune.encoder import disturb
 from mien.finetune.processes import Streams
-from mien.inversion.codes import Codes
 from mien.inversion.encode import resize
+from mien.latents import Codes
 from mien.losses.features import feature_distance, loss_resolutions, multiscale_l1
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.discriminator import Discriminator
@@ -37,7 +37,7 @@ class ReconstructionConfig:
     identity: Annotated[float, "weight of the distance of identity vectors (faces); 0: none"] = 0.0
     prior: Annotated[float, "weight of the pull towards the spread of mapped codes"] = 0.02
     flat: Annotated[float, "weight of the differences between the rows of a code"] = 0.02
-    detail: Annotated[float, "weight of the detail map's mean square: it should say only what codes cannot"] = 0.01
+    detail: Annotated[float, "weight of the detail map's mean square: it should say only what codes cannot"] = 0.003
     detail_share: Annotated[float, "share of the reconstructions that have a detail map; 0: the encoder makes none"] = 0.5
     disturb: Annotated[float, "share of pictures that the encoder sees disturbed, as real photos are"] = 0.7
     width: Annotated[int, "channels of a fresh encoder's first block"] = 32

@@ -7,8 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.errors import ModelMismatchError
-from mien.inversion.codes import Codes
-from mien.latents import broadcast
+from mien.latents import Codes, broadcast
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.irse_encoder import IrseEncoder
