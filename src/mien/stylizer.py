@@ -31,6 +31,7 @@ from mien.inversion import Codes, RefineConfig, encode, mean_code, refine
 from mien.latents import broadcast, truncate
 from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
+from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
 from mien.runtime import Progress, pick_device
 
@@ -160,13 +161,14 @@ class Stylizer:
     def fit(
         self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
         extreme: bool = False, refine_steps: int | None = None, weights: Sequence[float] | None = None, name: str | None = None,
-        progress: Progress | None = None,
+        identity: Embedder | None = None, progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style.
 
         `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
         `refine_steps` optimises the references' codes; None: not at all, or 300 steps when the model has no encoder.
-        `weights` weigh the references; one given twice counts twice. Raises `FaceNotFoundError` and `ModelMismatchError`.
+        `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss; None: the
+        one that comes with mien. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
         config = config or FitConfig()
         if self.model.discriminator is None:
@@ -188,6 +190,7 @@ class Stylizer:
         tuner = OneShotTuner(
             self.model.generator, self.model.discriminator, pictures.to(self.device), w_plus,
             replace(config, bf16=config.bf16 or self.bf16), weights=torch.tensor(merged, device=self.device),
+            identity=identity,
         )  # fmt: skip
         losses = tuner.run(progress)
         files = [str(_opened_path(r)) for r in references]

@@ -20,6 +20,7 @@ from mien.runtime import pick_device
 if TYPE_CHECKING:
     from mien.faces import AlignConfig
     from mien.finetune.oneshot import FitConfig
+    from mien.models.embedders import ArcFace
     from mien.stylizer import Stylizer
 
 _FIT = settings_in_source("mien.finetune.oneshot", "FitConfig")
@@ -114,6 +115,15 @@ class FitFlags:
     random_from: Annotated[str, _fit("random_from", "--random-from")] = _default("random_from")
     mask: Annotated[str, _fit("mask", "--mask")] = _default("mask")
     batch: Annotated[int, _fit("batch", "--batch", least=0)] = _default("batch")
+    identity_weight: Annotated[float, _fit("identity_weight", "--identity-weight", least=0)] = _default("identity_weight")
+    identity_network: Annotated[
+        Path | None,
+        Option(
+            "--identity-network",
+            help="Tell people apart with this ArcFace IR-SE50 file; without it with mien's own small network.",
+            show_default=False,
+        ),
+    ] = None
     noise: Annotated[Literal["random", "const"], _fit("noise", "--noise")] = _default("noise")
     seed: Annotated[int, _fit("seed", "--seed", least=0)] = _default("seed")
     extreme: Annotated[
@@ -133,6 +143,8 @@ class FitFlags:
         """The library's configuration."""
         from mien.finetune.oneshot import FitConfig
 
+        if self.identity_network is not None and not self.identity_weight:
+            raise InputError("--identity-network is of use with an --identity-weight only: give one, such as 0.01.")
         return FitConfig(
             steps=self.steps,
             learning_rate=self.learning_rate,
@@ -141,9 +153,18 @@ class FitFlags:
             mask=self.mask,
             color=self.color,
             batch=self.batch,
+            identity_weight=self.identity_weight,
             noise=self.noise,
             seed=self.seed,
         )
+
+    def identity(self) -> ArcFace | None:
+        """The user's own network for the identity loss, loaded; None: mien's own."""
+        if self.identity_network is None:
+            return None
+        from mien.checkpoint import load_identity
+
+        return load_identity(self.identity_network)
 
 
 @dataclass(frozen=True)

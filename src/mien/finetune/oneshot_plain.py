@@ -13,6 +13,7 @@ from torch import Tensor
 from mien.finetune.oneshot import FitConfig, OneShotTuner
 from mien.losses.features import feature_distance, loss_resolutions
 from mien.models.discriminator import Discriminator
+from mien.models.embedders import Embedder
 from mien.models.generator import Generator
 from mien.ops import use_ops
 
@@ -22,23 +23,20 @@ class PlainTuner(OneShotTuner):
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
-        *, weights: Tensor | None = None,
+        *, weights: Tensor | None = None, identity: Embedder | None = None,
     ) -> None:  # fmt: skip
         """Takes what `OneShotTuner` takes."""
         with use_ops("plain"):
-            super().__init__(generator, discriminator, pictures, w_plus, config, weights=weights)
+            super().__init__(generator, discriminator, pictures, w_plus, config, weights=weights, identity=identity)
         self.discriminator = discriminator
         self.sizes = loss_resolutions(generator.config.resolution)
 
-    def loss(self, index: Tensor) -> Tensor:
-        """Equation 2 for the chosen references."""
-        noise = self.synthesis.noise(self.config.noise, len(index), self.random)
-        picture = self.synthesis.render(self.codes(index), noise)
+    def style_distance(self, picture: Tensor, index: Tensor) -> Tensor:
+        """Equation 2: how far pictures [N, 3, R, R] are from the chosen references."""
         with torch.no_grad():
             targets = self.discriminator.features(self._seen(self.pictures[index]), self.sizes)
         found = self.discriminator.features(self._seen(picture), self.sizes)
-        weights = None if self.weights is None else self.weights[index]
-        return feature_distance([found[r] for r in self.sizes], [targets[r] for r in self.sizes], weights)
+        return feature_distance([found[r] for r in self.sizes], [targets[r] for r in self.sizes], self._weights(index))
 
     def step(self) -> float:
         """One update; returns the loss before it."""

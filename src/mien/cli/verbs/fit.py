@@ -36,11 +36,12 @@ def run(
     check_outputs([out], pictures, overwrite=overwrite)
 
     config, where = fit.config(), align.for_references(pictures)
-    stylizer = model.stylizer(machine)
+    stylizer, identity = model.stylizer(machine), fit.identity()
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, config, align=where, extreme=fit.extreme, refine_steps=fit.refine_reference, progress=advance
-        )
+            pictures, config, align=where, extreme=fit.extreme, refine_steps=fit.refine_reference, identity=identity,
+            progress=advance,
+        )  # fmt: skip
     style.save(out, overwrite=overwrite)
     report = Report()
     report.wrote(out, {"kind": "style", "name": style.name, "base": style.base, "bytes": out.stat().st_size})

@@ -59,13 +59,14 @@ def run(
     config, where = fit.config(), align.for_photos(jobs, crop=render_flags.crop)
     with speaking_of_the_reference():
         where_references = style_align.for_references(references)
-    stylizer = model.stylizer(machine)
+    stylizer, identity = model.stylizer(machine), fit.identity()
     if len(jobs) == 1:
         stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
         learned = stylizer.fit(
-            references, config, align=where_references, extreme=fit.extreme, refine_steps=fit.refine_reference, progress=advance
-        )
+            references, config, align=where_references, extreme=fit.extreme, refine_steps=fit.refine_reference,
+            identity=identity, progress=advance,
+        )  # fmt: skip
     if save_style:
         learned.save(save_style, overwrite=overwrite)
     report = render(stylizer, [learned], jobs, where, render_flags, quiet=screen.quiet)
