@@ -15,7 +15,7 @@ from mien.finetune.freeze import PlanConfig, make_plan, method
 from mien.finetune.grow import grow_discriminator, grow_encoder, grow_generator
 from mien.finetune.processes import Streams
 from mien.finetune.reconstruct import Reconstruction, ReconstructionConfig
-from mien.latents import broadcast
+from mien.latents import Codes, broadcast
 from mien.losses.structure import structure_loss
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
@@ -433,12 +433,12 @@ def test_an_encoder_beside_the_generator_learns_to_reconstruct() -> None:
 
 
 def test_weights_of_the_reconstruction_do_what_they_say() -> None:
-    pictures, codes = reals(2, torch.Generator().manual_seed(0)), torch.randn(2, 6, 8)
+    pictures, codes = reals(2, torch.Generator().manual_seed(0)), Codes(torch.randn(2, 6, 8), torch.randn(2, 8, 8, 8))
     _, d = networks()
     args = (pictures * 0.5, pictures, codes, torch.randn(4, 8), torch.zeros(8), d, torch.float32)
     with torch.no_grad():
         plain = rebuilding().losses(*args)
-        doubled = rebuilding(pixels=8.0, features=2.0, prior=0.04, flat=0.04).losses(*args)
+        doubled = rebuilding(pixels=8.0, features=2.0, prior=0.04, flat=0.04, detail=0.006).losses(*args)
     assert {k: float(v) for k, v in doubled.items()} == pytest.approx({k: 2 * float(v) for k, v in plain.items()}, rel=1e-5)
     assert "features" not in rebuilding(features=0.0).losses(*args)
     known = Reconstruction(small_encoder(), ReconstructionConfig(share=0.5, identity=1.0), lambda x: x.flatten(1)[:, :1].sign())

@@ -169,6 +169,7 @@ def provenance_of(path: Path, document: Mapping[str, Any]) -> Provenance:
 _MOST = {
     "resolution": 2048, "mapping_layers": 64, "z_dim": 8192, "w_dim": 8192, "channel_base": 2**20, "channel_max": 8192,
     "width": 8192, "max_width": 8192, "num_ws": 32, "mbstd_group": 1024, "iterations": 64,
+    "detail_channels": 8192, "detail_resolution": 1024,
 }  # fmt: skip
 
 
@@ -184,7 +185,7 @@ def described(path: Path, values: Any, cls: type[_Described]) -> _Described:
         if isinstance(value, str):
             fits = str in allowed and value.isprintable()
         elif type(value) is int and int in allowed:
-            fits = (0 if name == "images_seen" else 1) <= value <= _MOST.get(name, 2**53)
+            fits = (0 if name in ("images_seen", "detail_channels") else 1) <= value <= _MOST.get(name, 2**53)
         elif type(value) in (int, float):
             fits = float in allowed and math.isfinite(value)
         else:

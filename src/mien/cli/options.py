@@ -248,6 +248,14 @@ class RenderFlags:
         float,
         Option(help="How much style: 0 is the model's own face of the person, 1 the full style, 1.5 more than that.", min=0),
     ] = 1.0
+    likeness: Annotated[
+        float,
+        Option(
+            help="How much is kept of the person that no code of the model can say: 1 all of it, 0 none (nearer to the style).",
+            min=0,
+            max=1,
+        ),
+    ] = 1.0
     refine: Annotated[
         int, Option(help="Optimisation steps that make the face more like the person; 0: the encoder's answer alone.", min=0)
     ] = 60

@@ -38,7 +38,13 @@ def render(
         def one(index: int) -> None:
             job = jobs[index]
             result = stylizer.apply(
-                styles[job.style], job.photo, align=align, strength=flags.strength, refine_steps=flags.refine, crop=flags.crop
+                styles[job.style],
+                job.photo,
+                align=align,
+                strength=flags.strength,
+                likeness=flags.likeness,
+                refine_steps=flags.refine,
+                crop=flags.crop,
             )
             write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
             faces = [{"scale": round(face.scale, 3)} for face in result.faces]

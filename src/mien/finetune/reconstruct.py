@@ -39,7 +39,7 @@ class ReconstructionConfig:
     flat: Annotated[float, "weight of the differences between the rows of a code"] = 0.02
     detail: Annotated[float, "weight of the detail map's mean square: it should say only what codes cannot"] = 0.003
     detail_share: Annotated[float, "share of the reconstructions that have a detail map; 0: the encoder makes none"] = 0.5
-    disturb: Annotated[float, "share of pictures that the encoder sees disturbed, as real photos are"] = 0.7
+    disturb: Annotated[float, "share of pictures that the encoder sees disturbed, as real photos are"] = 0.3
     width: Annotated[int, "channels of a fresh encoder's first block"] = 32
     max_width: Annotated[int, "most channels of any block of a fresh encoder"] = 256
     resolution: Annotated[int, "side of the pictures that a fresh encoder sees, at most that of the first stage"] = 64

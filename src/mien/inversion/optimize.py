@@ -54,7 +54,7 @@ def refine(
         judge = FrozenFeatures(model.discriminator, loss_resolutions(model.resolution))
         with torch.no_grad():
             wanted = judge(target)
-    begun = [start.w_plus] + [_detail(model, start, config)] * bool(config.detail_resolution)
+    begun = [start.w_plus] + ([_detail(model, start, config)] if config.detail_resolution else [])
     found = [b.detach().clone().requires_grad_(True) for b in begun]
     rates, pulls = (config.learning_rate, config.detail_learning_rate), (config.prior, config.detail_prior)
     states = [(torch.zeros_like(f), torch.zeros_like(f), torch.zeros([])) for f in found]
