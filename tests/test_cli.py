@@ -163,6 +163,7 @@ def test_an_error_is_json_too(raising: Callable[[BaseException], None], capsys: 
         "stylize a.jpg --style b.png -o c.png --device tpu",
         "stylize a.jpg --style b.png -o c.png --steps -1",
         "stylize a.jpg --style b.png -o c.png --strength -1",
+        "apply ink a.jpg -o c.png --strength big=1",
         "apply ink a.jpg -o c.png --refine -1",
         "apply ink a.jpg -o c.png --threads 0",
         "sample -n 0 -o c.png",

@@ -101,13 +101,23 @@ def test_two_styles_name_their_pictures(desk: Path, model: Path, style: str) -> 
 
 
 def test_strength(desk: Path, model: Path, style: str) -> None:
-    for name, strength in (("none", "0"), ("half", "0.5"), ("full", "1"), ("plain", None)):
+    given = {
+        "none": "0",
+        "half": "0.5",
+        "full": "1",
+        "plain": None,
+        "fine": "0,fine=1",
+        "bands": "coarse=0.5,middle=.5,fine=.5",
+    }
+    for name, strength in given.items():
         more = f"--strength {strength}" if strength else ""
         assert mien(f"apply {style} photos/a.png --aligned --crop --model {model} -o {name}.png --refine 0 {more}") == 0
     assert mien(f"invert photos/a.png --aligned --model {model} -o base.png") == 0
-    pictures = {n: read_picture(desk / f"{n}.png").rgb() for n in ("none", "half", "full", "plain", "base")}
+    pictures = {n: read_picture(desk / f"{n}.png").rgb() for n in (*given, "base")}
     assert torch.equal(pictures["none"], pictures["base"])
     assert torch.equal(pictures["plain"], pictures["full"])
+    assert torch.equal(pictures["bands"], pictures["half"])
+    assert len({pictures[n].numpy().tobytes() for n in ("none", "half", "full", "fine")}) == 4
     distance = {n: float((p - pictures["none"]).abs().mean()) for n, p in pictures.items()}
     assert 0 < distance["half"] < distance["full"]
 

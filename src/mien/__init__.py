@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mien.checkpoint import load_model as load_model
     from mien.checkpoint import save_model as save_model
     from mien.checkpoint.style import Style as Style
+    from mien.editing import Strength as Strength
     from mien.errors import MienError as MienError
     from mien.faces import AlignConfig as AlignConfig
     from mien.finetune.oneshot import FitConfig as FitConfig
@@ -37,6 +38,7 @@ _PUBLIC = {
     "MienError": "mien.errors",
     "Picture": "mien.media.images",
     "RefineConfig": "mien.inversion",
+    "Strength": "mien.editing",
     "Style": "mien.checkpoint.style",
     "Stylizer": "mien.stylizer",
     "align_faces": "mien.functions",
@@ -55,6 +57,7 @@ __all__ = [
     "MienError",
     "Picture",
     "RefineConfig",
+    "Strength",
     "Style",
     "Stylizer",
     "__version__",

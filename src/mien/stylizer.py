@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien import editing
 from mien.checkpoint import load_model
 from mien.checkpoint.format import digest
 from mien.checkpoint.style import Style
+from mien.editing import Strength, render_between
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.faces.paste import head_mask, paste_back
@@ -197,13 +197,14 @@ class Stylizer:
     # -- applying it -------------------------------------------------------------------------------------------------------
 
     def apply(
-        self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float = 1.0,
+        self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float | Strength = 1.0,
         refine_steps: int = 0, crop: bool = False, progress: Progress | None = None,
     ) -> Result:  # fmt: skip
         """Redraw every face of a photo in the style and put it back in its place.
 
-        `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates. `crop` returns the square of the first
-        face alone. Raises `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
+        `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates; a `Strength` has a number per band of
+        sizes. `crop` returns the square of the first face alone. Raises `FaceNotFoundError` when there is none and
+        `ModelMismatchError` for a style of another model.
         """
         picture = _opened(photo)
         tuned = self._tuned_network(style)
@@ -225,7 +226,7 @@ class Stylizer:
         return result
 
     def sample(
-        self, count: int, *, seed: int = 0, psi: float = 0.7, style: Style | None = None, strength: float = 1.0
+        self, count: int, *, seed: int = 0, psi: float = 0.7, style: Style | None = None, strength: float | Strength = 1.0
     ) -> Tensor:
         """Random faces [count, 3, R, R], truncated by `psi`, in the base model's look or in a style."""
         g = self.model.generator
@@ -241,7 +242,7 @@ class Stylizer:
         return self._tuned[1]
 
     @torch.inference_mode()
-    def _render(self, w_plus: Tensor, tuned: SynthesisNetwork | None = None, strength: float = 1.0) -> Tensor:
+    def _render(self, w_plus: Tensor, tuned: SynthesisNetwork | None = None, strength: float | Strength = 1.0) -> Tensor:
         """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes."""
         base = self.model.generator.synthesis
         noise = base.noise("const")
@@ -251,7 +252,7 @@ class Stylizer:
             if tuned is None:
                 picture = base.render(styles, noise, self._dtype)
             else:
-                picture = editing.render_between(base, tuned, styles, tuned.styles(code), noise, strength, self._dtype)
+                picture = render_between(base, tuned, styles, tuned.styles(code), noise, strength, self._dtype)
             pictures.append(picture.float().cpu())
         return torch.cat(pictures)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from typer import Argument, Option
+from typer import Argument, BadParameter, Option
 
 from mien.cli.flags import MachineFlags
 from mien.cli.paths import Job
@@ -46,6 +46,28 @@ Out = Annotated[
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exist.")]
 ModelFile = Annotated[
     Path | None, Option("--model", help="Another face model; without it the embedded one.", show_default=False)
+]
+
+
+def _strength(text: str) -> str:
+    """The text, once it is known to be a strength: here the program says which flag is wrong, and where its help is."""
+    from mien.editing import parse_strength
+
+    try:
+        parse_strength(text)
+    except InputError as error:
+        raise BadParameter(str(error)) from error
+    return text
+
+
+StrengthText = Annotated[
+    str,
+    Option(
+        "--strength",
+        callback=_strength,
+        help="How much style: 0 is the model's own face of the person, 1 the full style, 1.5 more than that; "
+        "or by size, as in coarse=1,middle=0.5,fine=1.2 (4-8, 16-32, from 64 px).",
+    ),
 ]
 
 
@@ -213,10 +235,7 @@ class RenderFlags:
 
     PANEL: ClassVar[str] = "Rendering"
 
-    strength: Annotated[
-        float,
-        Option(help="How much style: 0 is the model's own face of the person, 1 the full style, 1.5 more than that.", min=0),
-    ] = 1.0
+    strength: StrengthText = "1"
     refine: Annotated[
         int, Option(help="Optimisation steps that make the face more like the person; 0: the encoder's answer alone.", min=0)
     ] = 60

@@ -30,15 +30,16 @@ def render(
     stylizer: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], align: AlignConfig, flags: RenderFlags, *, quiet: bool
 ) -> Report:
     """Make every job's picture; a photo that cannot be used fails alone."""
+    from mien.editing import parse_strength
     from mien.media.images import write_picture
 
-    report = Report()
+    report, strength = Report(), parse_strength(flags.strength)
     with progress("photos", quiet=quiet or len(jobs) == 1) as advance:
 
         def one(index: int) -> None:
             job = jobs[index]
             result = stylizer.apply(
-                styles[job.style], job.photo, align=align, strength=flags.strength, refine_steps=flags.refine, crop=flags.crop
+                styles[job.style], job.photo, align=align, strength=strength, refine_steps=flags.refine, crop=flags.crop
             )
             write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
             faces = [{"scale": round(face.scale, 3)} for face in result.faces]
