@@ -181,6 +181,45 @@ def test_sample(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixtu
     assert mien(f"sample -n 0 --model {model} -o zero.png") == 2
 
 
+def test_sample_of_seeds_and_in_a_style(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def drawn(more: str) -> torch.Tensor:
+        assert mien(f"sample {more} --overwrite --model {model} -o x.png") == 0
+        return read_picture(desk / "x.png").rgb()
+
+    single = [drawn(f"-n 1 --seed {seed}") for seed in (5, 2)]
+    assert torch.equal(drawn("--seeds 5,2 --columns 2"), torch.cat(single, dim=2))
+    assert torch.equal(drawn("--seeds 5,2 --columns 1"), torch.cat(single, dim=1))
+    assert torch.equal(drawn(f"--seeds 5 --style {style} --strength 0"), single[0])
+    full, half = drawn(f"--seeds 5 --style {style}"), drawn(f"--seeds 5 --style {style} --strength 0.5")
+    assert 0 < (half - single[0]).abs().mean() < (full - single[0]).abs().mean()
+    assert mien(f"sample --seeds five --model {model} -o y.png") == 2
+
+
+def test_walks(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"sample --seeds 5,2,9 --walk --frames 4 --model {model}"
+    assert mien(f"{line} -o strips.png") == 0
+    strips = read_picture(desk / "strips.png").rgb()
+    assert strips.shape == (3, 2 * _SIDE, 4 * _SIDE)  # 5 to 2, 2 to 9
+    assert mien(f"sample --seeds 5,2,9 --columns 3 --model {model} -o faces.png") == 0
+    faces = read_picture(desk / "faces.png").rgb().split(_SIDE, dim=2)
+    assert torch.equal(strips[:, :_SIDE, :_SIDE], faces[0])
+    assert torch.equal(strips[:, :_SIDE, -_SIDE:], faces[1])
+    assert torch.equal(strips[:, _SIDE:, -_SIDE:], faces[2])
+    for name, more in (("film.gif", ""), ("film.webp", ""), ("other.gif", f"--style {style}"), ("slow.gif", "--fps 2")):
+        assert mien(f"{line} {more} -o {name}") == 0
+        with Image.open(desk / name) as film:
+            assert (film.n_frames, film.size) == (12, (_SIDE, _SIDE))  # type: ignore[attr-defined]
+            if name.endswith(".gif"):
+                assert film.info["duration"] == (500 if name == "slow.gif" else 80)
+    assert (desk / "film.gif").read_bytes() != (desk / "other.gif").read_bytes()
+    assert mien(f"sample -n 1 --walk --model {model} -o one.gif") == 2
+    assert "at least two" in capsys.readouterr().err
+    assert mien(f"sample -n 2 --model {model} -o still.gif") == 2
+    assert mien(f"sample -n 60 --walk --model {model} -o long.gif") == 2
+    assert "fewer" in capsys.readouterr().err
+    assert not (desk / "long.gif").exists()
+
+
 def test_align_cuts_the_square(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert mien("align photos/a.png --box 10,20,40 --size 32 -o crop.png --json") == 0
     [written] = _json(capsys)["written"]

@@ -9,7 +9,7 @@ write_picture("out.png", result.picture)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -21,13 +21,12 @@ from torch import Tensor
 from mien.checkpoint import load_model
 from mien.checkpoint.format import digest
 from mien.checkpoint.style import Style
-from mien.editing import Strength, render_between
+from mien.editing import Strength, random_codes, render_between
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.faces.paste import head_mask, paste_back
 from mien.finetune.oneshot import FitConfig, OneShotTuner, apply_changes, changes, reference_weights
 from mien.inversion import RefineConfig, encode, mean_code, refine
-from mien.latents import broadcast, truncate
 from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
 from mien.models.generator import SynthesisNetwork
@@ -229,11 +228,20 @@ class Stylizer:
         self, count: int, *, seed: int = 0, psi: float = 0.7, style: Style | None = None, strength: float | Strength = 1.0
     ) -> Tensor:
         """Random faces [count, 3, R, R], truncated by `psi`, in the base model's look or in a style."""
-        g = self.model.generator
-        z = torch.randn(count, g.config.z_dim, generator=torch.Generator().manual_seed(seed)).to(self.device)
-        with torch.no_grad():
-            w_plus = truncate(broadcast(g.mapping(z), g.num_ws), g.mapping.w_avg, psi)
+        return self.render(random_codes(self.model.generator, count, seed=seed, psi=psi), style, strength)
+
+    def render(self, w_plus: Tensor, style: Style | None = None, strength: float | Strength = 1.0) -> Tensor:
+        """Pictures [N, 3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style."""
         return self._render(w_plus, self._tuned_network(style) if style else None, strength)
+
+    def render_each(
+        self, w_plus: Tensor, style: Style | None = None, strength: float | Strength = 1.0, progress: Progress | None = None
+    ) -> Iterator[Tensor]:
+        """The pictures of `render` one after the other, each [3, R, R], made when it is asked for."""
+        for index, code in enumerate(w_plus.split(1)):  # type: ignore[no-untyped-call]
+            yield self.render(code, style, strength)[0]
+            if progress is not None:
+                progress(index + 1, len(w_plus), 0.0)
 
     def _tuned_network(self, style: Style) -> SynthesisNetwork:
         if self._tuned is None or self._tuned[0] is not style:

@@ -262,3 +262,11 @@ def numbers(text: str | None, flag: str, form: str, count: int) -> list[float]:
     if len(found) != count or any(abs(n) == float("inf") or n != n for n in found):
         raise InputError(f"{flag} takes {form}, got '{text}'.")
     return found
+
+
+def whole_numbers(text: str | None, flag: str) -> list[int]:
+    """The whole numbers from 0 in a flag's value, separated by commas or spaces; empty for None."""
+    parts = re.split(r"[,;\s]+", text.strip()) if text is not None else []
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"{flag} takes whole numbers such as 3,8,11, got '{text}'.")
+    return [int(part) for part in parts]

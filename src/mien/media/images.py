@@ -8,7 +8,7 @@ import struct
 import tempfile
 import warnings
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,9 +155,17 @@ def write_picture(path: Path | str, picture: Picture, *, overwrite: bool = False
     kind = _WRITERS.get(path.suffix.lower())
     if kind is None:
         raise InputError(f"{path}: cannot write {path.suffix or 'a file without suffix'}: use .png, .jpg, .webp or .tif.")
+    return write_whole(path, lambda: encode_picture(picture, kind, quality), overwrite=overwrite)
+
+
+def write_whole(path: Path, encode: Callable[[], bytes], *, overwrite: bool = False) -> Path:
+    """Write what `encode` makes to a file that appears whole or not at all; returns the path.
+
+    Raises `InputError` for an existing file without `overwrite`, and for a place that cannot be written to.
+    """
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already: choose another name or allow overwriting with --overwrite.")
-    data = encode_picture(picture, kind, quality)
+    data = encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".mien-", suffix=path.suffix)
