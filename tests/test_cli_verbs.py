@@ -141,6 +141,7 @@ def test_refine_changes_the_face(desk: Path, model: Path, style: str) -> None:
         "--color photo",
         "--space w-plus --mask 2,3",
         "--random-from 8px",
+        "--random-layers color,4conv",
         "--noise const",
         "--seed 4",
         "--learning-rate 0.02",
@@ -218,6 +219,22 @@ def test_walks(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixtur
     assert mien(f"sample -n 60 --walk --model {model} -o long.gif") == 2
     assert "fewer" in capsys.readouterr().err
     assert not (desk / "long.gif").exists()
+
+
+def test_masks(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien(f"masks --model {model} -o all.png --json") == 0
+    shares = _json(capsys)["masks"]
+    assert {"m1", "m2", "color", "64up", "4conv"} <= set(shares)
+    line = f"masks --model {model} --mask m2 --mask 16px..:rgb --json"
+    assert mien(f"{line} -o some.png") == 0
+    some = _json(capsys)["masks"]
+    assert some == {"m2": shares["m2"], "16px..:rgb": shares["color"]}
+    for name, more in (("seed", "--seed 3"), ("picture", "--picture reference.png --aligned")):
+        assert mien(f"{line} {more} -o {name}.png") == 0
+        assert _json(capsys)["masks"] != some
+        assert (desk / f"{name}.png").read_bytes() != (desk / "some.png").read_bytes()
+    assert mien(f"masks --model {model} --mask 7px -o x.png") == 2
+    assert "names no layer" in capsys.readouterr().err
 
 
 def test_align_cuts_the_square(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:

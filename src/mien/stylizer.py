@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from mien.editing import Strength, random_codes, render_between
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.faces.paste import head_mask, paste_back
-from mien.finetune.oneshot import FitConfig, OneShotTuner, apply_changes, changes, reference_weights
+from mien.finetune.learn import NO_DISCRIMINATOR, References, learn
+from mien.finetune.oneshot import FitConfig, apply_changes, reference_weights
 from mien.inversion import RefineConfig, encode, mean_code, refine
 from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
@@ -162,11 +163,8 @@ class Stylizer:
         `refine_steps` optimises the references' codes; None: not at all, or 300 steps when the model has no encoder.
         `weights` weigh the references; one given twice counts twice. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
-        config = config or FitConfig()
         if self.model.discriminator is None:
-            raise ModelMismatchError(
-                "This model has no discriminator, which fine-tuning needs: use a checkpoint that holds both networks."
-            )
+            raise ModelMismatchError(NO_DISCRIMINATOR)
         if not references:
             raise InputError("A style needs at least one reference picture: give one.")
         align = align or AlignConfig(face="largest")
@@ -178,20 +176,12 @@ class Stylizer:
         if refine_steps is None:
             refine_steps = 0 if self.model.encoder else _STEPS_WITHOUT_ENCODER
         w_plus = mean_code(self.model, len(kept)) if extreme else self.invert_crops(pictures, refine_steps=refine_steps)
-        tuner = OneShotTuner(
-            self.model.generator, self.model.discriminator, pictures.to(self.device), w_plus,
-            replace(config, bf16=config.bf16 or self.bf16), weights=torch.tensor(merged, device=self.device),
-        )  # fmt: skip
-        losses = tuner.run(progress)
-        files = [str(_opened_path(r)) for r in references]
-        settings = {
-            "fit": asdict(config), "extreme": extreme, "references": [Path(f).name for f in files], "weights": merged,
-            "loss": [round(losses[i], 5) for i in (0, -1)] if losses else [], "resolution": self.resolution,
-        }  # fmt: skip
-        return Style(
-            name or Path(files[0]).stem, self.digest, self.resolution, changes(self.model.generator.synthesis, tuner.synthesis),
-            _thumbnail(pictures), settings,
-        )  # fmt: skip
+        gaps, made = learn(
+            self.model, References(pictures, w_plus, merged), config or FitConfig(), bf16=self.bf16, progress=progress
+        )
+        files = [_opened_path(r) for r in references]
+        settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
+        return Style(name or files[0].stem, self.digest, self.resolution, gaps, _thumbnail(pictures), settings)
 
     # -- applying it -------------------------------------------------------------------------------------------------------
 

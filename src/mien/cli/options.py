@@ -124,6 +124,7 @@ class FitFlags:
     color: Annotated[Literal["reference", "photo"], _fit("color", "--color", "--colour")] = _default("color")
     space: Annotated[Literal["s", "w-plus"], _fit("space", "--space")] = "s"
     random_from: Annotated[str, _fit("random_from", "--random-from")] = _default("random_from")
+    random_layers: Annotated[str | None, _fit("random_layers", "--random-layers")] = _default("random_layers")
     mask: Annotated[str, _fit("mask", "--mask")] = _default("mask")
     batch: Annotated[int, _fit("batch", "--batch", least=0)] = _default("batch")
     noise: Annotated[Literal["random", "const"], _fit("noise", "--noise")] = _default("noise")
@@ -150,6 +151,7 @@ class FitFlags:
             learning_rate=self.learning_rate,
             space="w_plus" if self.space == "w-plus" else "s",
             random_from=self.random_from,
+            random_layers=self.random_layers,
             mask=self.mask,
             color=self.color,
             batch=self.batch,

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import InputError, ModelMismatchError
+from mien.finetune.masks import parse_layers
 from mien.latents import StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.models.discriminator import Discriminator
@@ -35,6 +36,9 @@ class FitConfig:
     learning_rate: Annotated[float, "Adam's learning rate"] = 2e-3
     space: Annotated[Literal["s", "w_plus"], "where codes are mixed: s as in the paper, w_plus as in the published code"] = "s"
     random_from: Annotated[str, "space s: first up-convolution whose layers are random, such as 64px"] = "64px"
+    random_layers: Annotated[
+        str | None, "space s: the random layers by name in place of random_from: presets, sizes or layers, see `mien masks`"
+    ] = None
     mask: Annotated[str, "space w_plus: the random rows: m1, m2, m2-2021 or numbers such as 7,9,11"] = "m1"
     color: Annotated[Literal["reference", "photo"], "whose colours the result has"] = "reference"
     batch: Annotated[int, "references per step (0: all of them); bounds the memory"] = 4
@@ -45,14 +49,17 @@ class FitConfig:
     def __post_init__(self) -> None:
         if self.steps < 0:
             raise InputError(f"The number of steps must not be negative, got {self.steps}.")
+        if self.random_layers is not None and self.space != "s":
+            raise InputError("--random-layers names layers of S: leave out --space w-plus, or give its rows with --mask.")
 
 
 def random_layers(resolution: int, config: FitConfig) -> frozenset[str]:
     """The S layers that are random (the paper's M = 0) for space `s`."""
-    names = [layer.name for layer in style_layers(resolution)]
+    if config.random_layers is not None:
+        return parse_layers(config.random_layers, resolution)
     if config.color == "photo":
         # The counterpart of the published W+ rows 9, 11, 15.. in S: colour and the finest texture, without the layers of line.
-        return frozenset(n for n in ("64rgb", "128up", "128rgb", "256up", *names[-3:]) if n in names)
+        return parse_layers("m2", resolution)
     try:
         start = int(config.random_from.removesuffix("px"))
     except ValueError:
@@ -61,7 +68,7 @@ def random_layers(resolution: int, config: FitConfig) -> frozenset[str]:
         raise InputError(
             f"--random-from is a block size of the model, such as {resolution // 2}px, got {config.random_from!r}: choose one."
         )
-    return frozenset(names) - keep_below(resolution, start)
+    return frozenset(layer.name for layer in style_layers(resolution)) - keep_below(resolution, start)
 
 
 def random_rows(resolution: int, config: FitConfig) -> tuple[int, ...]:
@@ -102,6 +109,7 @@ class OneShotTuner:
                 self.synthesis.layer(layer.name).affine.requires_grad_(False)
         else:
             self.rows = random_rows(resolution, config)
+            self.layers = frozenset(layer.name for layer in style_layers(resolution) if layer.row in self.rows)
         self.judge = FrozenFeatures(discriminator, loss_resolutions(resolution), self.dtype)
         with torch.no_grad():
             self.targets = self.judge(self._seen(pictures))  # constant: computed once

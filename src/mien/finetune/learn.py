@@ -1,0 +1,56 @@
+"""From aligned references and their codes to a style: what the one-shot loop is given, and what is kept of it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mien.errors import ModelMismatchError
+from mien.finetune.masks import small_family
+from mien.finetune.oneshot import FitConfig, OneShotTuner, changes
+from mien.models.bundle import Model
+from mien.runtime import Progress
+
+NO_DISCRIMINATOR = "This model has no discriminator, which fine-tuning needs: use a checkpoint that holds both networks."
+
+
+@dataclass(frozen=True)
+class References:
+    """What a style is learned from: N aligned pictures."""
+
+    pictures: Tensor
+    """[N, 3, R, R] in [-1, 1]."""
+    w_plus: Tensor
+    """Their codes, [N, num_ws, w_dim]."""
+    weights: list[float]
+    """How much each counts."""
+
+
+def learn(
+    model: Model, references: References, config: FitConfig, *, bf16: bool = False, progress: Progress | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Fine-tune a copy of the model's generator: what changed (as `changes` says), and how it was made, for the style file.
+
+    `bf16` asks for bfloat16 whatever `config` says. Warns where the mask makes too small a family of codes. Raises
+    `ModelMismatchError` for a model without a discriminator.
+    """
+    if model.discriminator is None:
+        raise ModelMismatchError(NO_DISCRIMINATOR)
+    device = references.w_plus.device
+    tuner = OneShotTuner(
+        model.generator, model.discriminator, references.pictures.to(device), references.w_plus,
+        replace(config, bf16=config.bf16 or bf16), weights=torch.tensor(references.weights, device=device),
+    )  # fmt: skip
+    warning = small_family(model.generator, references.w_plus[:1], tuner.layers)
+    if warning is not None:
+        warnings.warn(warning, stacklevel=3)
+    losses = tuner.run(progress)
+    # Settings that were not given are not written down: a later mien may add some.
+    settings = {name: value for name, value in asdict(config).items() if value is not None}
+    return changes(model.generator.synthesis, tuner.synthesis), {
+        "fit": settings, "weights": references.weights, "loss": [round(losses[i], 5) for i in (0, -1)] if losses else [],
+    }  # fmt: skip
