@@ -106,7 +106,7 @@ def test_learning_warns() -> None:
     g, d, pictures, w_plus = setting()
     # A layer that does nothing: the family around it is one code.
     g.synthesis.layer("8up").affine.weight.zero_()
-    references = References(pictures, w_plus, [1.0])
+    references = References(pictures, w_plus, [1.0], torch.ones(1, 1, 64, 64))
     with pytest.warns(UserWarning, match="too small"):
         learn(Model(g, d), references, FitConfig(steps=1, random_layers="8up"))
     with warnings.catch_warnings():

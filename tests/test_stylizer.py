@@ -106,6 +106,26 @@ def test_extreme_takes_the_whole_picture_and_the_mean_code(stylizer: Stylizer, f
     assert torch.equal(extreme.thumbnail, aligned.thumbnail)  # the same crop
 
 
+def test_what_a_crop_invents_is_not_learned(stylizer: Stylizer, folder: Path) -> None:
+    """A box beyond the border is another thing to learn than the same pixels as a picture of their own."""
+
+    def learned(picture: Path, align: AlignConfig) -> Style:
+        return stylizer.fit([picture], QUICK, align=align)
+
+    beyond = AlignConfig(box=(-32.0, 0.0, 96.0))
+    crop = stylizer.align(folder / "reference.png", beyond)[0][1]
+    masked = learned(folder / "reference.png", beyond)
+    assert masked.settings["invented"] == [pytest.approx(1 / 3, abs=0.04)]
+    whole = stylizer.fit([from_tensor(crop)], QUICK, align=ALIGNED)
+    assert "invented" not in whole.settings
+    assert not torch.equal(masked.changes["b32.conv1.weight"], whole.changes["b32.conv1.weight"])
+    # Nothing is invented: bit for bit the same, also for a box that is the picture to a hair.
+    inside = learned(folder / "reference.png", AlignConfig(box=(0.0, 0.0, 96.0)))
+    same = learned(folder / "reference.png", ALIGNED)
+    assert all(torch.equal(gap, same.changes[name]) for name, gap in inside.changes.items())
+    assert inside.settings == same.settings
+
+
 def test_no_face_is_an_error_that_helps(stylizer: Stylizer, style: Style, folder: Path) -> None:
     with pytest.raises(FaceNotFoundError, match=r"photo\.png.*--aligned"):
         stylizer.apply(style, folder / "photo.png")

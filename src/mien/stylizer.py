@@ -131,9 +131,12 @@ class Stylizer:
 
     def align(self, picture: Picture | str | Path, align: AlignConfig | None = None) -> list[tuple[CropFrame, Tensor]]:
         """The faces of a picture: where each sits, and its aligned crop [3, R, R] at the model's resolution."""
+        return [(frame, crop) for frame, crop, _ in self._cut_out(picture, align or AlignConfig())]
+
+    def _cut_out(self, picture: Picture | str | Path, align: AlignConfig) -> list[tuple[CropFrame, Tensor, Tensor]]:
         picture = _opened(picture)
         rgb, name = picture.rgb(), str(picture.path or "the picture")
-        return [(frame, extract(rgb, frame, self.resolution)[0]) for frame in locate(rgb, align or AlignConfig(), name=name)]
+        return [(frame, *extract(rgb, frame, self.resolution)) for frame in locate(rgb, align, name=name)]
 
     def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Tensor:
         """Aligned pictures [N, 3, R, R] -> W+ [N, num_ws, w_dim]; without an encoder, optimisation starts at the mean code."""
@@ -170,15 +173,14 @@ class Stylizer:
         align = align or AlignConfig(face="largest")
         by_hand = align.box is not None or align.landmarks is not None
         align = AlignConfig(aligned=True) if extreme and not by_hand else replace(align, purpose="reference")
-        crops = [self.align(reference, align)[0][1] for reference in references]
+        _, crops, valid = zip(*(self._cut_out(reference, align)[0] for reference in references), strict=True)
         kept, merged = reference_weights([_content(crop) for crop in crops], weights)
-        pictures = torch.stack([crops[i] for i in kept])
+        pictures, inside = (torch.stack([part[i] for i in kept]) for part in (crops, valid))
         if refine_steps is None:
             refine_steps = 0 if self.model.encoder else _STEPS_WITHOUT_ENCODER
         w_plus = mean_code(self.model, len(kept)) if extreme else self.invert_crops(pictures, refine_steps=refine_steps)
-        gaps, made = learn(
-            self.model, References(pictures, w_plus, merged), config or FitConfig(), bf16=self.bf16, progress=progress
-        )
+        given = References(pictures, w_plus, merged, inside)
+        gaps, made = learn(self.model, given, config or FitConfig(), bf16=self.bf16, progress=progress)
         files = [_opened_path(r) for r in references]
         settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
         return Style(name or files[0].stem, self.digest, self.resolution, gaps, _thumbnail(pictures), settings)

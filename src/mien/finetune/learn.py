@@ -28,6 +28,14 @@ class References:
     """Their codes, [N, num_ws, w_dim]."""
     weights: list[float]
     """How much each counts."""
+    valid: Tensor
+    """[N, 1, R, R] in [0, 1]: how much of each pixel lies inside the picture that the reference was cut from."""
+
+    @property
+    def invented(self) -> list[float]:
+        """The share of each reference that lies beyond its picture's border and was made up, 0 to 1."""
+        # Pixels that touch the border from inside are no addition: only centres outside count.
+        return [float(share) for share in (self.valid < 0.5).float().mean(dim=(1, 2, 3))]
 
 
 def learn(
@@ -40,10 +48,11 @@ def learn(
     """
     if model.discriminator is None:
         raise ModelMismatchError(NO_DISCRIMINATOR)
-    device = references.w_plus.device
+    device, padded = references.w_plus.device, any(references.invented)
     tuner = OneShotTuner(
         model.generator, model.discriminator, references.pictures.to(device), references.w_plus,
-        replace(config, bf16=config.bf16 or bf16), weights=torch.tensor(references.weights, device=device),
+        replace(config, bf16=config.bf16 or bf16),
+        weights=torch.tensor(references.weights, device=device), valid=references.valid.to(device) if padded else None,
     )  # fmt: skip
     warning = small_family(model.generator, references.w_plus[:1], tuner.layers)
     if warning is not None:
@@ -51,6 +60,8 @@ def learn(
     losses = tuner.run(progress)
     # Settings that were not given are not written down: a later mien may add some.
     settings = {name: value for name, value in asdict(config).items() if value is not None}
-    return changes(model.generator.synthesis, tuner.synthesis), {
-        "fit": settings, "weights": references.weights, "loss": [round(losses[i], 5) for i in (0, -1)] if losses else [],
-    }  # fmt: skip
+    ends = [round(losses[i], 5) for i in (0, -1)] if losses else []
+    made: dict[str, Any] = {"fit": settings, "weights": references.weights, "loss": ends}
+    if padded:
+        made["invented"] = [round(share, 3) for share in references.invented]
+    return changes(model.generator.synthesis, tuner.synthesis), made

@@ -90,9 +90,12 @@ class OneShotTuner:
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
-        *, weights: Tensor | None = None,
+        *, weights: Tensor | None = None, valid: Tensor | None = None,
     ) -> None:  # fmt: skip
-        """`pictures` [N, 3, R, R] in [-1, 1], their inversions `w_plus` [N, num_ws, w_dim]; `weights` [N] weigh them."""
+        """`pictures` [N, 3, R, R] in [-1, 1], their inversions `w_plus` [N, num_ws, w_dim]; `weights` [N] weigh them.
+
+        `valid` [N, 1, R, R] in [0, 1] is the part of each picture that is to be learned; None: all of it.
+        """
         self.config, self.base = config, generator
         self.synthesis: SynthesisNetwork = copy.deepcopy(generator.synthesis).train().requires_grad_(True)
         self.device = w_plus.device
@@ -100,6 +103,7 @@ class OneShotTuner:
         self.dtype = torch.bfloat16 if config.bf16 else torch.float32
         self.w_plus, self.pictures = w_plus, pictures
         self.weights = None if weights is None or bool((weights == weights[0]).all()) else weights / weights.mean()
+        self.valid = valid
         resolution = generator.config.resolution
         if config.space == "s":
             self.layers = random_layers(resolution, config)
@@ -142,13 +146,25 @@ class OneShotTuner:
             fresh = self.base.synthesis.styles(broadcast(w, self.base.num_ws))
         return mix_styles(self.reference_styles.select(index), fresh, self.layers)
 
-    def loss(self, index: Tensor) -> Tensor:
-        """Equation 2 for the chosen references."""
+    def render(self, index: Tensor) -> Tensor:
+        """A member of the family of each chosen reference, [N, 3, R, R]; where a reference is not valid, the reference itself.
+
+        So features near the border are compared in the same surroundings, and nothing is learned from outside.
+        """
         noise = self.synthesis.noise(self.config.noise, len(index), self.random)
         picture = self.synthesis.render(self.codes(index), noise, self.dtype)
+        return picture if self.valid is None else torch.lerp(self.pictures[index], picture, self.valid[index])
+
+    def loss(self, index: Tensor) -> Tensor:
+        """Equation 2 for the chosen references."""
+        picture = self.render(index)
         targets = self.targets if len(index) == len(self.pictures) else [t[index] for t in self.targets]
+        return feature_distance(self.judge(self._seen(picture)), targets, *self._shares(index))
+
+    def _shares(self, index: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Weights and valid parts of the chosen references."""
         weights = None if self.weights is None else self.weights[index]
-        return feature_distance(self.judge(self._seen(picture)), targets, weights)
+        return weights, None if self.valid is None else self.valid[index]
 
     def step(self) -> float:
         """One update; returns the loss before it."""

@@ -22,23 +22,21 @@ class PlainTuner(OneShotTuner):
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
-        *, weights: Tensor | None = None,
+        *, weights: Tensor | None = None, valid: Tensor | None = None,
     ) -> None:  # fmt: skip
         """Takes what `OneShotTuner` takes."""
         with use_ops("plain"):
-            super().__init__(generator, discriminator, pictures, w_plus, config, weights=weights)
+            super().__init__(generator, discriminator, pictures, w_plus, config, weights=weights, valid=valid)
         self.discriminator = discriminator
         self.sizes = loss_resolutions(generator.config.resolution)
 
     def loss(self, index: Tensor) -> Tensor:
         """Equation 2 for the chosen references."""
-        noise = self.synthesis.noise(self.config.noise, len(index), self.random)
-        picture = self.synthesis.render(self.codes(index), noise)
+        picture = self.render(index)
         with torch.no_grad():
             targets = self.discriminator.features(self._seen(self.pictures[index]), self.sizes)
         found = self.discriminator.features(self._seen(picture), self.sizes)
-        weights = None if self.weights is None else self.weights[index]
-        return feature_distance([found[r] for r in self.sizes], [targets[r] for r in self.sizes], weights)
+        return feature_distance([found[r] for r in self.sizes], [targets[r] for r in self.sizes], *self._shares(index))
 
     def step(self) -> float:
         """One update; returns the loss before it."""
