@@ -110,5 +110,5 @@ def test_learning_warns() -> None:
     with pytest.warns(UserWarning, match="too small"):
         learn(Model(g, d), references, FitConfig(steps=1, random_layers="8up"))
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         learn(Model(g, d), references, FitConfig(steps=1))

@@ -15,6 +15,9 @@ from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.stylizer import FitConfig, Style, Stylizer, find_style
 from test_models import tiny, tiny_discriminator
 
+# To a random model, random pictures are no faces.
+pytestmark = pytest.mark.filterwarnings("ignore:To the model")
+
 R = 32
 ALIGNED = AlignConfig(aligned=True)
 QUICK = FitConfig(steps=6, random_from="32px")

@@ -27,7 +27,7 @@ from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.faces.paste import head_mask, paste_back
 from mien.finetune.learn import NO_DISCRIMINATOR, References, learn
 from mien.finetune.oneshot import FitConfig, apply_changes, reference_weights
-from mien.inversion import RefineConfig, encode, mean_code, refine
+from mien.inversion import RefineConfig, encode, mean_code, refine, warn_of_strangers
 from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
 from mien.models.generator import SynthesisNetwork
@@ -178,10 +178,14 @@ class Stylizer:
         pictures, inside = (torch.stack([part[i] for i in kept]) for part in (crops, valid))
         if refine_steps is None:
             refine_steps = 0 if self.model.encoder else _STEPS_WITHOUT_ENCODER
-        w_plus = mean_code(self.model, len(kept)) if extreme else self.invert_crops(pictures, refine_steps=refine_steps)
+        files = [_opened_path(r) for r in references]
+        if extreme:
+            w_plus = mean_code(self.model, len(kept))
+        else:
+            w_plus = self.invert_crops(pictures, refine_steps=refine_steps)
+            warn_of_strangers(self.model, pictures.to(self.device), [files[i].name for i in kept])
         given = References(pictures, w_plus, merged, inside)
         gaps, made = learn(self.model, given, config or FitConfig(), bf16=self.bf16, progress=progress)
-        files = [_opened_path(r) for r in references]
         settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
         return Style(name or files[0].stem, self.digest, self.resolution, gaps, _thumbnail(pictures), settings)
 

@@ -1,6 +1,17 @@
-"""Pictures -> codes: feed-forward, by optimisation, or the mean code."""
+"""Pictures -> codes: feed-forward, by optimisation, or the mean code; and how much of a face a picture is to a model."""
 
+from mien.inversion.distribution import FaceDistribution, Remoteness, calibrate, remoteness, warn_of_strangers
 from mien.inversion.encode import encode, mean_code
 from mien.inversion.optimize import RefineConfig, refine
 
-__all__ = ["RefineConfig", "encode", "mean_code", "refine"]
+__all__ = [
+    "FaceDistribution",
+    "RefineConfig",
+    "Remoteness",
+    "calibrate",
+    "encode",
+    "mean_code",
+    "refine",
+    "remoteness",
+    "warn_of_strangers",
+]
