@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from mien.cli import main, report
+from mien.cli.align_flags import AlignFlags, StyleAlignFlags, numbers, whole_numbers
 from mien.cli.flags import MachineFlags, ScreenFlags, expand
 from mien.cli.main import VERBS, shell
-from mien.cli.options import AlignFlags, FitFlags, StyleAlignFlags, numbers, whole_numbers
+from mien.cli.options import FitFlags
 from mien.cli.paths import Job, check_outputs, plan
 from mien.cli.report import Report, pairs, table
 from mien.config import settings_in_source
@@ -103,8 +104,17 @@ def test_flags_have_the_defaults_and_sentences_of_the_configuration() -> None:
 
 
 def test_fit_flags_reach_the_configuration() -> None:
+    assert FitFlags(steps="auto").config().steps == "auto"
     flags = FitFlags(
-        steps=7, learning_rate=0.1, color="photo", space="w-plus", random_from="16px", mask="m2", batch=3, noise="const", seed=5
+        steps="7",
+        learning_rate=0.1,
+        color="photo",
+        space="w-plus",
+        random_from="16px",
+        mask="m2",
+        batch=3,
+        noise="const",
+        seed=5,
     )
     config = flags.config()
     assert (config.steps, config.learning_rate, config.color, config.space) == (7, 0.1, "photo", "w_plus")
@@ -162,6 +172,8 @@ def test_an_error_is_json_too(raising: Callable[[BaseException], None], capsys: 
         "stylize a.jpg --style b.png -o c.png --color green",
         "stylize a.jpg --style b.png -o c.png --device tpu",
         "stylize a.jpg --style b.png -o c.png --steps -1",
+        "fit b.png -o c.safetensors --steps 2.5",
+        "fit b.png -o c.safetensors --previews d --preview-every 0",
         "stylize a.jpg --style b.png -o c.png --strength -1",
         "apply ink a.jpg -o c.png --strength big=1",
         "apply ink a.jpg -o c.png --refine -1",

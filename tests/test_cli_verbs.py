@@ -159,6 +159,26 @@ def test_options_of_the_learning_change_the_style(more: str, desk: Path, model: 
     assert a.keys() != b.keys() or any(not torch.equal(a[name], b[name]) for name in a)
 
 
+def test_fits_are_watched_and_gone_on_with(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"fit reference.png --random-from 16px --aligned --model {model}"
+    assert mien(f"{line} --steps 4 -o whole.safetensors") == 0
+    assert mien(f"{line} --steps 3 --state kept --previews watch --preview-every 2 -o part.safetensors") == 0
+    assert sorted(p.name for p in (desk / "watch").iterdir()) == ["step-00002.png", "step-00003.png"]
+    assert mien(f"{line} --steps 4 --state kept --previews watch --preview-every 2 -o rest.safetensors") == 0
+    whole, rest = (read(desk / f"{n}.safetensors")[0] for n in ("whole", "rest"))
+    assert all(torch.equal(whole[name], rest[name]) for name in whole)
+    assert len(list((desk / "watch").iterdir())) == 3
+    capsys.readouterr()
+    for more, words in (
+        ("--previews watch", "has previews"), ("--preview-every 5", "--previews"), ("--state reference.png", "is a file"),
+        ("--state kept --seed 4", "another fit"),
+    ):  # fmt: skip
+        assert mien(f"{line} --steps 4 {more} -o x.safetensors") == 2
+        assert words in capsys.readouterr().err
+        assert not (desk / "x.safetensors").exists()
+    assert mien(f"{line} --steps 1 --previews watch --overwrite -o x.safetensors") == 0
+
+
 def test_several_references_and_batch(desk: Path, model: Path) -> None:
     plain = f"fit reference.png second.png --aligned --model {model} {_FIT}"
     assert mien(f"{plain} -o both.safetensors") == 0

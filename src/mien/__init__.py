@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mien.editing import Strength as Strength
     from mien.errors import MienError as MienError
     from mien.faces import AlignConfig as AlignConfig
+    from mien.finetune.follow import FollowConfig as FollowConfig
     from mien.finetune.oneshot import FitConfig as FitConfig
     from mien.functions import align_faces as align_faces
     from mien.functions import invert as invert
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "AlignConfig": "mien.faces",
     "FitConfig": "mien.finetune.oneshot",
+    "FollowConfig": "mien.finetune.follow",
     "MienError": "mien.errors",
     "Picture": "mien.media.images",
     "RefineConfig": "mien.inversion",
@@ -54,6 +56,7 @@ _PUBLIC = {
 __all__ = [
     "AlignConfig",
     "FitConfig",
+    "FollowConfig",
     "MienError",
     "Picture",
     "RefineConfig",

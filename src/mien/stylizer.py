@@ -25,6 +25,7 @@ from mien.editing import Strength, random_codes, render_between
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.faces.paste import head_mask, paste_back
+from mien.finetune.follow import FollowConfig
 from mien.finetune.learn import NO_DISCRIMINATOR, References, learn
 from mien.finetune.oneshot import FitConfig, apply_changes, reference_weights
 from mien.inversion import RefineConfig, encode, mean_code, refine, warn_of_strangers
@@ -158,13 +159,14 @@ class Stylizer:
     def fit(
         self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
         extreme: bool = False, refine_steps: int | None = None, weights: Sequence[float] | None = None, name: str | None = None,
-        progress: Progress | None = None,
+        follow: FollowConfig | None = None, progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style.
 
         `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
         `refine_steps` optimises the references' codes; None: not at all, or 300 steps when the model has no encoder.
-        `weights` weigh the references; one given twice counts twice. Raises `FaceNotFoundError` and `ModelMismatchError`.
+        `weights` weigh the references; one given twice counts twice. `follow` asks for previews, and for a state from which a
+        fit that was stopped goes on. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
         if self.model.discriminator is None:
             raise ModelMismatchError(NO_DISCRIMINATOR)
@@ -184,10 +186,10 @@ class Stylizer:
         else:
             w_plus = self.invert_crops(pictures, refine_steps=refine_steps)
             warn_of_strangers(self.model, pictures.to(self.device), [files[i].name for i in kept])
-        given = References(pictures, w_plus, merged, inside)
-        gaps, made = learn(self.model, given, config or FitConfig(), bf16=self.bf16, progress=progress)
+        base, given = self.digest, References(pictures, w_plus, merged, inside)
+        gaps, made = learn(self.model, given, config or FitConfig(), bf16=self.bf16, follow=follow, progress=progress)
         settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
-        return Style(name or files[0].stem, self.digest, self.resolution, gaps, _thumbnail(pictures), settings)
+        return Style(name or files[0].stem, base, self.resolution, gaps, _thumbnail(pictures), settings)
 
     # -- applying it -------------------------------------------------------------------------------------------------------
 

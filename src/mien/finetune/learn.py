@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mien.checkpoint.bundle import generator_digest
 from mien.errors import ModelMismatchError
+from mien.finetune.fit_state import SavedFit
+from mien.finetune.follow import FollowConfig, Follower
 from mien.finetune.masks import small_family
 from mien.finetune.oneshot import FitConfig, OneShotTuner, changes
 from mien.models.bundle import Model
@@ -39,29 +42,39 @@ class References:
 
 
 def learn(
-    model: Model, references: References, config: FitConfig, *, bf16: bool = False, progress: Progress | None = None
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    model: Model, references: References, config: FitConfig, *, bf16: bool = False, follow: FollowConfig | None = None,
+    progress: Progress | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Any]]:  # fmt: skip
     """Fine-tune a copy of the model's generator: what changed (as `changes` says), and how it was made, for the style file.
 
-    `bf16` asks for bfloat16 whatever `config` says. Warns where the mask makes too small a family of codes. Raises
-    `ModelMismatchError` for a model without a discriminator.
+    `bf16` asks for bfloat16 whatever `config` says; `follow` says what is written on the way, and where to go on. Warns where
+    the mask makes too small a family of codes. Raises `ModelMismatchError` for a model without a discriminator.
     """
     if model.discriminator is None:
         raise ModelMismatchError(NO_DISCRIMINATOR)
-    device, padded = references.w_plus.device, any(references.invented)
+    follow, base = follow or FollowConfig(), model.provenance.digest or generator_digest(model.generator)
+    saved = SavedFit.read(follow.state) if follow.state else None
+    w_plus = saved.codes(references.w_plus) if saved else references.w_plus
+    device, padded = w_plus.device, any(references.invented)
     tuner = OneShotTuner(
-        model.generator, model.discriminator, references.pictures.to(device), references.w_plus,
+        model.generator, model.discriminator, references.pictures.to(device), w_plus,
         replace(config, bf16=config.bf16 or bf16),
         weights=torch.tensor(references.weights, device=device), valid=references.valid.to(device) if padded else None,
     )  # fmt: skip
-    warning = small_family(model.generator, references.w_plus[:1], tuner.layers)
+    if saved:
+        saved.resume(tuner, base)
+    warning = small_family(model.generator, w_plus[:1], tuner.layers)
     if warning is not None:
         warnings.warn(warning, stacklevel=3)
-    losses = tuner.run(progress)
+    follower = Follower(tuner, follow, base)
+    losses = tuner.run(progress, follower)
+    follower.finish()
     # Settings that were not given are not written down: a later mien may add some.
     settings = {name: value for name, value in asdict(config).items() if value is not None}
     ends = [round(losses[i], 5) for i in (0, -1)] if losses else []
     made: dict[str, Any] = {"fit": settings, "weights": references.weights, "loss": ends}
+    if config.steps == "auto":
+        made["steps"] = len(losses)
     if padded:
         made["invented"] = [round(share, 3) for share in references.invented]
     return changes(model.generator.synthesis, tuner.synthesis), made

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mien.errors import InputError, ModelMismatchError
 from mien.finetune.masks import parse_layers
+from mien.finetune.stopping import LONGEST, enough
 from mien.latents import StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.models.discriminator import Discriminator
@@ -32,7 +33,9 @@ W_PLUS_MASKS = {"m1": tuple(range(7, 18)), "m2": (9, 11, 15, 16, 17), "m2-2021":
 class FitConfig:
     """How a style is learned from its references."""
 
-    steps: Annotated[int, "fine-tuning steps; the paper takes 200 to 500 by reference"] = 300
+    steps: Annotated[
+        int | Literal["auto"], "fine-tuning steps, or auto: 200 to 500, until little is gained; the paper takes 200 to 500"
+    ] = 300
     learning_rate: Annotated[float, "Adam's learning rate"] = 2e-3
     space: Annotated[Literal["s", "w_plus"], "where codes are mixed: s as in the paper, w_plus as in the published code"] = "s"
     random_from: Annotated[str, "space s: first up-convolution whose layers are random, such as 64px"] = "64px"
@@ -47,7 +50,7 @@ class FitConfig:
     bf16: Annotated[bool, "convolutions in bfloat16; faster where the processor has it"] = False
 
     def __post_init__(self) -> None:
-        if self.steps < 0:
+        if self.steps != "auto" and self.steps < 0:
             raise InputError(f"The number of steps must not be negative, got {self.steps}.")
         if self.random_layers is not None and self.space != "s":
             raise InputError("--random-layers names layers of S: leave out --space w-plus, or give its rows with --mask.")
@@ -102,6 +105,7 @@ class OneShotTuner:
         self.random = torch.Generator().manual_seed(config.seed)
         self.dtype = torch.bfloat16 if config.bf16 else torch.float32
         self.w_plus, self.pictures = w_plus, pictures
+        self.losses: list[float] = []
         self.weights = None if weights is None or bool((weights == weights[0]).all()) else weights / weights.mean()
         self.valid = valid
         resolution = generator.config.resolution
@@ -174,14 +178,17 @@ class OneShotTuner:
         self.adam.step()
         return float(loss.detach())
 
-    def run(self, progress: Progress | None = None) -> list[float]:
-        """All steps; returns the losses."""
-        losses = []
-        for step in range(self.config.steps):
-            losses.append(self.step())
+    def run(self, progress: Progress | None = None, after_step: Callable[[int], None] | None = None) -> list[float]:
+        """All steps that are not done yet; returns the losses of all. `after_step` is called with the number of steps done."""
+        asked = self.config.steps
+        most = LONGEST if asked == "auto" else asked
+        while len(self.losses) < most and not (asked == "auto" and enough(self.losses)):
+            self.losses.append(self.step())
             if progress is not None:
-                progress(step + 1, self.config.steps, losses[-1])
-        return losses
+                progress(len(self.losses), most, self.losses[-1])
+            if after_step is not None:
+                after_step(len(self.losses))
+        return self.losses
 
 
 def changes(base: nn.Module, tuned: nn.Module) -> dict[str, Tensor]:

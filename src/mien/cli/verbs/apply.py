@@ -6,8 +6,9 @@ from typing import Annotated
 
 from typer import Argument
 
+from mien.cli.align_flags import AlignFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import AlignFlags, InvertingModelFlags, Out, Overwrite, Photos, RenderFlags
+from mien.cli.options import InvertingModelFlags, Out, Overwrite, Photos, RenderFlags
 from mien.cli.paths import plan
 from mien.cli.render import find_styles, render
 from mien.cli.report import Report

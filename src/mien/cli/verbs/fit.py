@@ -7,8 +7,9 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from mien.cli.align_flags import AlignFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import AlignFlags, FitFlags, InvertingModelFlags, Overwrite
+from mien.cli.options import FitFlags, InvertingModelFlags, Overwrite
 from mien.cli.paths import check_outputs, existing
 from mien.cli.report import Report, progress
 
@@ -16,6 +17,8 @@ EXAMPLES = (
     "mien fit reference.png -o comic.safetensors",
     "mien fit one.png two.png three.png -o painter.safetensors --steps 500 --batch 2",
     "mien fit cat.jpg --extreme -o cat.safetensors",
+    "mien fit reference.png --steps auto --previews watch --preview-every 25 -o comic.safetensors",
+    "mien fit reference.png --steps 500 --state comic-state -o comic.safetensors",
 )
 
 
@@ -35,11 +38,17 @@ def run(
     pictures = [existing(path) for path in references]
     check_outputs([out], pictures, overwrite=overwrite)
 
-    config, where = fit.config(), align.for_references(pictures)
+    config, where, follow = fit.config(), align.for_references(pictures), fit.follow(overwrite=overwrite)
     stylizer = model.stylizer(machine)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, config, align=where, extreme=fit.extreme, refine_steps=fit.refine_reference, progress=advance
+            pictures,
+            config,
+            align=where,
+            extreme=fit.extreme,
+            refine_steps=fit.refine_reference,
+            follow=follow,
+            progress=advance,
         )
     style.save(out, overwrite=overwrite)
     report = Report()

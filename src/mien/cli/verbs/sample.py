@@ -9,8 +9,9 @@ from typing import Annotated, ClassVar
 
 from typer import Option
 
+from mien.cli.align_flags import whole_numbers
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import ModelFlags, Overwrite, StrengthText, whole_numbers
+from mien.cli.options import ModelFlags, Overwrite, StrengthText
 from mien.cli.paths import FILMS, check_outputs, picture_name
 from mien.cli.render import find_styles
 from mien.cli.report import Report, progress

@@ -7,18 +7,9 @@ from typing import Annotated
 
 from typer import Option
 
+from mien.cli.align_flags import AlignFlags, StyleAlignFlags, speaking_of_the_reference
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import (
-    AlignFlags,
-    FitFlags,
-    InvertingModelFlags,
-    Out,
-    Overwrite,
-    Photos,
-    RenderFlags,
-    StyleAlignFlags,
-    speaking_of_the_reference,
-)
+from mien.cli.options import FitFlags, InvertingModelFlags, Out, Overwrite, Photos, RenderFlags
 from mien.cli.paths import check_outputs, existing, plan
 from mien.cli.render import render
 from mien.cli.report import Report, progress
@@ -59,12 +50,19 @@ def run(
     config, where = fit.config(), align.for_photos(jobs, crop=render_flags.crop)
     with speaking_of_the_reference():
         where_references = style_align.for_references(references)
+    follow = fit.follow(overwrite=overwrite)
     stylizer = model.stylizer(machine)
     if len(jobs) == 1:
         stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
         learned = stylizer.fit(
-            references, config, align=where_references, extreme=fit.extreme, refine_steps=fit.refine_reference, progress=advance
+            references,
+            config,
+            align=where_references,
+            extreme=fit.extreme,
+            refine_steps=fit.refine_reference,
+            follow=follow,
+            progress=advance,
         )
     if save_style:
         learned.save(save_style, overwrite=overwrite)
