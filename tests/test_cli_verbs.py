@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mien.checkpoint.bundle import write_model
+from mien.checkpoint.bundle import read_model, write_model
 from mien.checkpoint.encoders import LoadedEncoder
 from mien.checkpoint.format import read
 from mien.cli.main import shell
@@ -255,6 +255,42 @@ def test_masks(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> N
         assert (desk / f"{name}.png").read_bytes() != (desk / "some.png").read_bytes()
     assert mien(f"masks --model {model} --mask 7px -o x.png") == 2
     assert "names no layer" in capsys.readouterr().err
+
+
+def test_regions_and_control(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lively = read_model(model)
+    assert isinstance(lively.encoder, CompactEncoder)
+    lively.encoder.out.weight.mul_(100)  # as it is made it answers with the mean face
+    model = desk / "lively.safetensors"
+    write_model(model, lively)
+    assert mien(f"regions --model {model} -o parts.safetensors --json") == 0
+    document = _json(capsys)
+    assert [w["out"] for w in document["written"]] == ["parts.safetensors", "parts.png"]
+    assert document["channels"]["eyes"] > 0
+    assert mien(f"regions --model {model} --seed 3 -o others.safetensors") == 0
+    with_parts = f"--aligned --model {model} --regions parts.safetensors"
+    written = []
+    for number, more in enumerate(("", "--keep eyes,mouth", "--exaggerate eyes=0.7", "--keep eyes=0.5 --exaggerate nose")):
+        assert mien(f"apply {style} photos/a.png --refine 0 {with_parts} {more} -o a{number}.png") == 0
+        assert mien(f"fit reference.png --steps 2 {with_parts} {more} -o f{number}.safetensors") == 0
+        tensors = read(desk / f"f{number}.safetensors")[0]
+        written.append((desk / f"a{number}.png").read_bytes())
+        written.append(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors)))
+    assert len(set(written)) == len(written)
+    assert mien(f"fit reference.png --steps 2 --aligned --model {model} -o plain.safetensors") == 0
+    assert (desk / "plain.safetensors").read_bytes() == (desk / "f0.safetensors").read_bytes()
+    assert mien(f"fit reference.png {_FIT} {with_parts} --random-layers m2,eyes -o mask.safetensors") == 0
+    assert mien(f"stylize photos/a.png --style reference.png {_BOTH} --keep eyes {with_parts.split(' ', 1)[1]} -o s.png") == 0
+    capsys.readouterr()
+    for more, words in (
+        ("--keep ears", "--keep takes"), ("--exaggerate eyes=9", "from 0 to 2"), ("--keep eyes --exaggerate eyes", "at once"),
+        ("--keep eyes --regions style.safetensors", "not a file of regions"),
+    ):  # fmt: skip
+        assert mien(f"apply {style} photos/a.png --refine 0 {with_parts} {more} -o x.png") == 2
+        assert words in capsys.readouterr().err
+    assert mien(f"regions --model {model} -o parts.png") == 2
+    assert mien("apply ink photos/a.png --aligned --regions parts.safetensors --keep eyes -o x.png") == 2
+    assert "another model" in capsys.readouterr().err
 
 
 def test_align_cuts_the_square(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:

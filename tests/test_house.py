@@ -24,7 +24,7 @@ _LAYERS: tuple[tuple[str, ...], ...] = (
     ("models", "media"),
     ("checkpoint",),
     ("faces", "losses"),
-    ("inversion", "finetune", "editing", "metrics"),
+    ("inversion", "finetune", "editing", "metrics", "results"),
     ("stylizer",),
     ("functions",),
     ("benchmark",),

@@ -1,5 +1,7 @@
 """The product on a tiny random model: what is saved is what is rendered, and every option acts."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,8 +9,11 @@ import torch
 
 from mien.checkpoint import load_model
 from mien.checkpoint.bundle import write_model
+from mien.checkpoint.regions import Regions
+from mien.editing import Control
 from mien.errors import FaceNotFoundError, InputError, ModelMismatchError
 from mien.faces import AlignConfig
+from mien.latents import style_layers
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
@@ -158,6 +163,64 @@ def test_refinement_comes_nearer_to_the_picture(stylizer: Stylizer, folder: Path
         return float((found.picture - found.crop).abs().mean())
 
     assert gap(60) < gap(0)
+
+
+def made_up_regions(stylizer: Stylizer) -> Regions:
+    """The first half of the channels of every layer drives the eyes, which are the left half of the picture."""
+    names = ("eyes", "skin")
+    place = torch.zeros(2, 32, 32)
+    place[0, :, :16] = place[1, :, 16:] = 1
+    shares = torch.tensor([[1.0] * 4 + [0.0] * 4, [0.0] * 4 + [1.0] * 4])
+    membership = {layer.name: shares for layer in style_layers(R)}
+    return Regions(stylizer.digest, names, 32, torch.ones(2, 8) / 8**0.5, torch.tensor([0, 1]), place, membership)
+
+
+def test_control_while_learning(folder: Path, style: Style) -> None:
+    stylizer = Stylizer.load(folder / "tiny-0.safetensors")
+    stylizer.regions = made_up_regions(stylizer)
+
+    def learned(config: FitConfig = QUICK, **control: Mapping[str, float]) -> Style:
+        return stylizer.fit([folder / "reference.png"], config, align=ALIGNED, control=Control(**control))
+
+    name = "b32.conv1.weight"
+    assert torch.equal(learned().changes[name], style.changes[name])  # nothing asked for, nothing changed
+    found = [learned(keep={"eyes": 1.0}), learned(exaggerate={"eyes": 1.0}), learned(exaggerate={"eyes": 0.5})]
+    different = [style, *found]
+    for i, one in enumerate(different):
+        assert all(not torch.equal(one.changes[name], other.changes[name]) for other in different[i + 1 :])
+    assert found[2].settings["control"] == {"keep": {}, "exaggerate": {"eyes": 0.5}}
+    masked = stylizer.fit([folder / "reference.png"], replace(QUICK, random_layers="32px,eyes"), align=ALIGNED)
+    assert not torch.equal(masked.changes[name], style.changes[name])
+    with pytest.raises(InputError, match="--space w-plus"):
+        learned(FitConfig(space="w_plus", mask="5"), keep={"eyes": 1.0})
+    both = learned(replace(QUICK, random_layers="32px,eyes"), exaggerate={"eyes": 1.0})
+    assert both.settings["fit"]["random_layers"] == "32px,eyes"
+    with pytest.raises(InputError, match="--random-from"):
+        learned(replace(QUICK, random_from="16px"), keep={"eyes": 1.0})
+    with pytest.raises(InputError, match="--extreme"):
+        stylizer.fit([folder / "reference.png"], QUICK, extreme=True, control=Control(keep={"eyes": 1.0}))
+
+
+def test_control_of_a_finished_style(folder: Path, style: Style) -> None:
+    stylizer = Stylizer.load(folder / "tiny-0.safetensors")
+    stylizer.regions = made_up_regions(stylizer)
+
+    def face(strength: float = 1.0, which: Style = style, **control: Mapping[str, float]) -> torch.Tensor:
+        given = Control(**control) if control else None
+        done = stylizer.apply(which, folder / "photo.png", align=ALIGNED, strength=strength, control=given)
+        return done.faces[0].stylized
+
+    plain, base = face(), face(0.0)
+    assert torch.equal(face(keep={}), plain)
+    kept = (face(keep={"eyes": 1.0}) - plain).abs().mean(dim=0)
+    assert kept[:, : R // 2].mean() > 2 * kept[:, R // 2 :].mean()
+    assert torch.equal(face(0.0, keep={"eyes": 1.0}, exaggerate={"mouth": 1.0}), base)
+    half, whole = (float((face(exaggerate={"eyes": a}) - plain).abs().mean()) for a in (0.5, 1.0))
+    assert 0 < half < whole
+    nobody = replace(style, settings={})
+    with pytest.raises(InputError, match="not learned from pictures"):
+        face(which=nobody, exaggerate={"eyes": 1.0})
+    assert face(which=nobody, keep={"eyes": 1.0}).shape == (3, R, R)
 
 
 def test_samples(stylizer: Stylizer, style: Style) -> None:

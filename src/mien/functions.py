@@ -10,11 +10,13 @@ from torch import Tensor
 from mien.editing import random_codes
 from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.finetune.mask_sheet import mask_sheet, usual_masks
-from mien.finetune.masks import parse_layers
+from mien.finetune.masks import parse_mask
+from mien.latents import RandomLayers
 from mien.media.images import Picture, read_picture
 from mien.models.bundle import Model
+from mien.results import Inversion
 from mien.runtime import Progress
-from mien.stylizer import Inversion, Stylizer, embedded_model
+from mien.stylizer import Stylizer, embedded_model
 
 
 def align_faces(
@@ -48,8 +50,9 @@ def draw_masks(
     `masks` are texts as `FitConfig.random_layers` takes them; empty: every preset and every layer of the model. The face is
     that of `picture`, or without one a random face of `seed`.
     """
-    generator = stylizer.model.generator
-    chosen = {text: parse_layers(text, stylizer.resolution) for text in masks} or usual_masks(stylizer.resolution)
+    generator, resolution = stylizer.model.generator, stylizer.resolution
+    named: dict[str, RandomLayers] = {text: parse_mask(text, resolution, stylizer.features_in(text)) for text in masks}
+    chosen = named or usual_masks(resolution)
     face = random_codes(generator, 1, seed=seed) if picture is None else stylizer.invert(picture, align=align).w_plus
     # Not the seed of the face: its own code would be the first of the random ones.
     return mask_sheet(generator, face.to(stylizer.device), chosen, seed=seed + 1, progress=progress)

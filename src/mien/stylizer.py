@@ -10,33 +10,36 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint import load_model
 from mien.checkpoint.format import digest
-from mien.checkpoint.style import Style
-from mien.editing import Strength, random_codes, render_between
+from mien.checkpoint.regions import Regions
+from mien.checkpoint.style import Style, thumbnail
+from mien.editing import Control, Steering, Strength, feature_masks, random_codes, render_between, virtual_inversion
+from mien.editing.control import controlled_layers
+from mien.editing.regions import FEATURES, find_regions, mean_face_points
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.faces.paste import head_mask, paste_back
 from mien.finetune.follow import FollowConfig
 from mien.finetune.learn import NO_DISCRIMINATOR, References, learn
-from mien.finetune.oneshot import FitConfig, apply_changes, reference_weights
+from mien.finetune.oneshot import FitConfig, apply_changes, random_layers, reference_weights
 from mien.inversion import RefineConfig, encode, mean_code, refine, warn_of_strangers
+from mien.latents import StyleCodes, wholly_random
 from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
 from mien.models.generator import SynthesisNetwork
+from mien.results import Inversion, Result, StylizedFace
 from mien.runtime import Progress, pick_device
 
 DATA = Path(__file__).parent / "data"
 EMBEDDED_MODEL = DATA / "faces.safetensors"
-_THUMBNAIL = 96
 # A picture enlarged more than this is visibly soft: say so.
 _SOFT_SCALE = 1.5
 _STEPS_WITHOUT_ENCODER = 300
@@ -57,44 +60,6 @@ def find_style(name: str | Path) -> Path:
         known = ", ".join(ready) or "none"
         raise InputError(f"There is no style {name}: give a style file, or one of the ready styles ({known}).")
     return path
-
-
-@dataclass(frozen=True)
-class StylizedFace:
-    """One face on its way through: all pictures are [3, R, R] in [-1, 1]."""
-
-    frame: CropFrame
-    """Where the face sits in the photo."""
-    crop: Tensor
-    """The aligned face as the model saw it."""
-    inversion: Tensor
-    """What the base model makes of it, before any style."""
-    stylized: Tensor
-    """The same face in the style."""
-    scale: float
-    """Photo pixels per model pixel: above 1 the face was enlarged to fit the photo."""
-
-
-@dataclass
-class Result:
-    """A photo with its faces redrawn."""
-
-    picture: Picture
-    faces: list[StylizedFace]
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Inversion:
-    """What the model makes of a picture."""
-
-    w_plus: Tensor
-    """The code, [1, num_ws, w_dim]."""
-    crop: Tensor
-    """The aligned picture, [3, R, R]."""
-    picture: Tensor
-    """The code rendered by the base model, [3, R, R]."""
-    frame: CropFrame
 
 
 class Stylizer:
@@ -128,6 +93,15 @@ class Stylizer:
             self.model.provenance = replace(self.model.provenance, digest=known)
         return known
 
+    @cached_property
+    def regions(self) -> Regions:
+        """Which S channels drive which part of the face: those that come with the model, or found now, in some seconds."""
+        shipped = DATA / "regions.safetensors"
+        if shipped.exists() and (known := Regions.load(shipped)).base == self.digest:
+            return known
+        generator = self.model.generator
+        return find_regions(generator, self.digest, mean_face_points(generator))
+
     # -- pictures to codes -------------------------------------------------------------------------------------------------
 
     def align(self, picture: Picture | str | Path, align: AlignConfig | None = None) -> list[tuple[CropFrame, Tensor]]:
@@ -159,19 +133,22 @@ class Stylizer:
     def fit(
         self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
         extreme: bool = False, refine_steps: int | None = None, weights: Sequence[float] | None = None, name: str | None = None,
-        follow: FollowConfig | None = None, progress: Progress | None = None,
+        control: Control | None = None, follow: FollowConfig | None = None, progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style.
 
         `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
         `refine_steps` optimises the references' codes; None: not at all, or 300 steps when the model has no encoder.
-        `weights` weigh the references; one given twice counts twice. `follow` asks for previews, and for a state from which a
-        fit that was stopped goes on. Raises `FaceNotFoundError` and `ModelMismatchError`.
+        `weights` weigh the references; one given twice counts twice. `control` says which parts of the face stay the person's
+        and which take the reference's shape, by other codes to learn from (the virtual inverter). `follow` asks for previews,
+        and for a state from which a fit that was stopped goes on. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
         if self.model.discriminator is None:
             raise ModelMismatchError(NO_DISCRIMINATOR)
         if not references:
             raise InputError("A style needs at least one reference picture: give one.")
+        if control and extreme:
+            raise InputError("--extreme learns from the mean face alone, so --keep and --exaggerate change nothing: choose.")
         align = align or AlignConfig(face="largest")
         by_hand = align.box is not None or align.landmarks is not None
         align = AlignConfig(aligned=True) if extreme and not by_hand else replace(align, purpose="reference")
@@ -186,28 +163,51 @@ class Stylizer:
         else:
             w_plus = self.invert_crops(pictures, refine_steps=refine_steps)
             warn_of_strangers(self.model, pictures.to(self.device), [files[i].name for i in kept])
-        base, given = self.digest, References(pictures, w_plus, merged, inside)
-        gaps, made = learn(self.model, given, config or FitConfig(), bf16=self.bf16, follow=follow, progress=progress)
+        config, base = config or FitConfig(), self.digest
+        styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
+        given = References(pictures, w_plus, merged, inside, styles, features)
+        gaps, made = learn(self.model, given, config, bf16=self.bf16, follow=follow, progress=progress)
+        if control:
+            made["control"] = {"keep": dict(control.keep), "exaggerate": dict(control.exaggerate)}
         settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
-        return Style(name or files[0].stem, base, self.resolution, gaps, _thumbnail(pictures), settings)
+        return Style(name or files[0].stem, base, self.resolution, gaps, thumbnail(pictures), settings)
+
+    def _virtual_codes(self, w_plus: Tensor, config: FitConfig, control: Control | None) -> StyleCodes | None:
+        if not control:
+            return None
+        if config.space != "s":
+            raise InputError("--keep and --exaggerate blend channels of S: leave out --space w-plus.")
+        layers = random_layers(self.resolution, config, self.features_in(config.random_layers))
+        if all(wholly_random(layers, name) for name in controlled_layers(self.resolution)):
+            raise InputError("The mask leaves no code for --keep and --exaggerate to blend: give --random-from 64px, say.")
+        network = self.model.generator.synthesis
+        with torch.no_grad():
+            reference, mean = network.styles(w_plus), network.styles(mean_code(self.model))
+        return virtual_inversion(self.regions, control, reference, mean, self.resolution)
+
+    def features_in(self, mask: str | None) -> dict[str, dict[str, Tensor]] | None:
+        """The channels of the parts of the face that a mask in words names, {part: {S layer: [channels] bool}}, or None."""
+        parts = {part.strip().lower() for part in (mask or "").split(",")}
+        named = [part for part in FEATURES if part in parts]
+        return feature_masks(self.regions, named, self.resolution) if named else None
 
     # -- applying it -------------------------------------------------------------------------------------------------------
 
     def apply(
         self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float | Strength = 1.0,
-        refine_steps: int = 0, crop: bool = False, progress: Progress | None = None,
+        refine_steps: int = 0, crop: bool = False, control: Control | None = None, progress: Progress | None = None,
     ) -> Result:  # fmt: skip
         """Redraw every face of a photo in the style and put it back in its place.
 
         `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates; a `Strength` has a number per band of
-        sizes. `crop` returns the square of the first face alone. Raises `FaceNotFoundError` when there is none and
-        `ModelMismatchError` for a style of another model.
+        sizes. `control` keeps parts of the person, or makes them the reference's. `crop` returns the square of the first face
+        alone. Raises `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
         """
         picture = _opened(photo)
-        tuned = self._tuned_network(style)
+        tuned, steering = self._tuned_network(style), self._steering(style, control)
         found = self.align(picture, align)
         w_plus = self.invert_crops(torch.stack([c for _, c in found]), refine_steps=refine_steps, progress=progress)
-        before, after = self._render(w_plus), self._render(w_plus, tuned, strength)
+        before, after = self._render(w_plus), self._render(w_plus, tuned, strength, steering)
         result = Result(picture, [])
         for (frame, face), inversion, stylized in zip(found, before, after, strict=True):
             scale = frame.side / self.resolution
@@ -247,8 +247,20 @@ class Stylizer:
             self._tuned = (style, apply_changes(self.model.generator.synthesis, style.changes))
         return self._tuned[1]
 
+    def _steering(self, style: Style, control: Control | None) -> Steering | None:
+        if not control:
+            return None
+        if not control.exaggerate:
+            return Steering(self.regions, control)
+        if "references" not in style.settings:
+            raise InputError(f"The style {style.name!r} was not learned from pictures: there is nothing to exaggerate towards.")
+        return Steering(self.regions, control, encode(self.model, style.references().to(self.device)))
+
     @torch.inference_mode()
-    def _render(self, w_plus: Tensor, tuned: SynthesisNetwork | None = None, strength: float | Strength = 1.0) -> Tensor:
+    def _render(
+        self, w_plus: Tensor, tuned: SynthesisNetwork | None = None, strength: float | Strength = 1.0,
+        steering: Steering | None = None,
+    ) -> Tensor:  # fmt: skip
         """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes."""
         base = self.model.generator.synthesis
         noise = base.noise("const")
@@ -258,7 +270,10 @@ class Stylizer:
             if tuned is None:
                 picture = base.render(styles, noise, self._dtype)
             else:
-                picture = render_between(base, tuned, styles, tuned.styles(code), noise, strength, self._dtype)
+                own, kept = tuned.styles(code), None
+                if steering is not None:
+                    own, kept = steering.codes(tuned, own), steering.kept(base, styles, noise, self._dtype)
+                picture = render_between(base, tuned, styles, own, noise, strength, self._dtype, kept)
             pictures.append(picture.float().cpu())
         return torch.cat(pictures)
 
@@ -273,13 +288,6 @@ def _opened_path(picture: Picture | str | Path) -> Path:
 
 def _content(crop: Tensor) -> str:
     return hashlib.sha256(crop.numpy().tobytes()).hexdigest()
-
-
-def _thumbnail(pictures: Tensor) -> Tensor:
-    """References side by side, [3, 96, 96 * N] uint8."""
-    small = F.interpolate(pictures.cpu(), (_THUMBNAIL, _THUMBNAIL), mode="bicubic", antialias=True, align_corners=False)
-    row = torch.cat(list(small[:8]), dim=2)
-    return ((row.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 @lru_cache(maxsize=1)

@@ -12,6 +12,7 @@ from mien.cli.report import Report, progress
 
 if TYPE_CHECKING:
     from mien.checkpoint.style import Style
+    from mien.editing import Control
     from mien.faces import AlignConfig
     from mien.stylizer import Stylizer
 
@@ -27,8 +28,9 @@ def find_styles(text: str) -> list[Path]:
 
 
 def render(
-    stylizer: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], align: AlignConfig, flags: RenderFlags, *, quiet: bool
-) -> Report:
+    stylizer: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], align: AlignConfig, flags: RenderFlags, *,
+    control: Control | None = None, quiet: bool,
+) -> Report:  # fmt: skip
     """Make every job's picture; a photo that cannot be used fails alone."""
     from mien.editing import parse_strength
     from mien.media.images import write_picture
@@ -39,8 +41,9 @@ def render(
         def one(index: int) -> None:
             job = jobs[index]
             result = stylizer.apply(
-                styles[job.style], job.photo, align=align, strength=strength, refine_steps=flags.refine, crop=flags.crop
-            )
+                styles[job.style], job.photo, align=align, strength=strength, refine_steps=flags.refine, crop=flags.crop,
+                control=control,
+            )  # fmt: skip
             write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
             faces = [{"scale": round(face.scale, 3)} for face in result.faces]
             report.wrote(job.out, {"photo": str(job.photo), "style": styles[job.style].name, "faces": faces})

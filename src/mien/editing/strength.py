@@ -32,12 +32,17 @@ class Strength:
         """The strength in the block of `block` px of a model of `resolution` px."""
         if block <= _COARSE_TO:
             return self.coarse
-        return self.fine if block >= min(_FINE_FROM, resolution) else self.middle
+        return self.fine if is_fine(block, resolution) else self.middle
 
     @classmethod
     def of(cls, value: float | Strength) -> Strength:
         """One number for all bands, or the bands themselves."""
         return value if isinstance(value, Strength) else cls(value, value, value)
+
+
+def is_fine(block: int, resolution: int) -> bool:
+    """Whether the block of `block` px of a model of `resolution` px draws line, colour and texture rather than shape."""
+    return block >= min(_FINE_FROM, resolution)
 
 
 def parse_strength(text: str) -> Strength:

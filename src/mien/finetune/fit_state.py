@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,11 @@ def _trained(tuner: OneShotTuner) -> list[Tensor]:
 
 def _task(tuner: OneShotTuner, base: str) -> dict[str, Any]:
     """What must be the same for a state to be gone on with, as JSON."""
-    given = (tuner.pictures, tuner.weights, tuner.valid)
+    given = [tuner.pictures, tuner.weights, tuner.valid]
+    if isinstance(tuner.layers, Mapping):
+        given += tuner.layers.values()
+    if tuner.given_styles is not None:
+        given += tuner.given_styles.layers.values()
     content = hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in given if part is not None)).hexdigest()
     settings = {name: value for name, value in asdict(tuner.config).items() if name != "steps" and value is not None}
     return {"the model": base, "the references": content[:16], **settings}

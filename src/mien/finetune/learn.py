@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from mien.finetune.fit_state import SavedFit
 from mien.finetune.follow import FollowConfig, Follower
 from mien.finetune.masks import small_family
 from mien.finetune.oneshot import FitConfig, OneShotTuner, changes
+from mien.latents import StyleCodes
 from mien.models.bundle import Model
 from mien.runtime import Progress
 
@@ -33,6 +35,10 @@ class References:
     """How much each counts."""
     valid: Tensor
     """[N, 1, R, R] in [0, 1]: how much of each pixel lies inside the picture that the reference was cut from."""
+    styles: StyleCodes | None = None
+    """S codes [N] to learn from in place of those of `w_plus`."""
+    features: Mapping[str, Mapping[str, Tensor]] | None = None
+    """Channels of the parts of the face that the mask names, {part: {S layer: [channels] bool}}."""
 
     @property
     def invented(self) -> list[float]:
@@ -60,6 +66,7 @@ def learn(
         model.generator, model.discriminator, references.pictures.to(device), w_plus,
         replace(config, bf16=config.bf16 or bf16),
         weights=torch.tensor(references.weights, device=device), valid=references.valid.to(device) if padded else None,
+        styles=references.styles, features=references.features,
     )  # fmt: skip
     if saved:
         saved.resume(tuner, base)

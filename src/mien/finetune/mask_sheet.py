@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from mien.finetune.masks import PRESETS, MaskEffect, mask_effects, parse_layers
-from mien.latents import style_layers
+from mien.latents import RandomLayers, style_layers
 from mien.media.sheet import sheet
 from mien.models.generator import Generator
 from mien.runtime import Progress
@@ -16,14 +16,16 @@ from mien.runtime import Progress
 _LARGEST_CELL, _SMALLEST_CELL = 256, 96
 
 
-def usual_masks(resolution: int) -> dict[str, frozenset[str]]:
+def usual_masks(resolution: int) -> dict[str, RandomLayers]:
     """Every preset that a model of `resolution` px has, then every layer: {name: random S layers}."""
-    presets = {name: parse_layers(name, resolution) for name in PRESETS if resolution >= 64 or name not in ("m1", "texture")}
+    presets: dict[str, RandomLayers] = {
+        name: parse_layers(name, resolution) for name in PRESETS if resolution >= 64 or name not in ("m1", "texture")
+    }
     return presets | {layer.name: frozenset([layer.name]) for layer in style_layers(resolution)}
 
 
 def mask_sheet(
-    generator: Generator, w_plus: Tensor, masks: Mapping[str, Collection[str]], *, shown: int = 3, seed: int = 0,
+    generator: Generator, w_plus: Tensor, masks: Mapping[str, RandomLayers], *, shown: int = 3, seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
     """A row per mask {name: random S layers}, and the size of each mask's family (`MaskEffect.share`).

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.latents import broadcast, mix_styles, style_layers
+from mien.latents import RandomLayers, broadcast, mix_styles, style_layers
 from mien.models.generator import Generator
 from mien.runtime import seeded
 
@@ -45,10 +45,27 @@ def parse_layers(text: str, resolution: int) -> frozenset[str]:
             names = ", ".join(layer.name for layer in style_layers(resolution))
             raise InputError(
                 f"'{part}' names no layer of this model: write presets ({', '.join(PRESETS)}), sizes such as 64px, 16px..64px "
-                f"or 16px..:rgb, or layers ({names}), with commas between."
+                f"or 16px..:rgb, layers ({names}), or parts of the face (eyes, mouth, ...), with commas between."
             )
         found |= layers
     return frozenset(found)
+
+
+def parse_mask(text: str, resolution: int, features: Mapping[str, Mapping[str, Tensor]] | None = None) -> RandomLayers:
+    """The same, with parts of the face too: `features` has their channels, {part: {S layer: [channels] bool}}.
+
+    Whole layers alone come back as their names, anything with a part of the face as {S layer: [channels] bool}.
+    """
+    parts = [part.strip().lower() for part in text.split(",")]
+    named = [part for part in parts if part in (features or {})]
+    rest = [part for part in parts if part not in named]
+    layers = parse_layers(",".join(rest), resolution) if rest else frozenset[str]()
+    if not named or features is None:
+        return layers
+    channels = {name: mask.clone() for name, mask in features[named[0]].items()}
+    for part in named[1:]:
+        channels = {name: mask | features[part][name] for name, mask in channels.items()}
+    return {name: torch.ones_like(mask) if name in layers else mask for name, mask in channels.items()}
 
 
 def _layers(part: str, resolution: int) -> frozenset[str]:
@@ -77,7 +94,7 @@ class MaskEffect:
 
 @torch.no_grad()
 def mask_effects(
-    generator: Generator, w_plus: Tensor, masks: Mapping[str, Collection[str]], *, count: int = 8, seed: int = 0
+    generator: Generator, w_plus: Tensor, masks: Mapping[str, RandomLayers], *, count: int = 8, seed: int = 0
 ) -> Iterator[tuple[str, MaskEffect]]:
     """For each mask {name: random S layers} its effect on the face `w_plus` [1, num_ws, w_dim], one after the other.
 
@@ -89,7 +106,7 @@ def mask_effects(
     fresh = [network.styles(broadcast(w, generator.num_ws)) for w in generator.mapping(z).split(1)]
     before = network.render(face, noise).clamp(-1, 1)
 
-    def effect(layers: Collection[str]) -> tuple[Tensor, Tensor]:
+    def effect(layers: RandomLayers) -> tuple[Tensor, Tensor]:
         pictures = [network.render(mix_styles(face, other, layers), noise).clamp(-1, 1) for other in fresh]
         swapped = torch.cat(pictures)
         return swapped, (swapped - before).abs().mean(dim=(0, 1))
@@ -100,13 +117,13 @@ def mask_effects(
         yield name, MaskEffect(swapped, difference, float(difference.mean()) / max(most, 1e-12))
 
 
-def small_family(generator: Generator, w_plus: Tensor, layers: Collection[str]) -> str | None:
+def small_family(generator: Generator, w_plus: Tensor, layers: RandomLayers) -> str | None:
     """A sentence of warning where the random `layers` make a family of codes too small to learn from, else None.
 
     The measure is relative: less than half of what the smallest published mask (`m2`) changes in the same face.
     """
     smallest = parse_layers("m2", generator.config.resolution)
-    if smallest <= set(layers):
+    if not isinstance(layers, Mapping) and smallest <= set(layers):
         return None
     family, published = (effect.share for _, effect in mask_effects(generator, w_plus, {"this": layers, "m2": smallest}))
     if family >= _LEAST * published:

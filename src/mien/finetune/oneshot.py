@@ -7,7 +7,7 @@ them with the reference (equation 2). Mixing happens in S by default, as the pap
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from mien.errors import InputError, ModelMismatchError
-from mien.finetune.masks import parse_layers
+from mien.finetune.masks import parse_layers, parse_mask
 from mien.finetune.stopping import LONGEST, enough
-from mien.latents import StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
+from mien.latents import RandomLayers, StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator, SynthesisNetwork
@@ -56,10 +56,15 @@ class FitConfig:
             raise InputError("--random-layers names layers of S: leave out --space w-plus, or give its rows with --mask.")
 
 
-def random_layers(resolution: int, config: FitConfig) -> frozenset[str]:
-    """The S layers that are random (the paper's M = 0) for space `s`."""
+def random_layers(
+    resolution: int, config: FitConfig, features: Mapping[str, Mapping[str, Tensor]] | None = None
+) -> RandomLayers:
+    """The S layers, or with parts of the face the channels, that are random (the paper's M = 0) for space `s`.
+
+    `features` are the channels of the parts, as `parse_mask` takes them.
+    """
     if config.random_layers is not None:
-        return parse_layers(config.random_layers, resolution)
+        return parse_mask(config.random_layers, resolution, features)
     if config.color == "photo":
         # The counterpart of the published W+ rows 9, 11, 15.. in S: colour and the finest texture, without the layers of line.
         return parse_layers("m2", resolution)
@@ -93,11 +98,14 @@ class OneShotTuner:
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
-        *, weights: Tensor | None = None, valid: Tensor | None = None,
+        *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
+        features: Mapping[str, Mapping[str, Tensor]] | None = None,
     ) -> None:  # fmt: skip
         """`pictures` [N, 3, R, R] in [-1, 1], their inversions `w_plus` [N, num_ws, w_dim]; `weights` [N] weigh them.
 
-        `valid` [N, 1, R, R] in [0, 1] is the part of each picture that is to be learned; None: all of it.
+        `valid` [N, 1, R, R] in [0, 1] is the part of each picture that is to be learned; None: all of it. `styles` [N] are S
+        codes to mix with in place of those of `w_plus`, for space `s`. `features` are the channels of the parts of the face
+        that `config.random_layers` may name.
         """
         self.config, self.base = config, generator
         self.synthesis: SynthesisNetwork = copy.deepcopy(generator.synthesis).train().requires_grad_(True)
@@ -107,12 +115,12 @@ class OneShotTuner:
         self.w_plus, self.pictures = w_plus, pictures
         self.losses: list[float] = []
         self.weights = None if weights is None or bool((weights == weights[0]).all()) else weights / weights.mean()
-        self.valid = valid
+        self.valid, self.given_styles = valid, styles
         resolution = generator.config.resolution
         if config.space == "s":
-            self.layers = random_layers(resolution, config)
+            self.layers = random_layers(resolution, config, features)
             with torch.no_grad():
-                self.reference_styles = generator.synthesis.styles(w_plus)
+                self.reference_styles = styles or generator.synthesis.styles(w_plus)
             for layer in style_layers(resolution):  # S codes come from the base model: the affine layers stay as they are
                 self.synthesis.layer(layer.name).affine.requires_grad_(False)
         else:

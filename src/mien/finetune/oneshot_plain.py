@@ -7,10 +7,13 @@ must agree with it, and `mien bench` measures what the difference is worth.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.latents import StyleCodes
 from mien.losses.features import feature_distance, loss_resolutions
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
@@ -22,11 +25,22 @@ class PlainTuner(OneShotTuner):
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
-        *, weights: Tensor | None = None, valid: Tensor | None = None,
+        *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
+        features: Mapping[str, Mapping[str, Tensor]] | None = None,
     ) -> None:  # fmt: skip
         """Takes what `OneShotTuner` takes."""
         with use_ops("plain"):
-            super().__init__(generator, discriminator, pictures, w_plus, config, weights=weights, valid=valid)
+            super().__init__(
+                generator,
+                discriminator,
+                pictures,
+                w_plus,
+                config,
+                weights=weights,
+                valid=valid,
+                styles=styles,
+                features=features,
+            )
         self.discriminator = discriminator
         self.sizes = loss_resolutions(generator.config.resolution)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from mien.cli.align_flags import AlignFlags
+from mien.cli.control_flags import ControlFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
 from mien.cli.options import FitFlags, InvertingModelFlags, Overwrite
 from mien.cli.paths import check_outputs, existing
@@ -17,6 +18,7 @@ EXAMPLES = (
     "mien fit reference.png -o comic.safetensors",
     "mien fit one.png two.png three.png -o painter.safetensors --steps 500 --batch 2",
     "mien fit cat.jpg --extreme -o cat.safetensors",
+    "mien fit reference.png --exaggerate eyes=0.7 -o big-eyes.safetensors",
     "mien fit reference.png --steps auto --previews watch --preview-every 25 -o comic.safetensors",
     "mien fit reference.png --steps 500 --state comic-state -o comic.safetensors",
 )
@@ -28,6 +30,7 @@ def run(
     ],
     out: Annotated[Path, Option("--out", "-o", help="Style file to write (.safetensors).", show_default=False)],
     fit: FitFlags,
+    parts: ControlFlags,
     align: AlignFlags,
     model: InvertingModelFlags,
     machine: MachineFlags,
@@ -39,17 +42,13 @@ def run(
     check_outputs([out], pictures, overwrite=overwrite)
 
     config, where, follow = fit.config(), align.for_references(pictures), fit.follow(overwrite=overwrite)
-    stylizer = model.stylizer(machine)
+    control, stylizer = parts.control(), model.stylizer(machine)
+    parts.give_regions(stylizer)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures,
-            config,
-            align=where,
-            extreme=fit.extreme,
-            refine_steps=fit.refine_reference,
-            follow=follow,
-            progress=advance,
-        )
+            pictures, config, align=where, extreme=fit.extreme, refine_steps=fit.refine_reference, control=control,
+            follow=follow, progress=advance,
+        )  # fmt: skip
     style.save(out, overwrite=overwrite)
     report = Report()
     report.wrote(out, {"kind": "style", "name": style.name, "base": style.base, "bytes": out.stat().st_size})
