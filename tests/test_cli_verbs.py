@@ -280,7 +280,8 @@ def test_regions_and_control(desk: Path, model: Path, style: str, capsys: pytest
     assert mien(f"fit reference.png --steps 2 --aligned --model {model} -o plain.safetensors") == 0
     assert (desk / "plain.safetensors").read_bytes() == (desk / "f0.safetensors").read_bytes()
     assert mien(f"fit reference.png {_FIT} {with_parts} --random-layers m2,eyes -o mask.safetensors") == 0
-    assert mien(f"stylize photos/a.png --style reference.png {_BOTH} --keep eyes {with_parts.split(' ', 1)[1]} -o s.png") == 0
+    line = "stylize photos/a.png --style reference.png --steps 2 --style-aligned --keep eyes"
+    assert mien(f"{line} {with_parts} -o s.png") == 0
     capsys.readouterr()
     for more, words in (
         ("--keep ears", "--keep takes"), ("--exaggerate eyes=9", "from 0 to 2"), ("--keep eyes --exaggerate eyes", "at once"),

@@ -9,7 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from mien import runtime
 from mien.errors import InputError
+from mien.media import pixel_store
 from mien.media.dataset import load_dataset
 
 
@@ -143,3 +145,86 @@ def test_mirror_flips_half_of_the_pictures(tmp_path: Path) -> None:
 def test_the_same_generator_state_draws_the_same_batch(tmp_path: Path) -> None:
     data = load_dataset(fill(tmp_path, GOOD), 8)
     assert torch.equal(data.batch(6, generator()), data.batch(6, generator()))
+
+
+# --- more pictures than memory --------------------------------------------------------------------------------------------
+
+
+def many(folder: Path) -> Path:
+    for index in range(12):
+        noise = np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        buffer = io.BytesIO()
+        Image.fromarray(noise).save(buffer, "PNG")
+        fill(folder, {f"{'ab'[index % 2]}/{index}.png": buffer.getvalue() if index != 5 else b"broken"})
+    return folder
+
+
+def test_batches_from_a_file_are_those_from_memory_bit_for_bit(tmp_path: Path) -> None:
+    path, cache = many(tmp_path / "in"), tmp_path / "cache"
+    cache.mkdir()
+    memory = load_dataset(path, 16, folder_weights={"a": 3.0})
+    mapped = load_dataset(path, 16, folder_weights={"a": 3.0}, memory_share=0.0, folder=cache)
+    assert (memory.in_file, mapped.in_file) == (False, True)
+    assert torch.equal(memory.pixels, mapped.pixels)
+    assert memory.digest() == mapped.digest()
+    assert list(mapped.dropped) == ["b/5.png"]
+    first, second = generator(), generator()
+    for mirror in (True, False):
+        assert torch.equal(memory.batch(32, first, mirror=mirror), mapped.batch(32, second, mirror=mirror))
+    assert "lie in a file" in mapped.report()
+    assert "lie in a file" not in memory.report()
+    assert not list(cache.iterdir()), "the file has no name, so nothing can be left behind"
+
+
+def test_the_file_is_used_where_the_pictures_need_more_than_their_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, need = many(tmp_path), 12 * 3 * 16 * 16
+    for free, share, expected in ((2 * need, 0.5, False), (2 * need - 1, 0.5, True), (need, 1.0, False), (None, 0.0, False)):
+        monkeypatch.setattr(pixel_store, "free_memory", lambda free=free: free)
+        assert load_dataset(path, 16, memory_share=share).in_file is expected
+
+
+def test_the_pixels_are_not_in_memory(tmp_path: Path) -> None:
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("needs Linux to look")
+    mapped = load_dataset(many(tmp_path), 16, memory_share=0.0, folder=tmp_path)
+    address = mapped.pixels.data_ptr()
+    lines = [line for line in maps.read_text().splitlines() if f"{tmp_path}/" in line and line.endswith("(deleted)")]
+    ranges = [[int(end, 16) for end in line.split()[0].split("-")] for line in lines]
+    assert any(first <= address < last for first, last in ranges)
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    many(tmp_path)
+    monkeypatch.setattr(pixel_store.tempfile, "TemporaryFile", lambda dir: Full())
+    with pytest.raises(InputError, match="No space left"):
+        load_dataset(tmp_path, 16, memory_share=0.0)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="does not take them"):
+        load_dataset(tmp_path, 16, memory_share=0.0, folder=tmp_path / "a" / "0.png")
+    assert load_dataset(tmp_path, 16, memory_share=0.0, folder=tmp_path / "new").in_file
+
+
+def test_free_memory_knows_the_limit_of_a_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"/proc/meminfo": "MemTotal: 8 kB\nMemAvailable: 4 kB\n"}
+
+    def read(self: Path, encoding: str) -> str:
+        if str(self) not in files:
+            raise FileNotFoundError
+        return files[str(self)]
+
+    monkeypatch.setattr(Path, "read_text", read)
+    assert runtime.free_memory() == 4096
+    files |= {"/sys/fs/cgroup/memory.max": "max\n", "/sys/fs/cgroup/memory.current": "10\n"}
+    assert runtime.free_memory() == 4096
+    files["/sys/fs/cgroup/memory.max"] = "110\n"
+    assert runtime.free_memory() == 100
+    del files["/proc/meminfo"]
+    monkeypatch.setattr(runtime.os, "sysconf", {"SC_PHYS_PAGES": 10, "SC_PAGE_SIZE": 8}.__getitem__, raising=False)
+    assert runtime.free_memory() == 40

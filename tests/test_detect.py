@@ -165,13 +165,13 @@ def drawing_errors(shared: Path) -> dict[str, tuple[float, float]]:
 def test_crops_of_aligned_drawings_are_found_again(drawing_errors: dict[str, tuple[float, float]]) -> None:
     """What the present weights reach, so that it does not get worse; the goal is the next test's."""
     distances = [distance for distance, _ in drawing_errors.values()]
-    assert statistics.median(distances) <= 0.036
-    assert max(distances) <= 0.08
-    assert sum(distance > 0.06 for distance in distances) <= 3
+    assert statistics.median(distances) <= 0.03
+    assert max(distances) <= 0.075
+    assert sum(distance > 0.06 for distance in distances) <= 4
     assert max(angle for _, angle in drawing_errors.values()) <= 6
 
 
-@pytest.mark.xfail(strict=True, reason="the goal: art, jojo and mtg_mermaid are 6.7 to 7.7 % off, the median is 3.3 %")
+@pytest.mark.xfail(strict=True, reason="the goal: art, jojo, mtg_joker and mtg_mermaid are 6.5 to 7.1 % off")
 def test_crops_of_aligned_drawings_lie_within_six_percent(drawing_errors: dict[str, tuple[float, float]]) -> None:
     distances = {name: distance for name, (distance, _) in drawing_errors.items()}
     assert {name: distance for name, distance in distances.items() if distance > 0.06} == {}

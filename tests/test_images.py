@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from mien import files
 from mien.errors import InputError
 from mien.media import colour, deep, images
 from mien.media.images import Picture, from_tensor, list_pictures, read_picture, write_picture
@@ -318,7 +319,7 @@ def test_failed_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(images.os, "replace", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(InputError, match="No space left"):
         write_picture(tmp_path / "a.png", Picture(pixels_of(3)))
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,7 @@
 """Contracts of the networks at tiny sizes, and both twins through whole networks."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -171,3 +173,30 @@ def test_encoder_answers_with_an_offset_to_what_it_is_given() -> None:
     assert first.shape == (2, 8, 16)
     assert not torch.allclose(first, second)  # it looks at the rendering
     torch.testing.assert_close(encoder(picture, code + 1) - 1, first, rtol=0, atol=1e-5)
+
+
+def test_a_detail_map_acts_in_its_block_and_above() -> None:
+    g = tiny(32)
+    styles, noise = g.synthesis.styles(broadcast(torch.randn(2, 16), g.num_ws)), g.synthesis.noise("const")
+    plain = g.synthesis.render(styles, noise)
+    nothing = torch.zeros(2, g.config.channels(16), 16, 16)
+    assert torch.equal(g.synthesis.render(styles, noise, detail=nothing), plain)
+    detail = nothing.clone()
+    detail[:, :, 4, 4] = 1.0
+    changed = (g.synthesis.render(styles, noise, detail=detail) - plain).abs().amax(dim=(0, 1))
+    assert changed[8:10, 8:10].min() > 0
+    assert changed[16:, 16:].max() == 0  # a spot of the map is a spot of the picture
+
+
+def test_an_encoder_with_a_detail_map() -> None:
+    config = CompactEncoderConfig(32, 8, 16, width=8, max_width=16, detail_channels=5)
+    encoder = CompactEncoder(config)
+    picture, start = torch.randn(2, 3, 32, 32), torch.zeros(2, 8, 16)
+    code, detail = encoder.look(picture, start)
+    assert torch.equal(code, encoder(picture, start))
+    assert detail is not None
+    assert detail.shape == (2, 5, 16, 16)
+    assert detail.abs().max() == 0  # nothing is said before it is learned
+    assert CompactEncoder(replace(config, detail_channels=0)).look(picture, start)[1] is None
+    with pytest.raises(ValueError, match="sees more"):
+        CompactEncoder(replace(config, resolution=16))

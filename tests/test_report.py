@@ -15,7 +15,7 @@ from torch import Tensor
 from mien.checkpoint.bundle import write_model
 from mien.cli.main import shell
 from mien.errors import InputError
-from mien.latents import broadcast, truncate
+from mien.latents import Codes, broadcast, truncate
 from mien.media.dataset import Dataset
 from mien.metrics import report_parts, report_sheets
 from mien.metrics.curve import Point, curve, read_point
@@ -140,14 +140,14 @@ def test_inversion_is_judged_by_what_it_renders(model: Model, instruments: Instr
     photos = Dataset(render(model, codes), torch.ones(6), [str(i) for i in range(6)])
     asked: list[int] = []
 
-    def mean(pictures: Tensor) -> Tensor:
-        return broadcast(model.generator.mapping.w_avg[None].expand(len(pictures), -1), model.generator.num_ws)
+    def mean(pictures: Tensor) -> Codes:
+        return Codes(broadcast(model.generator.mapping.w_avg[None].expand(len(pictures), -1), model.generator.num_ws))
 
-    def perfect(pictures: Tensor, start: Tensor) -> Tensor:
+    def perfect(pictures: Tensor, start: Codes) -> Codes:
         asked.append(len(pictures))
-        assert torch.equal(start, mean(pictures))
+        assert torch.equal(start.w_plus, mean(pictures).w_plus)
         known = photos.pixels.float() / 127.5 - 1
-        return torch.stack([codes[int((known - p).abs().mean((1, 2, 3)).argmin())] for p in pictures])
+        return Codes(torch.stack([codes[int((known - p).abs().mean((1, 2, 3)).argmin())] for p in pictures]))
 
     inversion = Inversion(mean, "mean code", perfect, refine_steps=9)
     made = measure_model(model, instruments, _CONFIG, held_out=photos, inversion=inversion)
@@ -208,7 +208,7 @@ def test_what_cannot_be_measured_is_left_out(model: Model, instruments: Instrume
 
 def test_progress_runs_from_start_to_end(model: Model, instruments: Instruments) -> None:
     seen: list[tuple[int, int]] = []
-    inversion = Inversion(lambda p: codes_of(model, torch.zeros(len(p), 16), 1.0), refine=lambda _, c: c, refine_steps=2)
+    inversion = Inversion(lambda p: Codes(codes_of(model, torch.zeros(len(p), 16), 1.0)), refine=lambda _, c: c, refine_steps=2)
     measure_model(
         model, instruments, _CONFIG, data=_pictures(10, 1), held_out=_pictures(5, 2), inversion=inversion,
         progress=lambda done, total, _: seen.append((done, total)),
@@ -305,7 +305,7 @@ def test_pixels_digest_follows_the_pictures() -> None:
 
 
 def _report(model: Model, instruments: Instruments) -> ModelReport:
-    inversion = Inversion(lambda p: codes_of(model, torch.zeros(len(p), 16), 1.0), "mean code")
+    inversion = Inversion(lambda p: Codes(codes_of(model, torch.zeros(len(p), 16), 1.0)), "mean code")
     return measure_model(
         model, instruments, _CONFIG, data=_pictures(10, 1), held_out=_pictures(3, 2), inversion=inversion
     )  # fmt: skip

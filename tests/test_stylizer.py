@@ -13,11 +13,13 @@ from mien.checkpoint.regions import Regions
 from mien.editing import Control
 from mien.errors import FaceNotFoundError, InputError, ModelMismatchError
 from mien.faces import AlignConfig
-from mien.latents import style_layers
+from mien.inversion import RefineConfig, refine
+from mien.latents import Codes, style_layers
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
-from mien.stylizer import FitConfig, Style, Stylizer, find_style
+from mien.shipped import find_style
+from mien.stylizer import FitConfig, Style, Stylizer
 from test_models import tiny, tiny_discriminator
 
 # To a random model, random pictures are no faces.
@@ -255,3 +257,63 @@ def test_find_style(folder: Path, style: Style) -> None:
     assert find_style(folder / "here.safetensors") == folder / "here.safetensors"
     with pytest.raises(InputError, match="no style nothing"):
         find_style("nothing")
+
+
+@pytest.fixture(scope="module")
+def detailed(folder: Path) -> Stylizer:
+    """A model whose encoder answers with a detail map as well."""
+    model = load_model(folder / "tiny-0.safetensors")
+    torch.manual_seed(4)
+    encoder = CompactEncoder(
+        CompactEncoderConfig(R, num_ws=8, w_dim=16, width=8, max_width=16, detail_channels=model.generator.config.channels(16))
+    )
+    with torch.no_grad():
+        encoder.detail.out.weight.normal_(std=0.3)
+    return Stylizer(Model(model.generator, model.discriminator, encoder))
+
+
+def test_likeness(detailed: Stylizer, folder: Path) -> None:
+    style = detailed.fit([folder / "reference.png"], QUICK, align=ALIGNED)
+
+    def face(likeness: float, strength: float = 1.0) -> torch.Tensor:
+        found = detailed.apply(style, folder / "photo.png", align=ALIGNED, likeness=likeness, strength=strength)
+        return found.faces[0].stylized
+
+    crop = detailed.align(folder / "photo.png", ALIGNED)[0][1][None]
+    codes = detailed.invert_crops(crop)
+    assert codes.detail is not None
+    tuned = detailed._tuned_network(style)
+    assert torch.equal(face(0), detailed.render(Codes(codes.w_plus), tuned)[0])
+    assert torch.equal(face(1), detailed.render(codes, tuned)[0])
+    distances = [float((face(likeness) - face(0)).abs().mean()) for likeness in (0.0, 0.5, 1.0)]
+    assert distances == sorted(distances)
+    assert distances[1] > 0
+    # Strength 0 is the base model's face of the person, detail and all.
+    assert torch.equal(face(1, strength=0.0), detailed.render(codes)[0])
+
+
+def test_a_style_is_learned_from_codes_alone(detailed: Stylizer, stylizer: Stylizer, folder: Path) -> None:
+    """The detail map of a reference would put its features into every face."""
+    with_map = detailed._reference_codes(detailed.align(folder / "reference.png", ALIGNED)[0][1][None], 0)
+    assert with_map.shape == (1, 8, 16)
+
+
+def test_refinement_finds_a_detail_map_unless_told_not_to(stylizer: Stylizer, folder: Path) -> None:
+    crop = stylizer.align(folder / "photo.png", ALIGNED)[0][1][None]
+    start = stylizer.invert_crops(crop)
+    assert start.detail is None
+
+    def distance(codes: Codes) -> float:
+        return float((stylizer.render(codes) - crop).abs().mean())
+
+    plain = refine(stylizer.model, crop, start, RefineConfig(steps=30, detail_resolution=0))
+    rich = refine(stylizer.model, crop, start, RefineConfig(steps=30, detail_learning_rate=0.1))
+    assert plain.detail is None
+    assert rich.detail is not None
+    assert rich.detail.shape == (1, stylizer.model.generator.config.channels(16), 16, 16)
+    assert distance(rich) < distance(plain) < distance(start)
+    with pytest.raises(InputError, match="power of two"):
+        refine(stylizer.model, crop, start, RefineConfig(steps=1, detail_resolution=12))
+    held = refine(stylizer.model, crop, start, RefineConfig(steps=30, detail_learning_rate=0.1, detail_prior=100.0))
+    assert held.detail is not None
+    assert held.detail.abs().mean() < rich.detail.abs().mean()

@@ -93,6 +93,8 @@ def test_options_reach_the_configuration(monkeypatch: pytest.MonkeyPatch, tmp_pa
     method = configured(monkeypatch, "faces", "-o", out, "--resolution", "128", "--method", "structure", "--structure", "2")
     assert (method.stages, method.plan.structure, method.plan.freeze_d) == ((128,), 2, 2)
     assert configured(monkeypatch, "faces", "-o", out, "--augment", "none").augment == ""
+    assert configured(monkeypatch, "faces", "-o", out, "--augment", "bgcfn").augment == "bgcfn"
+    assert plain.augment == "bgc"
 
 
 def test_the_resolution_of_a_source_is_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -118,13 +120,15 @@ def test_session_options(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         "--part-megabytes",
         "1.5",
         "--light-state",
+        "--memory-share",
+        "0.25",
         "--device",
         "cpu",
     ]
     assert shell(words) == 0
-    assert (seen[0].max_minutes, seen[0].part_bytes, seen[0].moments) == (5.0, 1_500_000, False)
+    assert (seen[0].max_minutes, seen[0].part_bytes, seen[0].moments, seen[0].memory_share) == (5.0, 1_500_000, False, 0.25)
     assert shell(["train", "x", "-o", str(tmp_path)]) == 0
-    assert (seen[1].max_minutes, seen[1].part_bytes, seen[1].moments) == (None, None, True)
+    assert (seen[1].max_minutes, seen[1].part_bytes, seen[1].moments, seen[1].memory_share) == (None, None, True, 0.5)
 
 
 def test_train_continue_and_finish(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

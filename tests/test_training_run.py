@@ -15,7 +15,7 @@ from PIL import Image
 
 from mien.checkpoint.bundle import read_model, write_model
 from mien.config import from_toml
-from mien.errors import CheckpointError, InputError
+from mien.errors import CheckpointError, InputError, MienError
 from mien.finetune import train as train_module
 from mien.finetune.run_folder import RunFolder
 from mien.finetune.train import DivergedError, Session, train
@@ -118,9 +118,12 @@ def test_a_run_killed_between_snapshots_repeats_only_what_was_lost(
     train(config(pictures), tmp_path, after(4))
     assert len(losses(tmp_path)) == 3
     (tmp_path / "stats.jsonl").open("a").write('{"px": 8, "ima')
+    for place in (tmp_path, tmp_path / "samples"):
+        (place / ".model.safetensors.0123abcd.part").write_bytes(b"half of it")
     monkeypatch.undo()
     seen: list[Mapping[str, Any]] = []
     assert train(config(pictures), tmp_path, Session(show=seen.append)).complete
+    assert not list(tmp_path.rglob(".*.part"))
     assert [line["steps"] for line in seen] == [4, 6, 8]
     assert losses(tmp_path) == losses(straight)
 
@@ -137,7 +140,7 @@ def test_a_run_really_killed_goes_on(pictures: Path, tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "config.toml"), str(tmp_path)])
     try:
         limit = time.monotonic() + 100
-        while len(list(tmp_path.glob("samples/*"))) < 3 and time.monotonic() < limit:
+        while len(RunFolder(tmp_path).grids()) < 3 and time.monotonic() < limit:
             time.sleep(0.05)
     finally:
         process.kill()
@@ -146,6 +149,12 @@ def test_a_run_really_killed_goes_on(pictures: Path, tmp_path: Path) -> None:
     assert len(images) >= 3
     outcome = train(wanted, tmp_path, after(2))
     assert outcome.images >= 4 * 4 * 2 + 8
+
+
+def test_pictures_in_a_file_train_alike(pictures: Path, straight: Path, tmp_path: Path) -> None:
+    train(config(pictures), tmp_path / "run", Session(memory_share=0.0))
+    assert losses(tmp_path / "run") == losses(straight)
+    assert "lie in a file" in (tmp_path / "run" / "data.txt").read_text()
 
 
 def test_grown_stages_continue_and_keep_their_models(pictures: Path, tmp_path: Path) -> None:
@@ -240,8 +249,8 @@ def test_a_full_disk_leaves_the_last_snapshot(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mien.checkpoint.state.os.replace", full)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr("mien.files.os.replace", full)
+    with pytest.raises(MienError, match="No space"):
         train(config(pictures), tmp_path, after(2))
     monkeypatch.undo()
     assert (tmp_path / "state" / "state.json").read_bytes() == before
@@ -318,7 +327,7 @@ def test_page_escapes_names(pictures: Path, tmp_path: Path) -> None:
     ("wishes", "word"),
     [
         ({"stages": (16, 8), "stage_kimg": (1.0,)}, "rising powers of two"), ({"stages": (12,)}, "powers of two"),
-        ({"stages": (8, 16), "stage_kimg": ()}, "lengths"), ({"augment": "bx"}, "letters of 'bgc'"),
+        ({"stages": (8, 16), "stage_kimg": ()}, "lengths"), ({"augment": "bx"}, "letters of 'bgcfn'"),
         ({"kimg": -1.0}, "positive"), ({"stats_steps": 0}, "stats_steps"), ({"stages": ()}, "rising"),
     ],
 )  # fmt: skip
@@ -349,12 +358,16 @@ def test_presets(pictures: Path) -> None:
 
 
 def test_augmentation_letters_reach_the_pipeline(pictures: Path, tmp_path: Path) -> None:
-    for letters, expected in (("bgc", (True, True, True)), ("c", (False, False, True)), ("", None)):
+    for letters, expected in (
+        ("bgc", (True, True, True, False, False)), ("c", (False, False, True, False, False)),
+        ("nbf", (True, False, False, True, True)), ("", None),
+    ):  # fmt: skip
         run = train_module._Run(
             config(pictures, augment=letters), RunFolder(tmp_path / (letters or "none")), Session(), train_module.Processes()
         )
         augment = run.trainer.augment
-        assert (None if augment is None else (augment.blit, augment.geometry, augment.colour)) == expected
+        groups = ("blit", "geometry", "colour", "filter", "corruption")
+        assert (None if augment is None else tuple(getattr(augment, group) for group in groups)) == expected
 
 
 def test_statistics_are_valid_json_lines(straight: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mien.checkpoint import state
+from mien import files
 from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import CheckpointError, InputError
 
@@ -46,7 +46,7 @@ def test_a_new_state_replaces_the_old_one_and_leaves_nothing(tmp_path: Path) -> 
 def test_a_writer_that_dies_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: int) -> None:
     write_state(tmp_path, tensors(0), {"steps": 1}, part_bytes=1024)
     calls = 0
-    original = state.os.replace
+    original = files.os.replace
 
     def replace(source: str, target: Path) -> None:
         nonlocal calls
@@ -55,8 +55,8 @@ def test_a_writer_that_dies_leaves_the_old_state(tmp_path: Path, monkeypatch: py
         calls += 1
         original(source, target)
 
-    monkeypatch.setattr(state.os, "replace", replace)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(CheckpointError, match="No space"):
         write_state(tmp_path, tensors(1), {"steps": 2}, part_bytes=1024)
     assert same(read_state(tmp_path)[0], tensors(0))
     assert not list(tmp_path.glob(".*"))

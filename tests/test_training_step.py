@@ -12,10 +12,12 @@ from mien.errors import InputError
 from mien.finetune.adversarial import AdversarialConfig, AdversarialTrainer
 from mien.finetune.augment import AdaptiveAugment
 from mien.finetune.freeze import PlanConfig, make_plan, method
-from mien.finetune.grow import grow_discriminator, grow_generator
+from mien.finetune.grow import grow_discriminator, grow_encoder, grow_generator
 from mien.finetune.processes import Streams
-from mien.latents import broadcast
+from mien.finetune.reconstruct import Reconstruction, ReconstructionConfig
+from mien.latents import Codes, broadcast
 from mien.losses.structure import structure_loss
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 
@@ -39,6 +41,15 @@ def trainer(config: AdversarialConfig = SMALL, *, plan: PlanConfig | None = None
     if plan is not None:
         more["plan"] = make_plan(plan, g, d, has_source=more.get("source") is not None)
     return AdversarialTrainer(g, d, config, **more)
+
+
+def small_encoder() -> CompactEncoder:
+    torch.manual_seed(5)
+    return CompactEncoder(CompactEncoderConfig(R, 6, 8, width=8, max_width=16))
+
+
+def rebuilding(**values: Any) -> Reconstruction:
+    return Reconstruction(small_encoder(), ReconstructionConfig(**{"share": 0.5, "learning_rate": 1e-2, **values}))
 
 
 def snapshot(module: torch.nn.Module) -> dict[str, Tensor]:
@@ -98,15 +109,16 @@ def test_micro_batches_add_up_to_the_batch() -> None:
     t.step(reals)
     # Repeat the discriminator phase by hand on a twin that has done the generator's phase.
     twin = trainer(replace(SMALL, batch=4, micro_batch=2, r1_gamma=0.0))
-    twin._phase("generator", twin.g_adam, twin._generator_loss)
+    twin._phase("generator", [twin.g_adam], lambda streams: twin._generator_loss(reals, streams))
     twin.d_adam.zero_grad()
     losses = []
     for index in range(2):
         streams = Streams.of(CPU, 0, 0, "discriminator", index)
+        seen = reals(2, streams.host)
         with torch.no_grad():
             own, _, _ = twin._codes(2, streams)
             fakes = twin.generator(own, twin.generator.synthesis.noise("random", 2, streams.device))
-        real, fake = twin.discriminator(reals(2, streams.host)), twin.discriminator(fakes)
+        real, fake = twin.discriminator(seen), twin.discriminator(fakes)
         losses.append(torch.nn.functional.softplus(-real).mean() + torch.nn.functional.softplus(fake).mean())
     torch.stack(losses).mean().backward()
     for (name, mine), (_, other) in zip(t.discriminator.named_parameters(), twin.discriminator.named_parameters(), strict=True):
@@ -347,8 +359,38 @@ def test_growing_keeps_the_picture_and_the_old_weights() -> None:
     assert all(torch.equal(judge.state_dict()[k], v) for k, v in d.state_dict().items() if not k.startswith("fromrgb"))
 
 
+def test_a_grown_discriminator_judges_the_smaller_picture_as_before() -> None:
+    torch.manual_seed(0)
+    d = Discriminator(DiscriminatorConfig(R, 1024, 32, mbstd_group=2))
+    for _ in range(2):  # the second time, the new fromRGB has half as many maps
+        grown = grow_discriminator(d, d.config.resolution * 2)
+        blobs = torch.rand(16, 3, 4, 4, generator=torch.Generator().manual_seed(3)) * 2 - 1
+        large = torch.nn.functional.interpolate(blobs, size=grown.config.resolution, mode="bicubic")
+        with torch.no_grad():
+            before, after = d(torch.nn.functional.avg_pool2d(large, 2))[:, 0], grown(large)[:, 0]
+        assert torch.corrcoef(torch.stack([before, after]))[0, 1] > 0.9
+        assert grown.block(grown.config.resolution).conv1.weight.abs().max() == 0
+        d = grown
+
+
+def test_a_grown_encoder_answers_as_before() -> None:
+    encoder = small_encoder()
+    grown = grow_encoder(encoder, 9)
+    start = torch.zeros(2, 9, 8)
+    pictures = reals(2, torch.Generator().manual_seed(0))
+    before, after = encoder(pictures, start[:, :6]), grown(pictures, start)
+    assert torch.allclose(after[:, :6], before, atol=1e-6)
+    assert torch.allclose(after[:, 6:], before[:, 5:].expand(-1, 3, -1), atol=1e-6)
+    assert grow_encoder(grown, 6).config == encoder.config
+
+
 @pytest.mark.parametrize(
-    "make", [lambda: trainer(augment=AdaptiveAugment(0.4)), lambda: trainer(replace(SMALL, pl_weight=1.0))]
+    "make",
+    [
+        lambda: trainer(augment=AdaptiveAugment(0.4)),
+        lambda: trainer(replace(SMALL, pl_weight=1.0)),
+        lambda: trainer(reconstruction=rebuilding()),
+    ],
 )
 def test_restored_state_goes_on_as_if_uninterrupted(make: Callable[[], AdversarialTrainer]) -> None:
     straight, first, second = make(), make(), make()
@@ -371,3 +413,52 @@ def test_state_without_moments_is_smaller_and_another_run() -> None:
     mine, other = run(fresh, 1)[0], run(t, 1)[0]
     assert mine["generator"] == other["generator"]  # it comes before Adam
     assert mine["discriminator"] != other["discriminator"]
+
+
+def faces_like(count: int, generator: torch.Generator) -> Tensor:
+    """Plain colours: something that an encoder can learn in a few steps."""
+    return (torch.rand(count, 3, 1, 1, generator=generator) * 2 - 1).expand(-1, -1, R, R).contiguous()
+
+
+def test_an_encoder_beside_the_generator_learns_to_reconstruct() -> None:
+    t = trainer(reconstruction=rebuilding(disturb=0.0))
+    assert t.reconstruction is not None
+    before = [snapshot(m) for m in (t.reconstruction.encoder, t.reconstruction.ema)]
+    losses = [t.step(faces_like) for _ in range(60)]
+    assert {"pixels", "features", "prior", "flat"} <= losses[0].keys()
+    first, last = (float(torch.stack([m["pixels"] for m in part]).mean()) for part in (losses[:5], losses[-5:]))
+    assert last < 0.8 * first
+    for old, module in zip(before, (t.reconstruction.encoder, t.reconstruction.ema), strict=True):
+        assert changed(old, module)
+
+
+def test_weights_of_the_reconstruction_do_what_they_say() -> None:
+    pictures, codes = reals(2, torch.Generator().manual_seed(0)), Codes(torch.randn(2, 6, 8), torch.randn(2, 8, 8, 8))
+    _, d = networks()
+    args = (pictures * 0.5, pictures, codes, torch.randn(4, 8), torch.zeros(8), d, torch.float32)
+    with torch.no_grad():
+        plain = rebuilding().losses(*args)
+        doubled = rebuilding(pixels=8.0, features=2.0, prior=0.04, flat=0.04, detail=0.006).losses(*args)
+    assert {k: float(v) for k, v in doubled.items()} == pytest.approx({k: 2 * float(v) for k, v in plain.items()}, rel=1e-5)
+    assert "features" not in rebuilding(features=0.0).losses(*args)
+    known = Reconstruction(small_encoder(), ReconstructionConfig(share=0.5, identity=1.0), lambda x: x.flatten(1)[:, :1].sign())
+    assert float(known.losses(*args)["identity"]) == 0.0
+    with pytest.raises(ValueError, match="identity network"):
+        rebuilding(identity=1.0)
+
+
+@pytest.mark.parametrize(("share", "batch", "expected"), [(0.5, 8, 4), (0.01, 8, 1), (0.99, 8, 7), (0.25, 8, 2)])
+def test_the_share_of_reconstructions(share: float, batch: int, expected: int) -> None:
+    assert rebuilding(share=share).count(batch) == expected
+
+
+def test_a_model_without_noise_stays_without() -> None:
+    g, d = networks()
+    for name, p in g.named_parameters():
+        if name.endswith("noise_strength"):
+            p.data.fill_(0.3)
+    t = AdversarialTrainer(g, d, replace(SMALL, noise=False))
+    run(t)
+    strengths = [p for name, p in [*g.named_parameters(), *t.ema.named_parameters()] if name.endswith("noise_strength")]
+    assert strengths
+    assert all(float(p) == 0 for p in strengths)

@@ -44,7 +44,7 @@ def main() -> None:
         _, crop = stylizer.align(photo, AlignConfig(face="largest"))[0]
         crops.append(crop)
     codes = stylizer.invert_crops(torch.stack(crops), refine_steps=arguments.refine)
-    base = stylizer._render(codes)
+    base = stylizer.render(codes)
     columns = [[scaled(c) for c in crops], [scaled(b) for b in base]]
     top: list[torch.Tensor | None] = [None, None]
     names = ["photo", "inversion"]
@@ -64,7 +64,7 @@ def main() -> None:
             rgb = read_picture(reference).rgb()
             seen = extract(rgb, whole_frame(rgb.shape[2], rgb.shape[1]), size)[0]
         top.append(scaled(seen[:, :, : seen.shape[1]]))
-        faces = stylizer._render(codes, stylizer._tuned_network(style), arguments.strength)
+        faces = stylizer.render(codes, stylizer._tuned_network(style), arguments.strength)
         columns.append([scaled(face) for face in faces])
         names.append(reference.stem)
         print(reference.stem, style.settings.get("loss"), flush=True)

@@ -9,8 +9,8 @@ points, and dlib's 68 points (Kazemi & Sullivan 2014; trained on iBUG 300-W, whi
 our weights) for where the FFHQ crop of a drawing lies. Student: the aligned faces of the zip in grey, turned, moved, scaled,
 and drawn over with filters that look like sketches, ink, flat tones and paint, so that what it learns holds for drawings.
 
-The weights of version 0.1.0 are older than the second teacher: they come from this script as it was at commit 212181f, with
-labels of O-Net alone, in three runs one after the other (13, 14 and 11 minutes).
+The weights of version 0.1.0: 0.7 times those of this script as it was at commit 212181f, with labels of O-Net alone, in three
+runs one after the other (13, 14 and 11 minutes), and 0.3 times those of 13 more minutes with both teachers (`--start`).
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from mien.media.images import from_tensor as from_tensor
     from mien.media.images import read_picture as read_picture
     from mien.media.images import write_picture as write_picture
+    from mien.shipped import ready_styles as ready_styles
     from mien.stylizer import Stylizer as Stylizer
-    from mien.stylizer import ready_styles as ready_styles
 
 # Public name -> the module where it is.
 _PUBLIC = {
@@ -48,7 +48,7 @@ _PUBLIC = {
     "invert": "mien.functions",
     "load_model": "mien.checkpoint",
     "read_picture": "mien.media.images",
-    "ready_styles": "mien.stylizer",
+    "ready_styles": "mien.shipped",
     "save_model": "mien.checkpoint",
     "write_picture": "mien.media.images",
 }

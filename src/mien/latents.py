@@ -9,7 +9,7 @@ row 2k-4 the second convolution at 2^k px; the last row the final toRGB. Mixing 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -161,3 +161,22 @@ def mix_rows(reference: Tensor, random: Tensor, random_rows: Sequence[int]) -> T
     rows = [row for row in random_rows if row < reference.shape[1]]
     mixed[:, rows] = random[:, None] if random.ndim == 2 else random[:, rows]
     return mixed
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What an inversion finds for N pictures: codes, and what no code can say."""
+
+    w_plus: Tensor
+    """[N, num_ws, w_dim]."""
+    detail: Tensor | None = None
+    """[N, C, r, r], added to the generator's features of r px (F/W+ space: Kang et al. 2021); None: W+ says it all."""
+
+    def scaled(self, likeness: float) -> Codes:
+        """The same with the detail map times `likeness`: 0 leaves W+ alone."""
+        return replace(self, detail=None if self.detail is None or likeness == 0 else self.detail * likeness)
+
+    def single(self) -> list[Codes]:
+        """One `Codes` for every picture."""
+        details = [None] * len(self.w_plus) if self.detail is None else list(torch.split(self.detail, 1))
+        return [Codes(w, d) for w, d in zip(torch.split(self.w_plus, 1), details, strict=True)]

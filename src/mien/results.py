@@ -41,6 +41,8 @@ class Inversion:
 
     w_plus: Tensor
     """The code, [1, num_ws, w_dim]."""
+    detail: Tensor | None
+    """What the code cannot say, [1, C, r, r]: see `Codes`."""
     crop: Tensor
     """The aligned picture, [3, R, R]."""
     picture: Tensor

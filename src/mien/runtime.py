@@ -5,7 +5,9 @@ torch is imported inside the functions, not here: `mien --help` must answer befo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mien.errors import InputError
@@ -66,6 +68,26 @@ def set_threads(count: int | None) -> None:
     import torch
 
     torch.set_num_threads(count)
+
+
+def free_memory() -> int | None:
+    """Bytes of memory that can be used without pushing anything out; None where the system does not tell.
+
+    On Linux what is available, or what is left of the container's limit if that is less; elsewhere half of all memory.
+    """
+    try:
+        table = Path("/proc/meminfo").read_text(encoding="ascii")
+        free = next(int(line.split()[1]) * 1024 for line in table.splitlines() if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        if not hasattr(os, "sysconf"):
+            return None
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = (int((group / f"memory.{name}").read_text(encoding="ascii")) for name in ("max", "current"))
+    except (OSError, ValueError):  # no container, or one without a limit ("max")
+        return free
+    return min(free, max(0, limit - used))
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -26,40 +26,24 @@ from mien.editing.control import controlled_layers
 from mien.editing.regions import FEATURES, find_regions, mean_face_points
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig, CropFrame, extract, locate
+from mien.faces.ground import as_learned
 from mien.faces.paste import head_mask, paste_back
 from mien.finetune.follow import FollowConfig
 from mien.finetune.learn import NO_DISCRIMINATOR, References, learn
 from mien.finetune.oneshot import FitConfig, apply_changes, random_layers, reference_weights
-from mien.inversion import RefineConfig, encode, mean_code, refine, warn_of_strangers
+from mien.inversion import Codes, RefineConfig, encode, mean_code, refine, warn_of_strangers
 from mien.latents import StyleCodes, wholly_random
 from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
+from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
 from mien.results import Inversion, Result, StylizedFace
 from mien.runtime import Progress, pick_device
+from mien.shipped import EMBEDDED_MODEL, REGIONS
 
-DATA = Path(__file__).parent / "data"
-EMBEDDED_MODEL = DATA / "faces.safetensors"
 # A picture enlarged more than this is visibly soft: say so.
 _SOFT_SCALE = 1.5
 _STEPS_WITHOUT_ENCODER = 300
-
-
-def ready_styles() -> dict[str, Path]:
-    """The styles that ship with mien: {name: file}."""
-    return {path.stem: path for path in sorted((DATA / "styles").glob("*.safetensors"))}
-
-
-def find_style(name: str | Path) -> Path:
-    """The file of a style given by path or by the name of a ready one."""
-    path = Path(name)
-    ready = ready_styles()
-    if not path.exists() and str(name) in ready:
-        return ready[str(name)]
-    if not path.exists():
-        known = ", ".join(ready) or "none"
-        raise InputError(f"There is no style {name}: give a style file, or one of the ready styles ({known}).")
-    return path
 
 
 class Stylizer:
@@ -96,8 +80,7 @@ class Stylizer:
     @cached_property
     def regions(self) -> Regions:
         """Which S channels drive which part of the face: those that come with the model, or found now, in some seconds."""
-        shipped = DATA / "regions.safetensors"
-        if shipped.exists() and (known := Regions.load(shipped)).base == self.digest:
+        if REGIONS.exists() and (known := Regions.load(REGIONS)).base == self.digest:
             return known
         generator = self.model.generator
         return find_regions(generator, self.digest, mean_face_points(generator))
@@ -113,11 +96,12 @@ class Stylizer:
         rgb, name = picture.rgb(), str(picture.path or "the picture")
         return [(frame, *extract(rgb, frame, self.resolution)) for frame in locate(rgb, align, name=name)]
 
-    def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Tensor:
-        """Aligned pictures [N, 3, R, R] -> W+ [N, num_ws, w_dim]; without an encoder, optimisation starts at the mean code."""
-        crops = crops.to(self.device)
-        start = encode(self.model, crops) if self.model.encoder or not refine_steps else mean_code(self.model, len(crops))
-        return refine(self.model, crops, start, RefineConfig(steps=refine_steps), progress) if refine_steps else start
+    def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Codes:
+        """The codes of aligned pictures [N, 3, R, R]; without an encoder, optimisation starts at the mean code."""
+        crops = as_learned(self.model, crops).to(self.device)
+        has_start = self.model.encoder is not None or not refine_steps
+        start = encode(self.model, crops) if has_start else Codes(mean_code(self.model, len(crops)))
+        return refine(self.model, crops, start, RefineConfig(steps=refine_steps), progress)
 
     def invert(
         self, photo: Picture | str | Path, *, align: AlignConfig | None = None, refine_steps: int = 0,
@@ -125,23 +109,26 @@ class Stylizer:
     ) -> Inversion:  # fmt: skip
         """The code of one face (the largest, unless `align` says otherwise) and what the base model renders for it."""
         frame, crop = self.align(photo, align or AlignConfig(face="largest"))[0]
-        w_plus = self.invert_crops(crop[None], refine_steps=refine_steps, progress=progress)
-        return Inversion(w_plus.cpu(), crop, self._render(w_plus)[0], frame)
+        codes = self.invert_crops(crop[None], refine_steps=refine_steps, progress=progress)
+        detail = None if codes.detail is None else codes.detail.cpu()
+        return Inversion(codes.w_plus.cpu(), detail, crop, self.render(codes)[0], frame)
 
     # -- learning a style --------------------------------------------------------------------------------------------------
 
     def fit(
         self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
         extreme: bool = False, refine_steps: int | None = None, weights: Sequence[float] | None = None, name: str | None = None,
-        control: Control | None = None, follow: FollowConfig | None = None, progress: Progress | None = None,
+        identity: Embedder | None = None, control: Control | None = None, follow: FollowConfig | None = None,
+        progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style.
 
         `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
         `refine_steps` optimises the references' codes; None: not at all, or 300 steps when the model has no encoder.
-        `weights` weigh the references; one given twice counts twice. `control` says which parts of the face stay the person's
-        and which take the reference's shape, by other codes to learn from (the virtual inverter). `follow` asks for previews,
-        and for a state from which a fit that was stopped goes on. Raises `FaceNotFoundError` and `ModelMismatchError`.
+        `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss; None: the
+        one that comes with mien. `control` says which parts of the face stay the person's and which take the reference's shape,
+        by other codes to learn from (the virtual inverter). `follow` asks for previews, and for a state from which a fit that
+        was stopped goes on. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
         if self.model.discriminator is None:
             raise ModelMismatchError(NO_DISCRIMINATOR)
@@ -161,16 +148,25 @@ class Stylizer:
         if extreme:
             w_plus = mean_code(self.model, len(kept))
         else:
-            w_plus = self.invert_crops(pictures, refine_steps=refine_steps)
-            warn_of_strangers(self.model, pictures.to(self.device), [files[i].name for i in kept])
+            w_plus = self._reference_codes(pictures, refine_steps, [files[i].name for i in kept])
         config, base = config or FitConfig(), self.digest
         styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
-        given = References(pictures, w_plus, merged, inside, styles, features)
+        given = References(pictures, w_plus, merged, inside, styles, features, identity)
         gaps, made = learn(self.model, given, config, bf16=self.bf16, follow=follow, progress=progress)
         if control:
             made["control"] = {"keep": dict(control.keep), "exaggerate": dict(control.exaggerate)}
         settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
         return Style(name or files[0].stem, base, self.resolution, gaps, thumbnail(pictures), settings)
+
+    def _reference_codes(self, pictures: Tensor, refine_steps: int, names: Sequence[str] | None = None) -> Tensor:
+        # The family around a reference is made of codes: a detail map of the reference would be in every face.
+        start = Codes(mean_code(self.model, len(pictures)))
+        pictures = as_learned(self.model, pictures).to(self.device)
+        if self.model.encoder is not None or not refine_steps:
+            start = Codes(encode(self.model, pictures).w_plus)
+            if names is not None:
+                warn_of_strangers(self.model, pictures, start.w_plus, names)
+        return refine(self.model, pictures, start, RefineConfig(steps=refine_steps, detail_resolution=0)).w_plus
 
     def _virtual_codes(self, w_plus: Tensor, config: FitConfig, control: Control | None) -> StyleCodes | None:
         if not control:
@@ -195,19 +191,22 @@ class Stylizer:
 
     def apply(
         self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float | Strength = 1.0,
-        refine_steps: int = 0, crop: bool = False, control: Control | None = None, progress: Progress | None = None,
+        likeness: float = 1.0, refine_steps: int = 0, crop: bool = False, control: Control | None = None,
+        progress: Progress | None = None,
     ) -> Result:  # fmt: skip
         """Redraw every face of a photo in the style and put it back in its place.
 
         `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates; a `Strength` has a number per band of
-        sizes. `control` keeps parts of the person, or makes them the reference's. `crop` returns the square of the first face
-        alone. Raises `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
+        sizes. `likeness` 1 keeps of the person also what no code can say, 0 only what the code says. `control` keeps parts of
+        the person, or makes them the reference's. `crop` returns the square of the first face alone. Raises
+        `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
         """
         picture = _opened(photo)
         tuned, steering = self._tuned_network(style), self._steering(style, control)
         found = self.align(picture, align)
-        w_plus = self.invert_crops(torch.stack([c for _, c in found]), refine_steps=refine_steps, progress=progress)
-        before, after = self._render(w_plus), self._render(w_plus, tuned, strength, steering)
+        codes = self.invert_crops(torch.stack([c for _, c in found]), refine_steps=refine_steps, progress=progress)
+        codes = codes.scaled(likeness)
+        before, after = self.render(codes), self.render(codes, tuned, strength, steering)
         result = Result(picture, [])
         for (frame, face), inversion, stylized in zip(found, before, after, strict=True):
             scale = frame.side / self.resolution
@@ -226,18 +225,16 @@ class Stylizer:
         self, count: int, *, seed: int = 0, psi: float = 0.7, style: Style | None = None, strength: float | Strength = 1.0
     ) -> Tensor:
         """Random faces [count, 3, R, R], truncated by `psi`, in the base model's look or in a style."""
-        return self.render(random_codes(self.model.generator, count, seed=seed, psi=psi), style, strength)
-
-    def render(self, w_plus: Tensor, style: Style | None = None, strength: float | Strength = 1.0) -> Tensor:
-        """Pictures [N, 3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style."""
-        return self._render(w_plus, self._tuned_network(style) if style else None, strength)
+        codes = Codes(random_codes(self.model.generator, count, seed=seed, psi=psi))
+        return self.render(codes, self._tuned_network(style) if style else None, strength)
 
     def render_each(
         self, w_plus: Tensor, style: Style | None = None, strength: float | Strength = 1.0, progress: Progress | None = None
     ) -> Iterator[Tensor]:
-        """The pictures of `render` one after the other, each [3, R, R], made when it is asked for."""
-        for index, code in enumerate(w_plus.split(1)):  # type: ignore[no-untyped-call]
-            yield self.render(code, style, strength)[0]
+        """Pictures [3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style, each made when it is asked for."""
+        tuned = self._tuned_network(style) if style else None
+        for index, code in enumerate(Codes(w_plus).single()):
+            yield self.render(code, tuned, strength)[0]
             if progress is not None:
                 progress(index + 1, len(w_plus), 0.0)
 
@@ -254,26 +251,29 @@ class Stylizer:
             return Steering(self.regions, control)
         if "references" not in style.settings:
             raise InputError(f"The style {style.name!r} was not learned from pictures: there is nothing to exaggerate towards.")
-        return Steering(self.regions, control, encode(self.model, style.references().to(self.device)))
+        references = as_learned(self.model, style.references()).to(self.device)
+        return Steering(self.regions, control, encode(self.model, references).w_plus)
 
     @torch.inference_mode()
-    def _render(
-        self, w_plus: Tensor, tuned: SynthesisNetwork | None = None, strength: float | Strength = 1.0,
+    def render(
+        self, codes: Codes, tuned: SynthesisNetwork | None = None, strength: float | Strength = 1.0,
         steering: Steering | None = None,
     ) -> Tensor:  # fmt: skip
         """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes."""
         base = self.model.generator.synthesis
         noise = base.noise("const")
         pictures = []
-        for code in w_plus.to(self.device).split(1):  # type: ignore[no-untyped-call]
-            styles = base.styles(code)
+        for code in codes.single():
+            w_plus = code.w_plus.to(self.device)
+            detail = None if code.detail is None else code.detail.to(self.device)
+            styles = base.styles(w_plus)
             if tuned is None:
-                picture = base.render(styles, noise, self._dtype)
+                picture = base.render(styles, noise, self._dtype, detail)
             else:
-                own, kept = tuned.styles(code), None
+                own, kept = tuned.styles(w_plus), None
                 if steering is not None:
                     own, kept = steering.codes(tuned, own), steering.kept(base, styles, noise, self._dtype)
-                picture = render_between(base, tuned, styles, own, noise, strength, self._dtype, kept)
+                picture = render_between(base, tuned, styles, own, noise, strength, self._dtype, detail, kept)
             pictures.append(picture.float().cpu())
         return torch.cat(pictures)
 

@@ -105,7 +105,8 @@ def write_model(path: Path, model: Model, *, half: bool = False) -> None:
     configs: dict[str, Any] = {name: asdict(module.config) for name, module in parts.items() if module is not None}  # type: ignore[call-overload]
     generator = {key: value for key, value in tensors.items() if key.startswith("generator.")}
     provenance = replace(model.provenance, digest=format.digest(generator))
-    format.write(path, KIND, tensors, {"configs": configs, "provenance": asdict(provenance)})
+    description = {"configs": configs, "provenance": asdict(provenance), "soft_ground": model.soft_ground}
+    format.write(path, KIND, tensors, description)
 
 
 def generator_digest(generator: Generator) -> str:
@@ -142,7 +143,7 @@ def read_model(path: Path) -> Model:
         raise CheckpointError(f"{path} is damaged: its weights have the digest {found}, its description says {named}.")
     discriminator, encoder = parts.get("discriminator"), parts.get("encoder")
     assert discriminator is None or isinstance(discriminator, Discriminator)
-    return Model(generator, discriminator, encoder, replace(provenance, digest=found))
+    return Model(generator, discriminator, encoder, replace(provenance, digest=found), document.get("soft_ground") is True)
 
 
 def check_kind(path: Path, document: Mapping[str, Any], kind: str) -> None:
@@ -168,6 +169,7 @@ def provenance_of(path: Path, document: Mapping[str, Any]) -> Provenance:
 _MOST = {
     "resolution": 2048, "mapping_layers": 64, "z_dim": 8192, "w_dim": 8192, "channel_base": 2**20, "channel_max": 8192,
     "width": 8192, "max_width": 8192, "num_ws": 32, "mbstd_group": 1024, "iterations": 64,
+    "detail_channels": 8192, "detail_resolution": 1024,
 }  # fmt: skip
 
 
@@ -183,7 +185,7 @@ def described(path: Path, values: Any, cls: type[_Described]) -> _Described:
         if isinstance(value, str):
             fits = str in allowed and value.isprintable()
         elif type(value) is int and int in allowed:
-            fits = (0 if name == "images_seen" else 1) <= value <= _MOST.get(name, 2**53)
+            fits = (0 if name in ("images_seen", "detail_channels") else 1) <= value <= _MOST.get(name, 2**53)
         elif type(value) in (int, float):
             fits = float in allowed and math.isfinite(value)
         else:

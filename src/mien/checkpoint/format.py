@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ from torch import Tensor
 
 from mien.checkpoint.pickled_values import shown
 from mien.errors import CheckpointError
+from mien.files import written_whole
 
 VERSION = 1
 _ENTRY = "mien"
@@ -32,35 +31,11 @@ def write(path: Path, kind: str, tensors: Mapping[str, Tensor], document: Mappin
     """Write `tensors` and `document` to `path`: first to a temporary name beside it, then renamed."""
     header = json.dumps({"version": VERSION, "kind": kind, **document}, sort_keys=True)
     ready = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    with written_whole(path) as temporary:
-        save_file(ready, temporary, metadata={_ENTRY: header})
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` to write to, which takes the place of `path` when the block ends well.
-
-    Raises `CheckpointError` when the folder cannot be written to.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _give_usual_permissions(temporary)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CheckpointError(f"{path} cannot be written ({reason}): choose another place or free some room.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _give_usual_permissions(path: Path) -> None:
-    # safetensors makes files that only their owner may read; give them what open() would have given.
-    if os.name == "posix":
-        mask = os.umask(0)
-        os.umask(mask)
-        path.chmod(0o666 & ~mask)
+    with written_whole(path, CheckpointError) as temporary:
+        try:
+            save_file(ready, temporary, metadata={_ENTRY: header})
+        except SafetensorError as error:  # its own name for what the system refused
+            raise OSError(str(error)) from error
 
 
 def _metadata(path: Path) -> dict[str, str]:

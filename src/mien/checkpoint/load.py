@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from mien.checkpoint import bundle, encoders, nvidia, rosinality
 from mien.checkpoint.encoders import LoadedEncoder
 from mien.checkpoint.pickled_values import Record, shown
+from mien.checkpoint.published import located
 from mien.checkpoint.sniff import Contents, open_contents
 from mien.errors import CheckpointError, InputError
 from mien.models.bundle import Model, Provenance
@@ -20,10 +21,11 @@ def load_model(path: str | Path, *, kind: str | None = None) -> Model:
     """Open a model, on the CPU, in float32 and evaluation mode; what the file is, its content tells, never its name.
 
     Reads our own files, StyleGAN2 `.pt` files in the common PyTorch naming (also the decoder of a pSp, e4e or ReStyle
-    checkpoint) and NVIDIA's StyleGAN2-ADA pickles; nothing in a file is executed. `kind` insists on one of `mien`,
-    `rosinality`, `nvidia`. Raises `CheckpointError` with one sentence for anything else.
+    checkpoint) and NVIDIA's StyleGAN2-ADA pickles; nothing in a file is executed. `path` may be the name of a
+    published file that was got (`mien models get`). `kind` insists on one of `mien`, `rosinality`, `nvidia`. Raises
+    `CheckpointError` with one sentence for anything else.
     """
-    path = Path(path)
+    path = located(Path(path))
     if kind is not None and kind not in get_args(ModelKind):
         raise InputError(f"There is no kind of model {kind!r}: choose one of {', '.join(get_args(ModelKind))}.")
     contents = open_contents(path)
@@ -75,7 +77,7 @@ def load_encoder(path: str | Path, *, kind: str | None = None) -> LoadedEncoder:
     `kind` (`psp`, `e4e`, `restyle-psp`, `restyle-e4e`) is needed for a bare state dict, which cannot tell; where the file says
     what it is, `kind` must agree. Raises `CheckpointError` with one sentence for anything else.
     """
-    contents = open_contents(Path(path))
+    contents = open_contents(located(Path(path)))
     parts = encoders.find_encoder(contents.tree)
     if parts is None:
         raise CheckpointError(f"{path} is no encoder: it has no rows of pSp, e4e or ReStyle (see `mien inspect {path}`).")

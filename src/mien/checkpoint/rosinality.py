@@ -26,9 +26,9 @@ from mien.checkpoint.deduce import (
     take,
     tensors_of,
 )
-from mien.checkpoint.format import written_whole
 from mien.checkpoint.pickled_values import shown
 from mien.errors import CheckpointError
+from mien.files import written_whole
 from mien.latents import style_layers
 from mien.models.bundle import Model
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
@@ -294,6 +294,6 @@ def _theirs(
 def write(path: Path, model: Model, *, half: bool = False) -> list[str]:
     """Write a model as a `.pt` file, first to a temporary name; returns remarks on what the format cannot say."""
     tree, remarks = tree_of(model, half=half)
-    with written_whole(path) as temporary:
+    with written_whole(path, CheckpointError) as temporary:
         torch.save(tree, temporary)
     return remarks

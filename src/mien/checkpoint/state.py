@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from mien.errors import CheckpointError, InputError
+from mien.files import write_whole
 
 _INDEX, _VERSION, _KIND = "state.json", 1, "state"
 _PART = re.compile(r"state-[0-9a-f]{16}\.part")
@@ -39,7 +38,6 @@ def write_state(
     """Write a state into `folder` in place of the one there; `part_bytes` is the most bytes of one file, None for one file."""
     if part_bytes is not None and part_bytes < 1024:
         raise InputError(f"A part of a state has at least 1024 bytes, got {part_bytes}.")
-    folder.mkdir(parents=True, exist_ok=True)
     data = memoryview(save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
     size = part_bytes or max(1, len(data))
     parts = []
@@ -47,27 +45,14 @@ def write_state(
         part = data[start : start + size]
         sha = hashlib.sha256(part).hexdigest()
         parts.append({"name": f"state-{sha[:16]}.part", "bytes": len(part), "sha256": sha})
-        _write(folder / str(parts[-1]["name"]), part)
+        write_whole(folder / str(parts[-1]["name"]), part, CheckpointError)
     index = {"version": _VERSION, "kind": _KIND, "parts": parts, "document": document}
-    _write(folder / _INDEX, memoryview(json.dumps(index, indent=1).encode()))
+    write_whole(folder / _INDEX, json.dumps(index, indent=1), CheckpointError)
     wanted = {part["name"] for part in parts}
     for path in folder.iterdir():
         left_over = path.name.startswith((".state-", f".{_INDEX}."))
         if left_over or (_PART.fullmatch(path.name) and path.name not in wanted):
             path.unlink(missing_ok=True)
-
-
-def _write(path: Path, data: memoryview) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

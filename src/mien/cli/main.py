@@ -20,7 +20,7 @@ from mien.errors import MienError
 GROUPS = {
     "Photos": ("stylize", "fit", "apply"),
     "Pieces of the work": ("sample", "masks", "regions", "align", "invert"),
-    "Models": ("models", "inspect", "convert", "train", "swap", "sweep", "report", "bench"),
+    "Models": ("models", "inspect", "convert", "dataset", "train", "swap", "sweep", "report", "bench"),
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
 

@@ -17,6 +17,7 @@ from mien.runtime import pick_device
 if TYPE_CHECKING:
     from mien.finetune.follow import FollowConfig
     from mien.finetune.oneshot import FitConfig
+    from mien.models.embedders import ArcFace
     from mien.stylizer import Stylizer
 
 _FIT = settings_in_source("mien.finetune.oneshot", "FitConfig")
@@ -57,7 +58,12 @@ Out = Annotated[
 ]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exist.")]
 ModelFile = Annotated[
-    Path | None, Option("--model", help="Another face model; without it the embedded one.", show_default=False)
+    Path | None,
+    Option(
+        "--model",
+        help="Another face model: a file, or a name from `mien models`; without it the embedded one.",
+        show_default=False,
+    ),
 ]
 
 
@@ -89,7 +95,12 @@ class ModelFlags:
 
     PANEL: ClassVar[str] = "Model"
 
-    model: Annotated[Path | None, Option(help="Another face model; without it the embedded one.", show_default=False)] = None
+    model: Annotated[
+        Path | None,
+        Option(
+            help="Another face model: a file, or a name from `mien models`; without it the embedded one.", show_default=False
+        ),
+    ] = None
 
     def stylizer(self, machine: MachineFlags) -> Stylizer:
         """The networks, loaded, on their device."""
@@ -105,7 +116,7 @@ class InvertingModelFlags(ModelFlags):
 
     encoder: Annotated[
         Path | None,
-        Option(help="Another encoder for it, of e4e, pSp or ReStyle; without it the model's own.", show_default=False),
+        Option(help="Another encoder for it (e4e, pSp or ReStyle), likewise; without it the model's own.", show_default=False),
     ] = None
 
     def stylizer(self, machine: MachineFlags) -> Stylizer:
@@ -139,6 +150,15 @@ class FitFlags:
     random_layers: Annotated[str | None, _fit("random_layers", "--random-layers")] = _default("random_layers")
     mask: Annotated[str, _fit("mask", "--mask")] = _default("mask")
     batch: Annotated[int, _fit("batch", "--batch", least=0)] = _default("batch")
+    identity_weight: Annotated[float, _fit("identity_weight", "--identity-weight", least=0)] = _default("identity_weight")
+    identity_network: Annotated[
+        Path | None,
+        Option(
+            "--identity-network",
+            help="Tell people apart with this ArcFace IR-SE50 file; without it with mien's own small network.",
+            show_default=False,
+        ),
+    ] = None
     noise: Annotated[Literal["random", "const"], _fit("noise", "--noise")] = _default("noise")
     seed: Annotated[int, _fit("seed", "--seed", least=0)] = _default("seed")
     extreme: Annotated[
@@ -174,6 +194,8 @@ class FitFlags:
         """The library's configuration."""
         from mien.finetune.oneshot import FitConfig
 
+        if self.identity_network is not None and not self.identity_weight:
+            raise InputError("--identity-network is of use with an --identity-weight only: give one, such as 0.01.")
         return FitConfig(
             steps="auto" if self.steps == "auto" else int(self.steps),
             learning_rate=self.learning_rate,
@@ -183,9 +205,18 @@ class FitFlags:
             mask=self.mask,
             color=self.color,
             batch=self.batch,
+            identity_weight=self.identity_weight,
             noise=self.noise,
             seed=self.seed,
         )
+
+    def identity(self) -> ArcFace | None:
+        """The user's own network for the identity loss, loaded; None: mien's own."""
+        if self.identity_network is None:
+            return None
+        from mien.checkpoint import load_identity
+
+        return load_identity(self.identity_network)
 
 
 @dataclass(frozen=True)
@@ -195,6 +226,14 @@ class RenderFlags:
     PANEL: ClassVar[str] = "Rendering"
 
     strength: StrengthText = "1"
+    likeness: Annotated[
+        float,
+        Option(
+            help="How much is kept of the person that no code of the model can say: 1 all of it, 0 none (nearer to the style).",
+            min=0,
+            max=1,
+        ),
+    ] = 1.0
     refine: Annotated[
         int, Option(help="Optimisation steps that make the face more like the person; 0: the encoder's answer alone.", min=0)
     ] = 60

@@ -35,7 +35,11 @@ def photos_in(inputs: Sequence[Path]) -> list[Path]:
 
 
 def existing(path: Path) -> Path:
-    """The path, if there is a file."""
+    """The path, if there is a file; for the name of a published model, where that one is kept."""
+    if not path.exists():
+        from mien.checkpoint.published import located
+
+        path = located(path)
     if not path.exists():
         raise InputError(f"There is no file {path}: check its name.")
     if path.is_dir():

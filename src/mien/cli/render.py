@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def find_styles(text: str) -> list[Path]:
     """The style files that `text` names: a path, the name of a ready style, several of them with commas between, or `all`."""
-    from mien.stylizer import find_style, ready_styles
+    from mien.shipped import find_style, ready_styles
 
     if text == "all" and not Path(text).exists():
         return list(ready_styles().values())
@@ -41,8 +41,8 @@ def render(
         def one(index: int) -> None:
             job = jobs[index]
             result = stylizer.apply(
-                styles[job.style], job.photo, align=align, strength=strength, refine_steps=flags.refine, crop=flags.crop,
-                control=control,
+                styles[job.style], job.photo, align=align, strength=strength, likeness=flags.likeness,
+                refine_steps=flags.refine, crop=flags.crop, control=control,
             )  # fmt: skip
             write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
             faces = [{"scale": round(face.scale, 3)} for face in result.faces]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mien.faces.mask import head_mask
 from mien.faces.warp import blur
+from mien.models.bundle import Model
 from mien.models.head_mask import HeadMaskNetwork
 
 _SOFTNESS = 0.09  # of the side: radius of the blur, about as a portrait lens leaves a wall far behind
@@ -28,3 +29,11 @@ def soften_ground(crop: Tensor, network: HeadMaskNetwork | None = None, *, mask:
     both = blur(both, _SOFTNESS * _BLURRED_AT)
     soft = F.interpolate((both[:3] / both[3:])[None], size=(size, size), mode="bicubic", align_corners=False)[0]
     return torch.lerp(soft, crop, keep).clamp(-1, 1)
+
+
+def as_learned(model: Model, crops: Tensor) -> Tensor:
+    """Crops [N, 3, s, s] as the model's training pictures were: with a soft ground, if theirs were; else unchanged."""
+    if not model.soft_ground:
+        return crops
+    with torch.no_grad():
+        return torch.stack([soften_ground(crop) for crop in crops.cpu()]).to(crops.device)

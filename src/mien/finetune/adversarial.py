@@ -21,7 +21,8 @@ from mien.errors import CheckpointError
 from mien.finetune.augment import AdaptiveAugment
 from mien.finetune.freeze import Plan, PlanConfig, make_plan
 from mien.finetune.processes import Processes, Streams
-from mien.latents import broadcast
+from mien.finetune.reconstruct import Reconstruction
+from mien.latents import Codes, broadcast
 from mien.losses.adversarial import discriminator_loss, generator_loss, path_lengths, r1_penalty
 from mien.losses.structure import structure_loss
 from mien.models.discriminator import Discriminator
@@ -53,6 +54,7 @@ class AdversarialConfig:
     ada_kimg: Annotated[float, "thousands of pictures in which the augmentation can go from 0 to 1"] = 500.0
     ada_interval: Annotated[int, "steps from one adjustment to the next"] = 4
     ada_max: Annotated[float, "greatest strength: beyond 0.8 augmentations leak into the generator"] = 0.8
+    noise: Annotated[bool, "per-pixel noise; without it its strengths are 0 and stay so"] = True
     bf16: Annotated[bool, "convolutions in bfloat16"] = False
     bf16_penalties: Annotated[bool, "with bf16, R1 and path length too; otherwise they stay in float32"] = False
 
@@ -80,6 +82,7 @@ class AdversarialTrainer:
         seed: int = 0,
         plan: Plan | None = None,
         source: Generator | None = None,
+        reconstruction: Reconstruction | None = None,
         processes: Processes = Processes(),  # noqa: B008 (frozen)
     ) -> None:
         self.micro_batch = config.micro_batch or config.batch
@@ -95,15 +98,25 @@ class AdversarialTrainer:
         self.plan = plan or make_plan(PlanConfig(), generator, discriminator, has_source=False)
         if self.plan.config.needs_source and source is None:
             raise ValueError("the plan compares with a source: give the source generator")
+        if reconstruction is not None and (self.plan.config.needs_source or self.micro_batch < 2):
+            raise ValueError("an encoder is trained without a source to compare with, and in micro-batches of at least 2")
         self.source = None if source is None else source.eval().requires_grad_(False)
+        noises = () if config.noise else _without_noise(generator)
         self.ema = copy.deepcopy(generator).eval().requires_grad_(False)
-        self.g_trained = _thaw(generator, self.plan.frozen_generator)
+        self.g_trained = _thaw(generator, (*self.plan.frozen_generator, *noises))
         self.d_trained = _thaw(discriminator, self.plan.frozen_discriminator)
         g_interval = config.pl_interval if config.pl_weight else 0
         self.g_adam = _adam(list(self.g_trained.values()), config.learning_rate, g_interval)
         self.d_adam = _adam(list(self.d_trained.values()), config.learning_rate, config.r1_interval if config.r1_gamma else 0)
-        averages = dict(self.ema.named_parameters())
-        self._averaged: list[Tensor] = [averages[name] for name in self.g_trained]
+        pairs: list[tuple[nn.Module, dict[str, nn.Parameter]]] = [(self.ema, self.g_trained)]
+        self.reconstruction, self.e_trained = reconstruction, dict[str, nn.Parameter]()
+        if reconstruction is not None:
+            self.e_trained = dict(reconstruction.encoder.named_parameters())
+            self.e_adam = _adam(list(self.e_trained.values()), reconstruction.config.learning_rate, 0)
+            pairs.append((reconstruction.ema, self.e_trained))
+        self._averaged: list[tuple[Tensor, Tensor]] = [
+            (p, trained[name]) for average, trained in pairs for name, p in average.named_parameters() if name in trained
+        ]
         self.device = generator.mapping.w_avg.device
         self.images, self.steps = 0, 0
         self.pl_mean = torch.zeros([], device=self.device)
@@ -115,18 +128,19 @@ class AdversarialTrainer:
         """One update of generator and discriminator, and what was measured on the way."""
         c = self.config
         _require(self.d_trained, False)
-        measured = self._phase("generator", self.g_adam, self._generator_loss)
+        drawers = [self.g_adam] + ([self.e_adam] if self.reconstruction else [])
+        measured = self._phase("generator", drawers, lambda streams: self._generator_loss(draw, streams))
         w_mean = measured.pop("w_mean")
         if not self.plan.config.freeze_mapping:
             self.generator.mapping.w_avg.lerp_(w_mean, 0.002 * c.batch / 32)
         if c.pl_weight and self.steps % c.pl_interval == 0:
-            measured |= self._phase("path", self.g_adam, self._path_loss)
+            measured |= self._phase("path", [self.g_adam], self._path_loss)
             self.pl_mean.lerp_(measured["path_length"], c.pl_decay)
         _require(self.d_trained, True)
         _require(self.g_trained, False)
-        measured |= self._phase("discriminator", self.d_adam, lambda streams: self._discriminator_loss(draw, streams))
+        measured |= self._phase("discriminator", [self.d_adam], lambda streams: self._discriminator_loss(draw, streams))
         if c.r1_gamma and self.steps % c.r1_interval == 0:
-            measured |= self._phase("r1", self.d_adam, lambda streams: self._r1_loss(draw, streams))
+            measured |= self._phase("r1", [self.d_adam], lambda streams: self._r1_loss(draw, streams))
         _require(self.g_trained, True)
 
         self.steps += 1
@@ -135,9 +149,12 @@ class AdversarialTrainer:
         self._control(measured["real_sign"])
         return measured
 
-    def _phase(self, name: str, adam: torch.optim.Adam, loss_of: Callable[[Streams], tuple[Tensor, Measured]]) -> Measured:
+    def _phase(
+        self, name: str, adams: list[torch.optim.Adam], loss_of: Callable[[Streams], tuple[Tensor, Measured]]
+    ) -> Measured:
         """Gradients of all micro-batches, over all processes, then one step; returns means over the micro-batches."""
-        adam.zero_grad(set_to_none=True)
+        for adam in adams:
+            adam.zero_grad(set_to_none=True)
         sums: Measured = {}
         for index in self.processes.share(self.rounds):
             streams = Streams.of(self.device, self.seed, self.steps, name, index)
@@ -146,16 +163,29 @@ class AdversarialTrainer:
             for key, value in measured.items():
                 value = value.detach().float() / self.rounds
                 sums[key] = sums[key] + value if key in sums else value
-        gradients = [p.grad for group in adam.param_groups for p in group["params"] if p.grad is not None]
+        groups = [group for adam in adams for group in adam.param_groups]
+        gradients = [p.grad for group in groups for p in group["params"] if p.grad is not None]
         self.processes.sum([*gradients, *sums.values()])
-        adam.step()
+        for adam in adams:
+            adam.step()
         return sums
 
-    def _generator_loss(self, streams: Streams) -> tuple[Tensor, Measured]:
-        own, source, w_mean = self._codes(self.micro_batch, streams)
-        noise = self.generator.synthesis.noise("random", self.micro_batch, streams.device)
-        loss = generator_loss(self._judge(self.generator(own, noise, self.dtype), streams, self.dtype))
+    def _generator_loss(self, draw: DrawPictures, streams: Streams) -> tuple[Tensor, Measured]:
+        own, source, w_mean = self._codes(self._samples, streams)
+        noise = self._noise(self.micro_batch, streams)
+        rebuilt, codes = self.reconstruction, None
+        if rebuilt is not None:
+            reals = draw(self.micro_batch - self._samples, streams.host)
+            codes = rebuilt.codes(reals, self.generator.mapping.w_avg, streams, self.dtype)
+        pictures = self.generator(*self._joined(own, codes, noise))
+        loss = generator_loss(self._judge(pictures, streams, self.dtype))
         measured = {"generator": loss, "w_mean": w_mean}
+        if rebuilt is not None and codes is not None:
+            losses = rebuilt.losses(
+                pictures[self._samples :], reals, codes, own[:, 0], self.generator.mapping.w_avg, self.discriminator, self.dtype
+            )
+            loss = loss + torch.stack(list(losses.values())).sum()
+            measured |= losses
         plan = self.plan
         if plan.structure_resolutions:
             assert self.source is not None
@@ -174,17 +204,19 @@ class AdversarialTrainer:
         w_plus, _, _ = self._codes(count, streams)
         if not w_plus.requires_grad:  # a frozen mapping: the path still starts at the codes
             w_plus = w_plus.detach().requires_grad_(True)
-        noise = self.generator.synthesis.noise("random", count, streams.device)
+        noise = self._noise(count, streams)
         lengths = path_lengths(self.generator(w_plus, noise, self.penalty_dtype), w_plus, streams.device)
         penalty = (lengths - self.pl_mean).square().mean()
         return penalty * (self.config.pl_weight * self.config.pl_interval), {"path_length": lengths.mean()}
 
     def _discriminator_loss(self, draw: DrawPictures, streams: Streams) -> tuple[Tensor, Measured]:
         with torch.no_grad():
-            own, _, _ = self._codes(self.micro_batch, streams)
-            noise = self.generator.synthesis.noise("random", self.micro_batch, streams.device)
-            fakes = self.generator(own, noise, self.dtype)
-        real_logits = self._judge(draw(self.micro_batch, streams.host), streams, self.dtype)
+            reals = draw(self.micro_batch, streams.host)
+            own, _, _ = self._codes(self._samples, streams)
+            rebuilt, w_avg = self.reconstruction, self.generator.mapping.w_avg
+            codes = None if rebuilt is None else rebuilt.codes(reals[self._samples :], w_avg, streams, self.dtype)
+            fakes = self.generator(*self._joined(own, codes, self._noise(self.micro_batch, streams)))
+        real_logits = self._judge(reals, streams, self.dtype)
         fake_logits = self._judge(fakes, streams, self.dtype)
         loss = discriminator_loss(real_logits, fake_logits)
         return loss, {
@@ -196,6 +228,25 @@ class AdversarialTrainer:
         reals = draw(self.micro_batch, streams.host).detach().requires_grad_(True)
         penalty = r1_penalty(self._judge(reals, streams, self.penalty_dtype), reals)
         return penalty * (self.config.r1_gamma / 2 * self.config.r1_interval), {"r1": penalty}
+
+    @property
+    def _samples(self) -> int:
+        """Pictures of a micro-batch that are drawn from fresh codes; the others reconstruct real pictures."""
+        return self.micro_batch - (self.reconstruction.count(self.micro_batch) if self.reconstruction else 0)
+
+    def _joined(
+        self, own: Tensor, codes: Codes | None, noise: list[Tensor | None]
+    ) -> tuple[Tensor, list[Tensor | None], torch.dtype, Tensor | None]:
+        """What the generator takes for fresh codes and, behind them, those of real pictures."""
+        if codes is None:
+            return own, noise, self.dtype, None
+        detail = codes.detail
+        if detail is not None:
+            detail = torch.cat([detail.new_zeros(len(own), *detail.shape[1:]), detail])
+        return torch.cat([own, codes.w_plus]), noise, self.dtype, detail
+
+    def _noise(self, count: int, streams: Streams) -> list[Tensor | None]:
+        return self.generator.synthesis.noise("random" if self.config.noise else "none", count, streams.device)
 
     def _judge(self, pictures: Tensor, streams: Streams, dtype: torch.dtype) -> Tensor:
         """Logits of augmented pictures."""
@@ -237,7 +288,7 @@ class AdversarialTrainer:
         if self.config.ema_rampup:
             half_life = min(half_life, self.images * self.config.ema_rampup)
         weight = 1 - 0.5 ** (self.config.batch / max(half_life, 1e-8))
-        torch._foreach_lerp_(self._averaged, [p.data for p in self.g_trained.values()], weight)
+        torch._foreach_lerp_([a for a, _ in self._averaged], [p.data for _, p in self._averaged], weight)
         self.ema.mapping.w_avg.copy_(self.generator.mapping.w_avg)
 
     def state(self, *, moments: bool = True) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -245,8 +296,7 @@ class AdversarialTrainer:
 
         Without `moments` Adam starts afresh after `restore`: smaller, but the run then is another one.
         """
-        parts = {"generator": self.generator, "discriminator": self.discriminator, "ema": self.ema}
-        tensors = {f"{name}.{key}": value for name, module in parts.items() for key, value in module.state_dict().items()}
+        tensors = {f"{n}.{key}": value for n, module in self._networks().items() for key, value in module.state_dict().items()}
         tensors |= {"loop.pl_mean": self.pl_mean, "loop.signs": self._signs}
         if moments:
             for name, adam, trained in self._adams():
@@ -262,7 +312,7 @@ class AdversarialTrainer:
         from mien.checkpoint.bundle import load_strictly
         from mien.checkpoint.format import part
 
-        for name, module in (("generator", self.generator), ("discriminator", self.discriminator), ("ema", self.ema)):
+        for name, module in self._networks().items():
             load_strictly(module, part(tensors, name), f"the {name} of the training state")
         self.pl_mean.copy_(tensors["loop.pl_mean"])
         self._signs.copy_(tensors["loop.signs"])
@@ -283,8 +333,13 @@ class AdversarialTrainer:
                     "exp_avg_sq": torch.empty_like(p).copy_(value),
                 }  # fmt: skip
 
+    def _networks(self) -> dict[str, nn.Module]:
+        found: dict[str, nn.Module] = {"generator": self.generator, "discriminator": self.discriminator, "ema": self.ema}
+        return found | (self.reconstruction.networks() if self.reconstruction else {})
+
     def _adams(self) -> list[tuple[str, torch.optim.Adam, dict[str, nn.Parameter]]]:
-        return [("g_adam", self.g_adam, self.g_trained), ("d_adam", self.d_adam, self.d_trained)]
+        found = [("g_adam", self.g_adam, self.g_trained), ("d_adam", self.d_adam, self.d_trained)]
+        return found + ([("e_adam", self.e_adam, self.e_trained)] if self.reconstruction else [])
 
 
 def _mixed_codes(generator: Generator, z: Tensor, cut: int) -> tuple[Tensor, Tensor]:
@@ -294,6 +349,14 @@ def _mixed_codes(generator: Generator, z: Tensor, cut: int) -> tuple[Tensor, Ten
     if cut < rows:
         w_plus = torch.cat([w_plus[:, :cut], broadcast(generator.mapping(z[1]), rows)[:, cut:]], dim=1)
     return w_plus, w.detach().mean(dim=0)
+
+
+def _without_noise(generator: Generator) -> tuple[str, ...]:
+    """Set all noise strengths to 0; returns their names."""
+    strengths = {name: p for name, p in generator.named_parameters() if name.endswith("noise_strength")}
+    for strength in strengths.values():
+        strength.data.zero_()
+    return tuple(strengths)
 
 
 def _thaw(module: nn.Module, frozen: tuple[str, ...]) -> dict[str, nn.Parameter]:

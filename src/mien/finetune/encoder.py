@@ -1,7 +1,7 @@
 """Training the compact encoder for a finished generator: real pictures through the generator and back, and codes it knows.
 
-Two halves per step. Real pictures, disturbed as real photos are (light, colour casts, blur, noise, JPEG-like blocks, small
-misalignment, posterised and drawn-over versions), must be answered with a code that renders the *undisturbed* picture.
+Two halves per step. Real pictures, disturbed as real photos are (light, colour casts, blur, noise, JPEG-like blocks,
+posterised and drawn-over versions), must be answered with a code that renders the *undisturbed* picture.
 Renderings of mapped codes must be answered with those codes. A pull towards the spread of mapped codes keeps the answers
 inside the generator's world, so that a drawing is answered with a plausible face (Tov et al. 2021, "Designing an encoder").
 """
@@ -89,34 +89,31 @@ class EncoderTrainer:
 
 
 def disturb(pictures: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """What real photos (and drawings) do to a face, each with its own chance, on `share` of the pictures [N, 3, R, R]."""
-    n, _, r, _ = pictures.shape
+    """What real photos (and drawings) do to a face, each with its own chance, on `share` of the pictures [N, 3, R, R].
+
+    Nothing is moved: a detail map can only say where things are if they are where they were seen.
+
+    `generator` is on the CPU.
+    """
+    (n, _, r, _), device = pictures.shape, pictures.device
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand(n, *shape, generator=generator) * (high - low) + low
+        return torch.rand(n, *shape, generator=generator).to(device) * (high - low) + low
 
     def chance(p: float) -> Tensor:
-        return torch.rand(n, 1, 1, 1, generator=generator) < p
+        return torch.rand(n, 1, 1, 1, generator=generator).to(device) < p
 
-    # Small misalignment: rotation, scale, shift.
-    angle, scale = uniform(-0.08, 0.08), uniform(0.94, 1.07)
-    theta = torch.zeros(n, 2, 3)
-    theta[:, 0, 0] = theta[:, 1, 1] = torch.cos(angle) * scale
-    theta[:, 0, 1], theta[:, 1, 0] = -torch.sin(angle) * scale, torch.sin(angle) * scale
-    theta[:, :, 2] = uniform(-0.05, 0.05, 2)
-    grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
-    x = torch.where(chance(0.7), F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False), pictures)
     # Light: contrast, brightness, gamma, colour cast, side light, saturation.
-    x = torch.where(chance(0.6), x * uniform(0.6, 1.3, 1, 1, 1) + uniform(-0.3, 0.3, 1, 1, 1), x)
+    x = torch.where(chance(0.6), pictures * uniform(0.6, 1.3, 1, 1, 1) + uniform(-0.3, 0.3, 1, 1, 1), pictures)
     x = torch.where(chance(0.4), x * uniform(0.8, 1.2, 3, 1, 1) + uniform(-0.15, 0.15, 3, 1, 1), x)
-    ramp = torch.linspace(-1, 1, r).reshape(1, 1, 1, r)
+    ramp = torch.linspace(-1, 1, r, device=device).reshape(1, 1, 1, r)
     x = torch.where(chance(0.3), x + ramp * uniform(-0.3, 0.3, 1, 1, 1), x)
     grey = x.mean(dim=1, keepdim=True)
     x = torch.where(chance(0.3), grey + (x - grey) * uniform(0.0, 1.6, 1, 1, 1), x)
     # Poor pictures: blur by shrinking, noise, flat blocks as of strong JPEG.
     small = F.interpolate(F.interpolate(x, size=r // 2, mode="area"), size=r, mode="bilinear", align_corners=False)
     x = torch.where(chance(0.3), small, x)
-    x = torch.where(chance(0.3), x + torch.randn(x.shape, generator=generator) * uniform(0.02, 0.15, 1, 1, 1), x)
+    x = torch.where(chance(0.3), x + torch.randn(x.shape, generator=generator).to(device) * uniform(0.02, 0.15, 1, 1, 1), x)
     # Drawings: few tones, dark outlines, flat colour regions.
     levels = uniform(2, 6, 1, 1, 1).floor()
     x = torch.where(chance(0.15), (x * levels / 2).round() * 2 / levels, x)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mien.checkpoint.format import digest
 from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import CheckpointError, InputError
 from mien.finetune.oneshot import OneShotTuner
@@ -103,4 +104,6 @@ def _task(tuner: OneShotTuner, base: str) -> dict[str, Any]:
         given += tuner.given_styles.layers.values()
     content = hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in given if part is not None)).hexdigest()
     settings = {name: value for name, value in asdict(tuner.config).items() if name != "steps" and value is not None}
+    if tuner.identity is not None:
+        settings["the identity network"] = digest(tuner.identity.state_dict())
     return {"the model": base, "the references": content[:16], **settings}

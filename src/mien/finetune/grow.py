@@ -1,6 +1,8 @@
 """Progressive start: append blocks to a small trained model (Karras et al. 2018, without the fade-in).
 
-The new generator block's toRGB starts at zero, so the grown model first draws its old picture, up-sampled.
+The new generator block's toRGB starts at zero, so the grown model first draws its old picture, up-sampled. The new
+discriminator block starts as nearly nothing but a way for the down-sampled picture to the old blocks, which so keep judging as
+they did.
 """
 
 from __future__ import annotations
@@ -8,8 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
-from mien.models.discriminator import Discriminator
+from mien.models.compact_encoder import CompactEncoder
+from mien.models.discriminator import Discriminator, FromRGB
 from mien.models.generator import Generator
 
 
@@ -25,12 +29,67 @@ def grow_generator(generator: Generator, resolution: int) -> Generator:
 
 
 def grow_discriminator(discriminator: Discriminator, resolution: int) -> Discriminator:
-    """A discriminator of `resolution`: the blocks of `discriminator` below new ones; fromRGB and the new blocks are fresh.
+    """A discriminator of `resolution` that starts judging the down-sampled picture about as `discriminator` does.
 
     At the same resolution it is a copy.
     """
-    grows = resolution > discriminator.config.resolution
-    grown = Discriminator(replace(discriminator.config, resolution=resolution))
-    old = {k: v for k, v in discriminator.state_dict().items() if not k.startswith("fromrgb.") or not grows}
+    small = discriminator
+    while small.config.resolution < resolution:
+        small = _grown_once(small)
+    copy = Discriminator(small.config)
+    copy.load_state_dict(small.state_dict())
+    return copy
+
+
+@torch.no_grad()
+def _grown_once(small: Discriminator) -> Discriminator:
+    r = small.config.resolution * 2
+    grown = Discriminator(replace(small.config, resolution=r))
+    old = {k: v for k, v in small.state_dict().items() if not k.startswith("fromrgb.")}
     grown.load_state_dict({**grown.state_dict(), **old})
+    block = grown.block(r)
+    block.conv1.weight.zero_()  # nothing but the skip at first
+    assert block.conv1.bias is not None
+    block.conv1.bias.zero_()
+    # The skip's 1 x 1 convolution turns the new fromRGB's maps into the old one's: least squares over random colours. The new
+    # maps bend where the old ones do, as far as there are as many of them; one more is constant, for the offsets.
+    new_rgb, old_rgb, count = grown.fromrgb.conv, small.fromrgb.conv, block.skip.weight.shape[1]
+    assert new_rgb.bias is not None
+    assert old_rgb.bias is not None
+    new_rgb.weight.copy_(old_rgb.weight[:count])
+    new_rgb.bias.copy_(old_rgb.bias[:count])
+    new_rgb.weight[-1].zero_()
+    new_rgb.bias[-1] = 1.0
+    seen, wanted = _colours(grown.fromrgb), _colours(small.fromrgb)
+    fitted = torch.linalg.lstsq(seen, wanted).solution.T  # [old maps, new maps]
+    scale = block.skip.scaled_weight(0.5**0.5) / block.skip.weight
+    block.skip.weight.copy_(fitted[:, :, None, None] / scale)
+    return grown
+
+
+def _colours(fromrgb: FromRGB) -> Tensor:
+    """What fromRGB makes of 4096 colours, [4096, maps]."""
+    random = torch.Generator().manual_seed(0)
+    colours = torch.rand(1, 3, 64, 64, generator=random) * 2 - 1
+    found: Tensor = fromrgb(colours)[0].flatten(1).T
+    return found
+
+
+def grow_encoder(encoder: CompactEncoder, num_ws: int, detail_channels: int | None = None) -> CompactEncoder:
+    """The encoder for a generator with `num_ws` rows: rows it lacks start as its last one, rows too many are left out.
+
+    `detail_channels` adds a detail map (of zeros at first) or takes it away; None leaves it as it is.
+    """
+    config = encoder.config
+    channels = config.detail_channels if detail_channels is None else detail_channels
+    grown = CompactEncoder(replace(config, num_ws=num_ws, detail_channels=channels))
+    state = encoder.state_dict()
+    if channels != config.detail_channels:
+        state = {k: v for k, v in state.items() if not k.startswith("detail.")}
+        state |= {k: v for k, v in grown.state_dict().items() if k.startswith("detail.")}
+    for name in ("out.weight", "out.bias"):
+        rows = list(state[name].split(config.w_dim))
+        rows += [rows[-1]] * (num_ws - config.num_ws)
+        state[name] = torch.cat(rows[:num_ws])
+    grown.load_state_dict(state)
     return grown

@@ -18,6 +18,7 @@ from mien.finetune.masks import small_family
 from mien.finetune.oneshot import FitConfig, OneShotTuner, changes
 from mien.latents import StyleCodes
 from mien.models.bundle import Model
+from mien.models.embedders import Embedder
 from mien.runtime import Progress
 
 NO_DISCRIMINATOR = "This model has no discriminator, which fine-tuning needs: use a checkpoint that holds both networks."
@@ -39,6 +40,8 @@ class References:
     """S codes [N] to learn from in place of those of `w_plus`."""
     features: Mapping[str, Mapping[str, Tensor]] | None = None
     """Channels of the parts of the face that the mask names, {part: {S layer: [channels] bool}}."""
+    identity: Embedder | None = None
+    """The network of the identity loss; None: the one that comes with mien."""
 
     @property
     def invented(self) -> list[float]:
@@ -66,7 +69,7 @@ def learn(
         model.generator, model.discriminator, references.pictures.to(device), w_plus,
         replace(config, bf16=config.bf16 or bf16),
         weights=torch.tensor(references.weights, device=device), valid=references.valid.to(device) if padded else None,
-        styles=references.styles, features=references.features,
+        styles=references.styles, features=references.features, identity=references.identity,
     )  # fmt: skip
     if saved:
         saved.resume(tuner, base)

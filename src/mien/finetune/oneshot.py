@@ -7,6 +7,7 @@ them with the reference (equation 2). Mixing happens in S by default, as the pap
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -14,13 +15,16 @@ from typing import Annotated, Literal
 import torch
 from torch import Tensor, nn
 
+from mien.checkpoint.landmarks import read_identity_network
 from mien.errors import InputError, ModelMismatchError
 from mien.finetune.masks import parse_layers, parse_mask
 from mien.finetune.stopping import LONGEST, enough
 from mien.latents import RandomLayers, StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
+from mien.losses.identity import identity_loss
 from mien.models.discriminator import Discriminator
-from mien.models.generator import Generator, SynthesisNetwork
+from mien.models.embedders import Embedder
+from mien.models.generator import Generator, Noise, SynthesisNetwork
 from mien.ops import current
 
 Progress = Callable[[int, int, float], None]
@@ -45,6 +49,7 @@ class FitConfig:
     mask: Annotated[str, "space w_plus: the random rows: m1, m2, m2-2021 or numbers such as 7,9,11"] = "m1"
     color: Annotated[Literal["reference", "photo"], "whose colours the result has"] = "reference"
     batch: Annotated[int, "references per step (0: all of them); bounds the memory"] = 4
+    identity_weight: Annotated[float, "how strongly faces stay the people they were, 0.01 for clearly; 0: not at all"] = 0.0
     noise: Annotated[Literal["random", "const"], "noise while training: fresh at every step, or the stored maps"] = "random"
     seed: Annotated[int, "seed of codes, noise and order"] = 0
     bf16: Annotated[bool, "convolutions in bfloat16; faster where the processor has it"] = False
@@ -54,6 +59,8 @@ class FitConfig:
             raise InputError(f"The number of steps must not be negative, got {self.steps}.")
         if self.random_layers is not None and self.space != "s":
             raise InputError("--random-layers names layers of S: leave out --space w-plus, or give its rows with --mask.")
+        if not 0 <= self.identity_weight < math.inf:
+            raise InputError(f"--identity-weight is 0 or more, such as 0.01, got {self.identity_weight}.")
 
 
 def random_layers(
@@ -99,13 +106,14 @@ class OneShotTuner:
     def __init__(
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
         *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
-        features: Mapping[str, Mapping[str, Tensor]] | None = None,
+        features: Mapping[str, Mapping[str, Tensor]] | None = None, identity: Embedder | None = None,
     ) -> None:  # fmt: skip
         """`pictures` [N, 3, R, R] in [-1, 1], their inversions `w_plus` [N, num_ws, w_dim]; `weights` [N] weigh them.
 
         `valid` [N, 1, R, R] in [0, 1] is the part of each picture that is to be learned; None: all of it. `styles` [N] are S
         codes to mix with in place of those of `w_plus`, for space `s`. `features` are the channels of the parts of the face
-        that `config.random_layers` may name.
+        that `config.random_layers` may name. `identity` is the network of the identity loss; None: the one that comes with
+        mien.
         """
         self.config, self.base = config, generator
         self.synthesis: SynthesisNetwork = copy.deepcopy(generator.synthesis).train().requires_grad_(True)
@@ -114,6 +122,9 @@ class OneShotTuner:
         self.dtype = torch.bfloat16 if config.bf16 else torch.float32
         self.w_plus, self.pictures = w_plus, pictures
         self.losses: list[float] = []
+        self.identity: Embedder | None = None
+        if config.identity_weight:
+            self.identity = (identity or copy.deepcopy(read_identity_network())).to(self.device)
         self.weights = None if weights is None or bool((weights == weights[0]).all()) else weights / weights.mean()
         self.valid, self.given_styles = valid, styles
         resolution = generator.config.resolution
@@ -147,36 +158,49 @@ class OneShotTuner:
             return torch.arange(count)
         return torch.randperm(count, generator=self.random)[:batch]
 
-    def codes(self, index: Tensor) -> StyleCodes:
-        """One fresh member of the family around each chosen reference."""
+    def codes(self, index: Tensor) -> StyleCodes | Tensor:
+        """One fresh member of the family around each chosen reference: S codes, or W+ in space w_plus."""
         z = torch.randn(len(index), self.base.config.z_dim, generator=self.random).to(self.device)
         with torch.no_grad():
             w = self.base.mapping(z)
-        if self.config.space == "w_plus":
-            return self.synthesis.styles(mix_rows(self.w_plus[index], w, self.rows))
-        with torch.no_grad():
+            if self.config.space == "w_plus":
+                return mix_rows(self.w_plus[index], w, self.rows)
             fresh = self.base.synthesis.styles(broadcast(w, self.base.num_ws))
         return mix_styles(self.reference_styles.select(index), fresh, self.layers)
 
-    def render(self, index: Tensor) -> Tensor:
-        """A member of the family of each chosen reference, [N, 3, R, R]; where a reference is not valid, the reference itself.
+    def _render(self, network: SynthesisNetwork, codes: StyleCodes | Tensor, noise: Noise) -> Tensor:
+        return network.render(network.styles(codes) if isinstance(codes, Tensor) else codes, noise, self.dtype)
+
+    def style_distance(self, picture: Tensor, index: Tensor) -> Tensor:
+        """Equation 2: how far pictures [N, 3, R, R] are from the chosen references, where these are valid."""
+        targets = self.targets if len(index) == len(self.pictures) else [t[index] for t in self.targets]
+        found = self.judge(self._seen(self._framed(picture, index)))
+        return feature_distance(found, targets, self._weights(index), self._valid(index))
+
+    def _framed(self, picture: Tensor, index: Tensor) -> Tensor:
+        """Pictures with the chosen references themselves where these are not valid.
 
         So features near the border are compared in the same surroundings, and nothing is learned from outside.
         """
-        noise = self.synthesis.noise(self.config.noise, len(index), self.random)
-        picture = self.synthesis.render(self.codes(index), noise, self.dtype)
         return picture if self.valid is None else torch.lerp(self.pictures[index], picture, self.valid[index])
 
     def loss(self, index: Tensor) -> Tensor:
-        """Equation 2 for the chosen references."""
-        picture = self.render(index)
-        targets = self.targets if len(index) == len(self.pictures) else [t[index] for t in self.targets]
-        return feature_distance(self.judge(self._seen(picture)), targets, *self._shares(index))
+        """Equation 2 for the chosen references, and how far the faces are from those that the base makes of the same codes."""
+        noise = self.synthesis.noise(self.config.noise, len(index), self.random)
+        codes = self.codes(index)
+        picture = self._render(self.synthesis, codes, noise)
+        loss = self.style_distance(picture, index)
+        if self.identity is None:
+            return loss
+        with torch.no_grad():
+            before = self._render(self.base.synthesis, codes, noise)
+        return loss + self.config.identity_weight * identity_loss(self.identity, picture, before, self._weights(index))
 
-    def _shares(self, index: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Weights and valid parts of the chosen references."""
-        weights = None if self.weights is None else self.weights[index]
-        return weights, None if self.valid is None else self.valid[index]
+    def _weights(self, index: Tensor) -> Tensor | None:
+        return None if self.weights is None else self.weights[index]
+
+    def _valid(self, index: Tensor) -> Tensor | None:
+        return None if self.valid is None else self.valid[index]
 
     def step(self) -> float:
         """One update; returns the loss before it."""

@@ -15,8 +15,6 @@ index.html          curves and grids; needs no other file
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ import torch
 from torch import Tensor
 
 from mien.config import from_toml, to_toml
+from mien.files import write_whole
 from mien.finetune.train_config import TrainConfig
 from mien.latents import broadcast, truncate
 from mien.media.images import write_picture
@@ -77,15 +76,13 @@ class RunFolder:
 
     def write(self, name: str, text: str) -> None:
         """Write a text file in one step."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.replace(temporary, self.path / name)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(self.path / name, text)
+
+    def remove_left_overs(self) -> None:
+        """Delete what a killed writer left half-written."""
+        for folder in (self.path, self.path / "samples"):
+            for path in folder.glob(".*.part"):
+                path.unlink(missing_ok=True)
 
     def lines(self) -> list[dict[str, Any]]:
         """All lines of statistics; a last line that was cut off is left out."""

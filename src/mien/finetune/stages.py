@@ -9,9 +9,10 @@ from dataclasses import replace
 import torch
 
 from mien.errors import InputError
-from mien.finetune.grow import grow_discriminator, grow_generator
+from mien.finetune.grow import grow_discriminator, grow_encoder, grow_generator
 from mien.finetune.train_config import NetworkConfig, TrainConfig, changed
 from mien.models.bundle import Model
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 
@@ -46,6 +47,24 @@ def first_networks(config: TrainConfig, source: Model | None) -> tuple[Generator
             return _empty(config, None, r)
         assert source.discriminator is not None
         return grow_generator(source.generator, r), grow_discriminator(source.discriminator, r)
+
+
+def first_encoder(config: TrainConfig, source: Model | None, generator: Generator) -> CompactEncoder | None:
+    """The encoder to train beside the generator: the source's if it has one, or a fresh one; None where none is wanted."""
+    c = config.reconstruction
+    if not c.share:
+        return None
+    shape = CompactEncoderConfig(
+        min(c.resolution, config.stages[0]), generator.num_ws, generator.config.w_dim, width=c.width, max_width=c.max_width
+    )
+    old = source.encoder if source is not None and isinstance(source.encoder, CompactEncoder) else None
+    if old is not None:
+        shape = old.config
+    # A detail map needs an encoder that sees more than it.
+    has_detail = c.detail_share > 0 and shape.detail_resolution < shape.resolution
+    channels = generator.config.channels(shape.detail_resolution) if has_detail else 0
+    with seeded_weights(config.seed + 1):
+        return grow_encoder(old or CompactEncoder(shape), generator.num_ws, channels)
 
 
 def networks_to_fill(config: TrainConfig, source: Model | None, stage: int) -> tuple[Generator, Discriminator]:

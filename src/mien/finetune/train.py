@@ -15,19 +15,24 @@ import torch
 from torch import Tensor
 
 from mien.checkpoint.bundle import generator_digest, read_model, write_model
+from mien.checkpoint.landmarks import read_identity_network
 from mien.checkpoint.load import load_model
 from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import InputError, MienError
 from mien.finetune.adversarial import AdversarialTrainer, Measured
-from mien.finetune.augment import AdaptiveAugment
+from mien.finetune.augment import LETTERS, AdaptiveAugment
 from mien.finetune.freeze import make_plan
+from mien.finetune.grow import grow_encoder
 from mien.finetune.page import page
 from mien.finetune.processes import Processes
+from mien.finetune.reconstruct import Reconstruction
 from mien.finetune.run_folder import RunFolder, sample_grid
-from mien.finetune.stages import check_source, first_networks, grown_source, networks_to_fill, next_networks
+from mien.finetune.stages import check_source, first_encoder, first_networks, grown_source, networks_to_fill, next_networks
 from mien.finetune.train_config import TrainConfig, differences
+from mien.inversion.encode import resize
 from mien.media.dataset import Dataset, load_dataset
 from mien.models.bundle import Model, Provenance
+from mien.models.compact_encoder import CompactEncoder
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
 
@@ -46,6 +51,8 @@ class Session:
     """Most bytes of one file of the training state; None: one file."""
     moments: bool = True
     """Whether states hold Adam's moments: without them they are smaller, but what continues is another run."""
+    memory_share: float = 0.5
+    """Share of the free memory that the decoded pictures may take; what needs more lies in a file in the run folder."""
     tell: Tell = lambda line: None
     """Notes: the plan, stages, snapshots."""
     show: Callable[[Mapping[str, Any]], None] = lambda line: None
@@ -100,11 +107,12 @@ class _Run:
         saved = read_state(folder.state) if has_state(folder.state) else None
         self.stage = int(saved[1]["stage"]) if saved else 0
         fresh = first_networks(config, self.source) if saved is None else networks_to_fill(config, self.source, self.stage)
-        self.trainer = self._trainer(*fresh, 0.0)
+        self.trainer = self._trainer(*fresh, first_encoder(config, self.source, fresh[0]), 0.0)
         self.data = self._load_data()
         self.totals: Measured = {}
         self.counts: dict[str, int] = {}
         if processes.first:
+            folder.remove_left_overs()
             folder.write_config(config)
             if self.source is not None and not folder.source.exists():
                 write_model(folder.source, self.source)
@@ -117,7 +125,9 @@ class _Run:
         self.last_images = self.trainer.images
         self.timed_images, self.timed_from = self.trainer.images, time.monotonic()
 
-    def _trainer(self, generator: Generator, discriminator: Discriminator, strength: float) -> AdversarialTrainer:
+    def _trainer(
+        self, generator: Generator, discriminator: Discriminator, encoder: CompactEncoder | None, strength: float
+    ) -> AdversarialTrainer:
         config, device = self.config, self.session.device
         source = None
         if config.plan.needs_source:
@@ -127,18 +137,28 @@ class _Run:
                 )
             source = grown_source(config, self.source, generator.config.resolution)
         plan = make_plan(config.plan, generator, discriminator, has_source=source is not None)
-        augment = AdaptiveAugment(strength, *(letter in config.augment for letter in "bgc")) if config.augment else None
+        augment = AdaptiveAugment(strength, *(letter in config.augment for letter in LETTERS)) if config.augment else None
         try:
+            rebuilt = None if encoder is None else self._reconstruction(encoder.to(device))
             return AdversarialTrainer(
                 generator.to(device), discriminator.to(device), config.adversarial_at(self.stage), augment=augment,
-                seed=config.seed, plan=plan, source=None if source is None else source.to(device), processes=self.processes,
+                seed=config.seed, plan=plan, source=None if source is None else source.to(device), reconstruction=rebuilt,
+                processes=self.processes,
             )  # fmt: skip
         except ValueError as error:
             raise InputError(f"This training cannot be: {error}.") from error
 
+    def _reconstruction(self, encoder: CompactEncoder) -> Reconstruction:
+        wants = self.config.reconstruction
+        network = read_identity_network().to(self.session.device) if wants.identity else None
+        return Reconstruction(encoder, wants, None if network is None else network.embed_crop)
+
     def _load_data(self) -> Dataset:
         r = self.config.stages[self.stage]
-        data = load_dataset(Path(self.config.data), r, folder_weights=self.config.folder_weights)
+        data = load_dataset(
+            Path(self.config.data), r, folder_weights=self.config.folder_weights, memory_share=self.session.memory_share,
+            folder=self.folder.path,
+        )  # fmt: skip
         self.pictures = data.digest()
         report = data.report()
         if self.processes.first:
@@ -229,6 +249,8 @@ class _Run:
             self._write_model(self.folder.model)
             if self._keep_count() > self.kept:
                 self._write_model(self.folder.path / f"model-{t.images:09d}.safetensors")
+            if t.reconstruction is not None:
+                self.folder.write_grid(f"rebuilt-{px:04d}px-{t.images:09d}", self._rebuilt(t.reconstruction))
             grid = sample_grid(t.ema, source=t.source, source_rows=t.plan.source_rows)
             self.folder.write_grid(f"{px:04d}px-{t.images:09d}", grid)
             tensors, loop = t.state(moments=self.session.moments)
@@ -240,6 +262,18 @@ class _Run:
         self.kept = self._keep_count()
         self.last_images, self.last_snapshot = self.trainer.images, time.monotonic()
 
+    @torch.no_grad()
+    def _rebuilt(self, reconstruction: Reconstruction) -> Tensor:
+        """Sixteen training pictures above what the averages make of their codes, and of their detail maps too: [3, H, 8 R]."""
+        g = self.trainer.ema
+        reals = self.data.batch(16, torch.Generator().manual_seed(1), mirror=False, device=self.session.device)
+        seen = resize(reals, reconstruction.ema.config.resolution)
+        codes, detail = reconstruction.ema.look(seen, g.mapping.w_avg.expand(len(seen), g.num_ws, -1))
+        noise = g.synthesis.noise("const")
+        shown = [reals, g(codes, noise)] + ([] if detail is None else [g(codes, noise, detail=detail)])
+        rows = [torch.cat(list(pictures[half : half + 8]), dim=2) for half in (0, 8) for pictures in shown]
+        return torch.cat(rows, dim=1).cpu()
+
     def _write_model(self, path: Path) -> None:
         t = self.trainer
         licence, begun, base = "unknown", "from scratch", ""
@@ -248,7 +282,8 @@ class _Run:
             base = self.source.provenance.digest or generator_digest(self.source.generator)
             begun = f"from {self.source.provenance.name} ({base})"
         told = Provenance(self.folder.path.resolve().name, licence, f"trained by mien {begun}", t.images, base=base)
-        write_model(path, Model(t.ema, t.discriminator, None, told))
+        encoder = t.reconstruction.ema if t.reconstruction else None
+        write_model(path, Model(t.ema, t.discriminator, encoder, told, self.config.soft_ground))
 
     def _restore(self, tensors: dict[str, Tensor], document: dict[str, Any]) -> None:
         if document["pictures"] != self.pictures:
@@ -271,8 +306,12 @@ class _Run:
         generator, discriminator, average = next_networks(
             old.generator.cpu(), old.discriminator.cpu(), old.ema.cpu(), px, self.config.seed + self.stage
         )
-        self.trainer = self._trainer(generator, discriminator, old.augment.p if old.augment else 0.0)
+        encoder = grow_encoder(old.reconstruction.encoder.cpu(), generator.num_ws) if old.reconstruction else None
+        self.trainer = self._trainer(generator, discriminator, encoder, old.augment.p if old.augment else 0.0)
         self.trainer.ema.load_state_dict(average.state_dict())
+        if old.reconstruction and self.trainer.reconstruction:
+            follower = grow_encoder(old.reconstruction.ema.cpu(), generator.num_ws)
+            self.trainer.reconstruction.ema.load_state_dict(follower.state_dict())
         self.trainer.images, self.trainer.steps = old.images, old.steps
         self.data = self._load_data()
         self._write_plan()

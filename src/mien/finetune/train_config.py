@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from mien.errors import InputError
 from mien.finetune.adversarial import AdversarialConfig
+from mien.finetune.augment import LETTERS
 from mien.finetune.freeze import PlanConfig, method
+from mien.finetune.reconstruct import ReconstructionConfig
 
 Size = Literal["lean", "normal", "large"]
 
@@ -51,13 +53,19 @@ class TrainConfig:
     folder_weights: Annotated[Mapping[str, float], "how often pictures of a top-level folder are drawn, relative to 1"] = field(
         default_factory=dict
     )
-    augment: Annotated[str, "augmentations: b (blits), g (geometry), c (colour), or any of them; empty: none"] = "bgc"
+    soft_ground: Annotated[bool, "the pictures' grounds were softened: the model wants photos treated alike"] = False
+    augment: Annotated[str, "augmentations, any of b (blits), g (geometry), c (colour), f (filter), n (noise and cutout)"] = (
+        "bgc"
+    )
     stats_steps: Annotated[int, "steps from one line of statistics to the next"] = 50
     network: Annotated[NetworkConfig, "the networks; of a source, its own"] = field(default_factory=NetworkConfig)
     adversarial: Annotated[AdversarialConfig, "the loop; r1_gamma is that of the last stage"] = field(
         default_factory=AdversarialConfig
     )
     plan: Annotated[PlanConfig, "what is frozen and compared with the source"] = field(default_factory=PlanConfig)
+    reconstruction: Annotated[ReconstructionConfig, "an encoder trained beside the generator"] = field(
+        default_factory=ReconstructionConfig
+    )
     kimg: Annotated[float, "stop after so many thousands of pictures in all; 0: never"] = 0.0
     snapshot_minutes: Annotated[float, "minutes from one snapshot to the next; 0: not by time"] = 10.0
     snapshot_kimg: Annotated[float, "thousands of pictures from one snapshot to the next; 0: not by pictures"] = 0.0
@@ -71,8 +79,10 @@ class TrainConfig:
             raise ValueError(
                 f"{len(sizes)} stages need {len(sizes) - 1} lengths above 0 (stage_kimg), got {list(self.stage_kimg)}"
             )
-        if set(self.augment) - set("bgc") or len(set(self.augment)) != len(self.augment):
-            raise ValueError(f"augment must be letters of 'bgc', got '{self.augment}'")
+        if not 0 <= self.reconstruction.share < 1:
+            raise ValueError(f"the share of reconstructions must be from 0 to below 1, got {self.reconstruction.share}")
+        if set(self.augment) - set(LETTERS) or len(set(self.augment)) != len(self.augment):
+            raise ValueError(f"augment must be letters of '{LETTERS}' (none: none), got '{self.augment}'")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed must be from 0 to 2^63 - 1, got {self.seed}")
         positive = {"stats_steps": self.stats_steps, "batch": self.adversarial.batch}

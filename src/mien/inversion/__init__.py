@@ -3,8 +3,10 @@
 from mien.inversion.distribution import FaceDistribution, Remoteness, calibrate, remoteness, warn_of_strangers
 from mien.inversion.encode import encode, mean_code
 from mien.inversion.optimize import RefineConfig, refine
+from mien.latents import Codes
 
 __all__ = [
+    "Codes",
     "FaceDistribution",
     "RefineConfig",
     "Remoteness",

@@ -82,7 +82,7 @@ def calibrate(model: Model, *, seed: int = 0) -> FaceDistribution:
     count = min(_DIRECTIONS, int((spread > 1e-4 * spread[0]).sum()))
     whitening = (directions[:count] / spread[:count, None]).T
     faces = _render(model, broadcast(w[:_FACES], generator.num_ws))
-    codes = encode(model, faces)
+    codes = encode(model, faces).w_plus
     gaps = _gaps(model, faces, _render(model, codes))
     return FaceDistribution(centre, whitening, faces, float(_out(codes, centre, whitening).median()), gaps.median(dim=0).values)
 
@@ -100,11 +100,14 @@ def remoteness(model: Model, known: FaceDistribution, pictures: Tensor, w_plus: 
     return found
 
 
-def warn_of_strangers(model: Model, pictures: Tensor, names: Sequence[str]) -> None:
-    """Warn of those of the aligned `pictures` [N, 3, R, R] that are no faces to the model; nothing if it has no encoder."""
+def warn_of_strangers(model: Model, pictures: Tensor, w_plus: Tensor, names: Sequence[str]) -> None:
+    """Warn of those of the aligned `pictures` [N, 3, R, R] that are no faces to the model.
+
+    `w_plus` [N, num_ws, w_dim] is what its encoder says of them; nothing happens if it has none.
+    """
     if model.encoder is None:
         return
-    found = remoteness(model, calibrate(model), pictures, encode(model, pictures))
+    found = remoteness(model, calibrate(model), pictures, w_plus)
     far = [f"{name} ({stranger.value:.1f})" for stranger, name in zip(found, names, strict=True) if stranger.far]
     if far:
         warnings.warn(

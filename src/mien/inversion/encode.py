@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.errors import ModelMismatchError
-from mien.latents import broadcast
+from mien.latents import Codes, broadcast
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.irse_encoder import IrseEncoder
@@ -22,8 +22,8 @@ def mean_code(model: Model, count: int = 1) -> Tensor:
 
 
 @torch.no_grad()
-def encode(model: Model, pictures: Tensor) -> Tensor:
-    """Invert aligned pictures [N, 3, S, S] in [-1, 1] to W+ [N, num_ws, w_dim] with the model's encoder.
+def encode(model: Model, pictures: Tensor) -> Codes:
+    """Invert aligned pictures [N, 3, S, S] in [-1, 1] with the model's encoder: W+, and a detail map if it makes one.
 
     Raises `ModelMismatchError` when the model has no encoder.
     """
@@ -34,16 +34,16 @@ def encode(model: Model, pictures: Tensor) -> Tensor:
         )
     encoder = model.encoder
     if isinstance(encoder, IrseEncoder):
-        return _encode_irse(model, encoder, pictures)
+        return Codes(_encode_irse(model, encoder, pictures))
     assert isinstance(encoder, CompactEncoder), f"no way to use a {type(encoder).__name__}"
     pictures = resize(pictures, encoder.config.resolution)
-    code, rendering = mean_code(model, len(pictures)), None
+    code, rendering, detail = mean_code(model, len(pictures)), None, None
     noise = model.generator.synthesis.noise("const")
     for round_ in range(encoder.config.iterations):
-        code = encoder(pictures, code, rendering)
+        code, detail = encoder.look(pictures, code, rendering)
         if round_ + 1 < encoder.config.iterations:
             rendering = resize(model.generator(code, noise), encoder.config.resolution)
-    return code
+    return Codes(code, detail)
 
 
 def _encode_irse(model: Model, encoder: IrseEncoder, pictures: Tensor) -> Tensor:

@@ -1,19 +1,24 @@
-"""Inversion by optimisation in W+: a few steps of Adam from the encoder's answer (or the mean code), held near it.
+"""Inversion by optimisation in F/W+: a few steps of Adam from the encoder's answer (or the mean code), held near it.
 
 The objective compares pictures at four scales and, where the model has one, in the discriminator's features. A quadratic pull
-towards the start keeps the code where the generator can be edited: what the encoder says of a drawing stays a face.
+towards the start keeps the code where the generator can be edited: what the encoder says of a drawing stays a face. What a
+code cannot say of a photo goes into a coarse detail map (Kang et al. 2021), which every style redraws with the rest.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
+from mien.errors import InputError
 from mien.inversion.encode import resize
+from mien.latents import Codes
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions, multiscale_l1
 from mien.models.bundle import Model
 
@@ -26,15 +31,18 @@ class RefineConfig:
 
     steps: Annotated[int, "optimisation steps; 0: the start is the answer"] = 100
     learning_rate: Annotated[float, "Adam's rate at the start; it falls to zero along a cosine"] = 0.03
+    detail_resolution: Annotated[int, "side of the detail map, where the start has none; 0: W+ alone"] = 16
+    detail_learning_rate: Annotated[float, "Adam's rate for the detail map"] = 0.02
+    detail_prior: Annotated[float, "pull of the detail map towards the start's"] = 0.02
     prior: Annotated[float, "pull towards the start, in units of the spread of mapped codes"] = 0.02
     pixels: Annotated[float, "weight of the L1 distance of pictures at four scales"] = 1.0
     features: Annotated[float, "weight of the L1 distance of discriminator features"] = 0.5
 
 
 def refine(
-    model: Model, pictures: Tensor, start: Tensor, config: RefineConfig | None = None, progress: Progress | None = None
-) -> Tensor:
-    """Improve W+ codes `start` [N, num_ws, w_dim] so that they render `pictures` [N, 3, S, S]; deterministic (stored noise)."""
+    model: Model, pictures: Tensor, start: Codes, config: RefineConfig | None = None, progress: Progress | None = None
+) -> Codes:
+    """Improve `start` so that it renders `pictures` [N, 3, S, S]; deterministic (stored noise)."""
     config = config or RefineConfig()
     if config.steps == 0:
         return start
@@ -46,20 +54,37 @@ def refine(
         judge = FrozenFeatures(model.discriminator, loss_resolutions(model.resolution))
         with torch.no_grad():
             wanted = judge(target)
-    code = start.detach().clone().requires_grad_(True)
-    adam = torch.optim.Adam([code], lr=config.learning_rate, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, config.steps)
+    begun = [start.w_plus] + ([_detail(model, start, config)] if config.detail_resolution else [])
+    found = [b.detach().clone().requires_grad_(True) for b in begun]
+    rates, pulls = (config.learning_rate, config.detail_learning_rate), (config.prior, config.detail_prior)
+    states = [(torch.zeros_like(f), torch.zeros_like(f), torch.zeros([])) for f in found]
     for step in range(config.steps):
-        picture = generator(code, noise)
+        picture = generator(found[0], noise, detail=found[1] if len(found) > 1 else None)
         loss = config.pixels * multiscale_l1(picture, target, scales=4)
         if judge is not None:
             loss = loss + config.features * feature_distance(judge(picture), wanted)
-        loss = loss + config.prior * (code - start).square().mean()
-        adam.zero_grad(set_to_none=True)
+        for value, origin, pull in zip(found, begun, pulls, strict=False):
+            loss = loss + pull * (value - origin).square().mean()
         # One sum, not one mean: every picture of a batch gets the gradient it would get alone.
-        (loss * len(pictures)).backward()  # type: ignore[no-untyped-call]
-        adam.step()
-        schedule.step()
+        gradients = torch.autograd.grad(loss * len(pictures), found)
+        fall = 0.5 * (1 + math.cos(math.pi * step / config.steps))
+        with torch.no_grad():  # the class would load torch's compiler first, which takes longer than a short refinement
+            for value, gradient, (mean, square, count), rate in zip(found, gradients, states, rates, strict=False):
+                adam(
+                    [value], [gradient], [mean], [square], [], [count], foreach=False, capturable=False, differentiable=False,
+                    fused=False, amsgrad=False, beta1=0.9, beta2=0.99, lr=rate * fall, weight_decay=0.0, eps=1e-8,
+                    maximize=False,
+                )  # fmt: skip
         if progress is not None:
             progress(step + 1, config.steps, float(loss.detach()))
-    return code.detach()
+    return Codes(found[0].detach(), found[1].detach() if len(found) > 1 else start.detail)
+
+
+def _detail(model: Model, start: Codes, config: RefineConfig) -> Tensor:
+    """The detail map that the optimisation starts at: the start's own, or zeros."""
+    if start.detail is not None:
+        return start.detail
+    r = min(config.detail_resolution, model.resolution)
+    if r < 4 or r & (r - 1):
+        raise InputError(f"The detail map has {config.detail_resolution} px: choose 0, or a power of two from 4.")
+    return start.w_plus.new_zeros(len(start.w_plus), model.generator.config.channels(r), r, r)

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.media.images import write_whole
+from mien.files import write_whole
+from mien.media.images import refuse_existing
 from mien.media.picture import from_tensor
 
 _FILMS = {".gif": "GIF", ".webp": "WEBP"}
@@ -28,6 +29,7 @@ def write_animation(path: Path, frames: Iterable[Tensor], *, fps: float = 12.0, 
         raise InputError(f"{path}: a film is written as .gif or .webp, not {path.suffix or 'without suffix'}: rename it.")
     if not 0.1 <= fps <= 100:
         raise InputError(f"A film has 0.1 to 100 pictures per second, got {fps:g}.")
+    refuse_existing(path, overwrite=overwrite)
     images = []
     for frame in frames:
         images.append(Image.fromarray(from_tensor(frame).pixels))
@@ -38,4 +40,5 @@ def write_animation(path: Path, frames: Iterable[Tensor], *, fps: float = 12.0, 
     stream = io.BytesIO()
     duration = round(1000 / fps)
     images[0].save(stream, kind, save_all=True, append_images=images[1:], duration=duration, loop=0, quality=90)
-    return write_whole(path, stream.getvalue, overwrite=overwrite)
+    write_whole(path, stream.getvalue())
+    return path

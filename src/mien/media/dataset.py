@@ -1,12 +1,11 @@
-"""Pictures to train on: a folder (nested) or a zip, decoded once into memory at the training size."""
+"""Pictures to train on: a folder (nested) or a zip, decoded once at the training size."""
 
 from __future__ import annotations
 
 import hashlib
-import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,11 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from mien.errors import InputError
+from mien.media.collection import picture_names, read_pictures
 from mien.media.images import SUFFIXES, decode_picture
 from mien.media.picture import Picture, Pixels, from_tensor
-
-# A member of a zip that claims more than this is no training picture.
-_MAX_BYTES = 200_000_000
+from mien.media.pixel_store import PixelStore
 
 
 @dataclass
@@ -26,7 +24,7 @@ class Dataset:
     """Decoded pictures, and how often each is drawn."""
 
     pixels: Tensor
-    """[count, 3, R, R] uint8."""
+    """[count, 3, R, R] uint8; may lie in a file, of which is read what is asked for."""
     weights: Tensor
     """[count] relative probabilities, float32, on the CPU."""
     names: list[str]
@@ -37,6 +35,8 @@ class Dataset:
     """Pictures that were not square: their middle was taken."""
     enlarged: int = 0
     """Pictures that were smaller than the training size."""
+    in_file: bool = False
+    """Whether the pixels lie in a file, because they would take too much memory."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -75,95 +75,63 @@ class Dataset:
             lines.append(f"{self.cropped} were not square: the middle was taken")
         if self.enlarged:
             lines.append(f"{self.enlarged} were smaller and were enlarged")
+        if self.in_file:
+            lines.append(f"{self.pixels.numel() / 1e9:.1f} GB of pixels lie in a file: they would take too much of the memory")
         lines += [f"dropped {name}: {why}" for name, why in self.dropped.items()]
         return "\n".join(lines)
 
 
-def _files(path: Path) -> Iterator[tuple[str, bytes | str]]:
-    """Names, and contents or the reason why there are none."""
-    if not path.exists():
-        raise InputError(f"There is no {path}: give a folder or a zip of pictures.")
-    if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            name = file.relative_to(path).as_posix()
-            if _is_picture(name) and file.is_file():
-                try:
-                    yield name, file.read_bytes()
-                except OSError as error:
-                    yield name, f"it cannot be read ({error.strerror})"
-        return
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for entry in sorted(archive.infolist(), key=lambda e: e.filename):
-                if _is_picture(entry.filename) and not entry.is_dir():
-                    yield entry.filename, _member(archive, entry)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise InputError(
-            f"{path} is neither a folder nor a readable zip ({error}): give a folder or a zip of pictures."
-        ) from error
-
-
-def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
-    if entry.file_size > _MAX_BYTES:
-        return f"it claims {entry.file_size} bytes"
-    try:
-        return archive.read(entry)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError) as error:
-        return f"it cannot be unpacked ({str(error)[:80]})"
-
-
-def _is_picture(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
-
-
-def load_dataset(path: Path, resolution: int, *, folder_weights: Mapping[str, float] | None = None) -> Dataset:
+def load_dataset(
+    path: Path,
+    resolution: int,
+    *,
+    folder_weights: Mapping[str, float] | None = None,
+    memory_share: float = 0.5,
+    folder: Path | None = None,
+) -> Dataset:
     """Read every picture below `path`: upright, on white where transparent, the middle square, resized (Lanczos).
 
-    `folder_weights` gives top-level folders another weight than 1. Broken files are left out and listed in `dropped`.
-    Raises `InputError` when no picture is left, or a weight names a folder that is not there.
+    `folder_weights` gives top-level folders another weight than 1. Broken files are left out and listed in `dropped`. Pictures
+    that need more than `memory_share` of the free memory lie in a file without a name in `folder` (None: the system's for
+    temporary files); the batches are the same. Raises `InputError` when no picture is left, when a weight names a folder that
+    is not there, or when neither memory nor disk can hold the pictures.
     """
     weight_of = dict(folder_weights or {})
     bad = [name for name, weight in weight_of.items() if not 0 <= weight < float("inf")]
     if bad:
         raise InputError(f"The weight of the folder '{bad[0]}' is {weight_of[bad[0]]}: give a number from 0.")
-    pixels: list[Tensor] = []
+    store = PixelStore(len(picture_names(path)), resolution, memory_share=memory_share, folder=folder)
     found = Dataset(torch.empty(0), torch.empty(0), [])
     weights: list[float] = []
-    for name, data in _files(path):
+    for name, data in read_pictures(path):
         if isinstance(data, str):
             found.dropped[name] = data
             continue
         try:
-            rgb = _rgb(decode_picture(data, Path(name)))
+            picture = decode_picture(data, Path(name))
         except InputError as error:
             found.dropped[name] = str(error)
             continue
-        height, width = rgb.shape[:2]
-        side = min(height, width)
-        found.cropped += height != width
-        found.enlarged += side < resolution
-        top, left = (height - side) // 2, (width - side) // 2
-        pixels.append(_resized(rgb[top : top + side, left : left + side], resolution))
+        found.cropped += picture.height != picture.width
+        found.enlarged += min(picture.height, picture.width) < resolution
+        store.add(middle_square(picture, resolution))
         weights.append(weight_of.get(name.split("/")[0], 1.0))
         found.names.append(name)
     _check(path, found, weights, weight_of)
-    found.pixels, found.weights = torch.stack(pixels), torch.tensor(weights)
+    found.pixels, found.weights, found.in_file = store.pixels(), torch.tensor(weights), store.in_file
     return found
 
 
-def _rgb(picture: Picture) -> Pixels:
-    """[H, W, 3] uint8 sRGB."""
-    plain = picture.icc is None and picture.peak == 255 and picture.pixels.shape[2] == 3
-    return picture.pixels if plain else from_tensor(picture.rgb()).pixels
-
-
-def _resized(rgb: Pixels, resolution: int) -> Tensor:
-    if len(rgb) != resolution:
-        rgb = np.asarray(Image.fromarray(rgb).resize((resolution, resolution), Image.Resampling.LANCZOS, reducing_gap=3.0))
-    # numpy, not torch: waking torch's threads for every picture would take longer than the copy.
-    return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))
+def middle_square(picture: Picture, resolution: int) -> Pixels:
+    """The largest centred square of a picture, on white where transparent, resized (Lanczos): [R, R, 3] uint8 sRGB."""
+    side = min(picture.height, picture.width)
+    top, left = (picture.height - side) // 2, (picture.width - side) // 2
+    square = replace(picture, pixels=picture.pixels[top : top + side, left : left + side])
+    plain = square.icc is None and square.peak == 255 and square.pixels.shape[2] == 3
+    rgb = square.pixels if plain else from_tensor(square.rgb()).pixels
+    if side == resolution:
+        return rgb
+    return np.asarray(Image.fromarray(rgb).resize((resolution, resolution), Image.Resampling.LANCZOS, reducing_gap=3.0))
 
 
 def _check(path: Path, found: Dataset, weights: list[float], weight_of: Mapping[str, float]) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
-import tempfile
 import warnings
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mien.errors import InputError
+from mien.files import written_whole
 from mien.media import colour, deep
 from mien.media.picture import Picture, Pixels, from_tensor
 
@@ -155,50 +154,18 @@ def write_picture(path: Path | str, picture: Picture, *, overwrite: bool = False
     kind = _WRITERS.get(path.suffix.lower())
     if kind is None:
         raise InputError(f"{path}: cannot write {path.suffix or 'a file without suffix'}: use .png, .jpg, .webp or .tif.")
-    return write_whole(path, lambda: encode_picture(picture, kind, quality), overwrite=overwrite)
-
-
-def write_whole(path: Path, encode: Callable[[], bytes], *, overwrite: bool = False) -> Path:
-    """Write what `encode` makes to a file that appears whole or not at all; returns the path.
-
-    Raises `InputError` for an existing file without `overwrite`, and for a place that cannot be written to.
-    """
-    if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already: choose another name or allow overwriting with --overwrite.")
-    data = encode()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".mien-", suffix=path.suffix)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}): choose another folder.") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        _give_usual_permissions(temporary)
-        if overwrite:
-            os.replace(temporary, path)
-        else:
-            _rename_new(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}): choose another folder or free some space.") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    refuse_existing(path, overwrite=overwrite)
+    data = encode_picture(picture, kind, quality)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(data)
+        refuse_existing(path, overwrite=overwrite)  # again: another process may have made the file meanwhile
     return path
 
 
-def _rename_new(temporary: str, path: Path) -> None:
-    # Checked again at the last moment: another process may have made the file meanwhile.
-    if path.exists():
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise `InputError` for a file that is there, unless it may be overwritten."""
+    if path.exists() and not overwrite:
         raise InputError(f"{path} exists already: choose another name or allow overwriting with --overwrite.")
-    os.replace(temporary, path)
-
-
-def _give_usual_permissions(temporary: str) -> None:
-    # mkstemp makes files that only their owner may read; give them what open() would have given.
-    if os.name == "posix":
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
 
 
 def encode_picture(picture: Picture, kind: str, quality: int = 95) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mien.latents import Codes
 from mien.metrics.features import as_pictures
 from mien.metrics.report_parts import Inversion, Session, Verdict, device_of, judge, render, timed, yardsticks
 from mien.metrics.report_sheets import inversion_sheet
@@ -31,7 +32,7 @@ def measure_inversion(session: Session, photos: Tensor, inversion: Inversion) ->
     for stage, name in (("start", inversion.start_name), ("refined", f"refined, {inversion.refine_steps} steps")):
         if f"{stage}_codes" not in found:
             continue
-        pixels = render(session.model, found[f"{stage}_codes"], session.batch)
+        pixels = render(session.model, found[f"{stage}_codes"], session.batch, found.get(f"{stage}_detail"))
         verdict = judge(photos, pixels, session.instruments, session.batch)
         stages[name] = pixels, verdict
         numbers[stage] = {
@@ -74,20 +75,25 @@ def _inverted(session: Session, photos: Tensor, inversion: Inversion) -> dict[st
 
 
 def _invert(pictures: Tensor, inversion: Inversion, *, alone: bool) -> dict[str, Tensor]:
-    def start(some: Tensor) -> Tensor:
+    def start(some: Tensor) -> Codes:
         with torch.no_grad():
             return inversion.start(some)
 
     if alone:  # the first call of a network is slower than the others
         start(pictures[:1])
     codes, seconds = timed(lambda: start(pictures))
-    made = {"start_codes": codes, "start_seconds": torch.tensor([seconds])}
+    made = {**_stored("start", codes), "start_seconds": torch.tensor([seconds])}
     if alone:
         made["start_alone"] = torch.tensor(min(timed(lambda: start(pictures[:1]))[1] for _ in range(3)))
     refine = inversion.refine
     if refine is not None and inversion.refine_steps:
         better, seconds = timed(lambda: refine(pictures, codes))
-        made |= {"refined_codes": better, "refined_seconds": torch.tensor([seconds])}
+        made |= {**_stored("refined", better), "refined_seconds": torch.tensor([seconds])}
         if alone:
-            made["refined_alone"] = torch.tensor(timed(lambda: refine(pictures[:1], codes[:1]))[1])
+            made["refined_alone"] = torch.tensor(timed(lambda: refine(pictures[:1], codes.single()[0]))[1])
     return made
+
+
+def _stored(stage: str, codes: Codes) -> dict[str, Tensor]:
+    found = {f"{stage}_codes": codes.w_plus}
+    return found if codes.detail is None else {**found, f"{stage}_detail": codes.detail}

@@ -8,13 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.latents import broadcast, truncate
+from mien.latents import Codes, broadcast, truncate
 from mien.metrics.distances import cosine_statistics, cosines, frechet_distance, kernel_distance
 from mien.metrics.features import as_pictures, identity_features, in_batches, perceptual_distance, pooled_features
 from mien.metrics.workspace import Workspace
@@ -22,6 +22,7 @@ from mien.models.bundle import Model
 from mien.models.mobilefacenet import MobileFaceNet
 from mien.models.mobilenet_v2 import MobileNetV2
 
+_Result = TypeVar("_Result")
 Tick = Callable[[float], None]
 Features = dict[str, Tensor]
 
@@ -43,11 +44,11 @@ class Instruments:
 class Inversion:
     """How pictures become codes; given by the caller, since measuring does not know of inversion."""
 
-    start: Callable[[Tensor], Tensor]
-    """Pictures [N, 3, R, R] in [-1, 1] -> W+ [N, num_ws, w_dim]."""
+    start: Callable[[Tensor], Codes]
+    """Pictures [N, 3, R, R] in [-1, 1] -> codes."""
     start_name: str = "encoder"
     """What `start` is."""
-    refine: Callable[[Tensor, Tensor], Tensor] | None = None
+    refine: Callable[[Tensor, Codes], Codes] | None = None
     """Pictures and the codes to start from -> better codes."""
     refine_steps: int = 0
     """Optimisation steps that `refine` takes."""
@@ -75,10 +76,15 @@ def codes_of(model: Model, z: Tensor, psi: float) -> Tensor:
     return broadcast(truncate(mapping(z.to(device_of(model))), mapping.w_avg, psi), model.generator.num_ws)
 
 
-def render(model: Model, codes: Tensor, batch: int = 16) -> Tensor:
-    """The pictures [N, 3, R, R] of W+ codes as uint8, with the stored noise."""
-    noise = model.generator.synthesis.noise("const")
-    return in_batches(lambda part: eight_bit(model.generator(part.to(device_of(model)), noise)), codes, batch)
+def render(model: Model, codes: Tensor, batch: int = 16, detail: Tensor | None = None) -> Tensor:
+    """The pictures [N, 3, R, R] of W+ codes, and of detail maps where there are any, as uint8, with the stored noise."""
+    noise, device = model.generator.synthesis.noise("const"), device_of(model)
+
+    def drawn(index: Tensor) -> Tensor:
+        more = None if detail is None else detail[index].to(device)
+        return eight_bit(model.generator(codes[index].to(device), noise, detail=more))
+
+    return in_batches(drawn, torch.arange(len(codes)), batch)
 
 
 def describe(pixels: Tensor, instruments: Instruments) -> Features:
@@ -195,10 +201,10 @@ def yardsticks(originals: Tensor, instruments: Instruments, batch: int = 16) -> 
     return found
 
 
-def timed(function: Callable[[], Tensor]) -> tuple[Tensor, float]:
+def timed(function: Callable[[], _Result]) -> tuple[_Result, float]:
     """The result, and how many seconds it took."""
     start = time.perf_counter()
     result = function()
-    if result.is_cuda:
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
     return result, time.perf_counter() - start

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import InputError
+from mien.files import write_whole
 from mien.media.images import from_tensor, write_picture
 from mien.metrics.model_report import ModelReport
-from mien.metrics.workspace import write_whole
 
 NUMBERS, TABLES = "numbers.json", "numbers.md"
 SHOWS_DATA = ("nearest", "nearest-most-alike", "inversion", "inversion-worst")
@@ -31,7 +31,7 @@ def write_report(report: ModelReport, folder: Path, *, overwrite: bool = False) 
     ]
     # The numbers come last: where they are, the report is complete.
     for name, text in reversed(texts.items()):
-        write_whole(folder / name, text.encode())
+        write_whole(folder / name, text)
         written.append(folder / name)
     return written
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from mien.errors import InputError
+from mien.files import write_whole
 
 
 class Workspace:
@@ -44,18 +44,6 @@ class Workspace:
         np.savez(stream, allow_pickle=False, **{part: value.numpy() for part, value in made.items()})
         write_whole(path, stream.getvalue())
         return made
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it appears whole or not at all, in a folder that is created where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of this process's own, made by open(): mkstemp's files could be read by their owner alone.
-    temporary = path.parent / f".{path.name}.{os.getpid()}"
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def pixels_digest(pixels: Tensor) -> str:

@@ -3,6 +3,9 @@
 Residual down-sampling blocks, then one linear read-out for all rows. The answer is an offset to the mean code (as in pSp,
 Richardson et al. 2021). With `iterations` > 1 it works as ReStyle (Alaluf et al. 2021) does: it sees the picture beside its own
 last rendering and corrects the code.
+
+With `detail_channels` it also answers with a detail map: an offset to the generator's features that says what no code can
+(Yao et al. 2022, "A Style-Based GAN Encoder for High Fidelity Reconstruction").
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ class CompactEncoderConfig:
     width: Annotated[int, "channels of the first block; doubled at each halving up to max_width"] = 32
     max_width: Annotated[int, "most channels of any block"] = 256
     iterations: Annotated[int, "refinement rounds (ReStyle); 1: a single look"] = 1
+    detail_channels: Annotated[int, "channels of the detail map; 0: none"] = 0
+    detail_resolution: Annotated[int, "side of the detail map"] = 16
 
 
 class _Residual(nn.Module):
@@ -45,6 +50,32 @@ class _Residual(nn.Module):
         return skip.add_(x)
 
 
+class Detail(nn.Module):
+    """The encoder's own maps of the detail's size and below -> detail map [N, channels, r, r]; zeros at first."""
+
+    def __init__(self, inputs: list[int], channels: int) -> None:
+        super().__init__()
+        self.lateral = nn.ModuleList(nn.Conv2d(i, inputs[0], 1) for i in inputs)
+        self.norm = nn.GroupNorm(8, inputs[0])
+        self.conv = nn.Conv2d(inputs[0], inputs[0], 3, padding=1)
+        self.out = nn.Conv2d(inputs[0], channels, 3, padding=1)
+        with torch.no_grad():
+            self.out.weight.zero_()
+            assert self.out.bias is not None
+            self.out.bias.zero_()
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        size = maps[0].shape[-1]
+        x = sum(
+            F.interpolate(lateral(m), size=(size, size), mode="bilinear", align_corners=False)
+            for lateral, m in zip(self.lateral, maps, strict=True)
+        )
+        assert isinstance(x, Tensor)
+        x = F.leaky_relu(self.conv(F.leaky_relu(self.norm(x), ENCODER_ACT_SLOPE)), ENCODER_ACT_SLOPE)
+        out: Tensor = self.out(x)
+        return out
+
+
 class CompactEncoder(nn.Module):
     """Picture [N, 3, R, R] in [-1, 1], and what is known so far, -> W+ code [N, num_ws, w_dim].
 
@@ -56,11 +87,13 @@ class CompactEncoder(nn.Module):
         self.config = config
         inputs = 3 if config.iterations == 1 else 6
         self.stem = nn.Conv2d(inputs, config.width, 3, padding=1)
-        blocks, width, size = [], config.width, config.resolution
+        blocks, width, size, seen = [], config.width, config.resolution, []
         while size > 4:
             wider = min(config.max_width, width * 2)
             blocks.append(_Residual(width, wider))
             width, size = wider, size // 2
+            if size <= config.detail_resolution:
+                seen.append(width)
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.GroupNorm(8, width)
         self.fc = nn.Linear(width * 16, 512)
@@ -68,14 +101,27 @@ class CompactEncoder(nn.Module):
         with torch.no_grad():
             self.out.weight.mul_(0.1)
             self.out.bias.zero_()
+        if config.detail_channels:
+            if config.detail_resolution >= config.resolution:
+                raise ValueError(
+                    f"a detail map of {config.detail_resolution} px needs an encoder that sees more than {config.resolution} px"
+                )
+            self.detail = Detail(seen, config.detail_channels)
 
     def forward(self, picture: Tensor, code: Tensor, rendering: Tensor | None = None) -> Tensor:
+        return self.look(picture, code, rendering)[0]
+
+    def look(self, picture: Tensor, code: Tensor, rendering: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The code and, where the encoder has one, the detail map [N, detail_channels, r, r]."""
         if self.config.iterations > 1:
             picture = torch.cat([picture, torch.zeros_like(picture) if rendering is None else rendering], dim=1)
-        x = self.stem(picture)
+        x, maps = self.stem(picture), []
         for block in self.blocks:
             x = block(x)
+            if x.shape[-1] <= self.config.detail_resolution:
+                maps.append(x)
+        detail = self.detail(maps) if self.config.detail_channels else None
         x = F.leaky_relu(self.norm(x), ENCODER_ACT_SLOPE).contiguous().flatten(1)
         x = self.out(F.leaky_relu(self.fc(x), ENCODER_ACT_SLOPE))
         offset: Tensor = x.reshape(-1, self.config.num_ws, self.config.w_dim)
-        return code + offset
+        return code + offset, detail

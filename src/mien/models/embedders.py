@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.models.identity import IdentityNetwork
 from mien.models.irse_encoder import IrseBackbone
 
 # Where the face of an FFHQ crop lies that ArcFace was trained on, in fractions of the side (rows 35-222, columns 32-219 of
@@ -36,3 +37,7 @@ class ArcFace(nn.Module):
         face = picture[:, :, top : top + side, left : left + side]
         out: Tensor = self(F.adaptive_avg_pool2d(face, self.resolution))
         return out
+
+
+Embedder = ArcFace | IdentityNetwork
+"""What tells whose face an FFHQ crop shows, by its method `embed_crop`."""

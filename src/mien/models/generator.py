@@ -121,13 +121,16 @@ class SynthesisBlock(nn.Module):
         self.conv1 = ModulatedConv(channels, channels, 3, config, resolution=resolution)
         self.torgb = ModulatedConv(channels, 3, 1, config, resolution=resolution, rgb=True)
 
-    def features(self, x: Tensor, styles: StyleCodes, noise: Noise) -> Tensor:
-        """The block's feature map [N, C, R, R] from the one below it (for 4 px: from the constant, given by `start`)."""
+    def features(self, x: Tensor, styles: StyleCodes, noise: Noise, detail: Tensor | None = None) -> Tensor:
+        """The block's feature map [N, C, R, R] from the one below it (for 4 px: from the constant, given by `start`).
+
+        `detail` of the same shape is added to it; one of another size belongs to another block.
+        """
         r = self.resolution
         if r > 4:
             x = self.conv0(x, styles[f"{r}up"], noise[0])
         out: Tensor = self.conv1(x, styles[f"{r}conv"], noise[-1])
-        return out
+        return out if detail is None or detail.shape[-1] != r else out + detail.to(out.dtype)
 
     def rgb(self, x: Tensor, img: Tensor | None, styles: StyleCodes) -> Tensor:
         """Add this block's picture to the up-sampled picture of the blocks below; float32."""
@@ -139,8 +142,10 @@ class SynthesisBlock(nn.Module):
         x = self.const.to(dtype)[None].expand(batch, -1, -1, -1)
         return x.contiguous(memory_format=torch.channels_last)
 
-    def forward(self, x: Tensor, img: Tensor | None, styles: StyleCodes, noise: Noise) -> tuple[Tensor, Tensor]:
-        x = self.features(x, styles, noise)
+    def forward(
+        self, x: Tensor, img: Tensor | None, styles: StyleCodes, noise: Noise, detail: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        x = self.features(x, styles, noise, detail)
         return x, self.rgb(x, img, styles)
 
 
@@ -201,12 +206,18 @@ class SynthesisNetwork(nn.Module):
         pairs = [noise[:1]] + [noise[i : i + 2] for i in range(1, len(noise), 2)]
         return [(self.block(r), pair) for r, pair in zip(self.resolutions, pairs, strict=True)]
 
-    def render(self, styles: StyleCodes, noise: Noise, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The picture [N, 3, R, R] for the given codes; convolutions run in `dtype`, the picture is float32."""
+    def render(
+        self, styles: StyleCodes, noise: Noise, dtype: torch.dtype = torch.float32, detail: Tensor | None = None
+    ) -> Tensor:
+        """The picture [N, 3, R, R] for the given codes; convolutions run in `dtype`, the picture is float32.
+
+        `detail` [N, C, r, r] is added to the feature map of its size: what of a real picture the codes cannot say (the F of
+        F/W+ space: Kang et al. 2021, "GAN Inversion for Out-of-Range Images with Geometric Transformations").
+        """
         x: Tensor = self.block(4).start(styles.batch, dtype)
         img: Tensor | None = None
         for block, maps in self.blocks(noise):
-            x, img = block(x, img, styles, maps)
+            x, img = block(x, img, styles, maps, detail)
         assert img is not None
         return img
 
@@ -238,6 +249,6 @@ class Generator(nn.Module):
         """Rows of a W+ code."""
         return self.config.num_ws
 
-    def forward(self, w_plus: Tensor, noise: Noise, dtype: torch.dtype = torch.float32) -> Tensor:
-        """W+ codes [N, num_ws, w_dim] and noise -> picture [N, 3, R, R]."""
-        return self.synthesis.render(self.synthesis.styles(w_plus), noise, dtype)
+    def forward(self, w_plus: Tensor, noise: Noise, dtype: torch.dtype = torch.float32, detail: Tensor | None = None) -> Tensor:
+        """W+ codes [N, num_ws, w_dim], noise and a detail map where there is one -> picture [N, 3, R, R]."""
+        return self.synthesis.render(self.synthesis.styles(w_plus), noise, dtype, detail)

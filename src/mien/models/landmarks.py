@@ -27,8 +27,8 @@ class LandmarkConfig:
     field: Annotated[float, "side of the input in units of the FFHQ frame of the face it was trained to see"] = 0.9
 
 
-class _Block(nn.Module):
-    """Residual block that halves the size."""
+class HalvingBlock(nn.Module):
+    """Residual block that halves the size: [N, inputs, H, W] -> [N, outputs, H/2, W/2]."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class LandmarkNetwork(nn.Module):
         blocks, width, size = [], config.width, config.size // 2
         while size > 4:
             wider = min(config.max_width, width * 2)
-            blocks.append(_Block(width, wider))
+            blocks.append(HalvingBlock(width, wider))
             width, size = wider, size // 2
         self.blocks = nn.ModuleList(blocks)
         self.fc = nn.Linear(width * size * size, 128)

@@ -42,12 +42,12 @@ def run(
     check_outputs([out], pictures, overwrite=overwrite)
 
     config, where, follow = fit.config(), align.for_references(pictures), fit.follow(overwrite=overwrite)
-    control, stylizer = parts.control(), model.stylizer(machine)
+    control, stylizer, identity = parts.control(), model.stylizer(machine), fit.identity()
     parts.give_regions(stylizer)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, config, align=where, extreme=fit.extreme, refine_steps=fit.refine_reference, control=control,
-            follow=follow, progress=advance,
+            pictures, config, align=where, extreme=fit.extreme, refine_steps=fit.refine_reference, identity=identity,
+            control=control, follow=follow, progress=advance,
         )  # fmt: skip
     style.save(out, overwrite=overwrite)
     report = Report()

@@ -31,7 +31,8 @@ def run(
 ) -> Report:
     """Show how the model sees a face: the picture it draws from its own code for the photo.
 
-    Writes that picture, and the code (W+) as a .safetensors file of the same name beside it.
+    Writes that picture, and its code as a .safetensors file of the same name beside it: W+, and where one was found the detail
+    map that says what no code can.
     """
     code_file = picture_name(out).with_suffix(".safetensors")
     check_outputs([out, code_file], [existing(photo)], overwrite=overwrite)
@@ -43,7 +44,8 @@ def run(
     with progress("refining", quiet=screen.quiet or refine == 0) as advance:
         inversion = stylizer.invert(photo, refine_steps=refine, align=align.for_references([photo]), progress=advance)
     write_picture(out, from_tensor(inversion.picture), overwrite=True)
-    format.write(code_file, "code", {"w_plus": inversion.w_plus}, {"base": stylizer.digest, "resolution": stylizer.resolution})
+    found = {"w_plus": inversion.w_plus} | ({} if inversion.detail is None else {"detail": inversion.detail})
+    format.write(code_file, "code", found, {"base": stylizer.digest, "resolution": stylizer.resolution})
     report = Report()
     report.wrote(out, {"kind": "picture"})
     report.wrote(code_file, {"kind": "code"})

@@ -1,30 +1,141 @@
-"""`mien models`: what ships with the program."""
+"""`mien models`: what ships with the program, and well-known models of others."""
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from typer import Argument, Option
 
 from mien.cli.flags import ScreenFlags
-from mien.cli.report import Report, table
+from mien.cli.paths import existing
+from mien.cli.report import Report, progress, table
+from mien.errors import InputError
 
-EXAMPLES = ("mien models", "mien models --json")
+if TYPE_CHECKING:
+    from mien.checkpoint.published import PublishedFile
+
+EXAMPLES = (
+    "mien models",
+    "mien models --json",
+    "mien models get ffhq-nvidia",
+    "mien models get e4e-ffhq --file e4e_ffhq_encode.pt",
+)
 NEEDS_ARGUMENTS = False
 
+_USE = (
+    "mien models get ffhq-nvidia",
+    "mien models get e4e-ffhq",
+    "mien stylize me.jpg --style reference.png --model ffhq-nvidia --encoder e4e-ffhq -o out.png",
+)
 
-def run(screen: ScreenFlags) -> Report:
-    """List the embedded face model and the ready styles, with size, licence and hash."""
-    from mien.stylizer import EMBEDDED_MODEL, ready_styles
+
+def run(
+    screen: ScreenFlags,
+    action: Annotated[
+        Literal["get"] | None, Argument(metavar="get", help="Get a model of somebody else.", show_default=False)
+    ] = None,
+    name: Annotated[
+        str | None, Argument(metavar="NAME", help="Which one; `mien models` lists them.", show_default=False)
+    ] = None,
+    file: Annotated[
+        Path | None,
+        Option("--file", help="Take this file, which you have already, instead of downloading it.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        Option("--out", "-o", help="File to write; without it one in the folder of models.", show_default=False),
+    ] = None,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace a file that is there and is another one.")] = False,
+) -> Report:
+    """List the face model and styles that come with mien, and well-known models of others; `get` one of those.
+
+    Nothing is downloaded without `get`. Each file has a licence of its own, which you accept by using it.
+    """
+    if action is None:
+        if file or out or overwrite:
+            raise InputError("--file, --out and --overwrite belong to `mien models get NAME`: say which model.")
+        return _list()
+    from mien.checkpoint.published import PUBLISHED, published
+
+    if name is None:
+        raise InputError(f"`mien models get` needs a name: {', '.join(entry.name for entry in PUBLISHED)}.")
+    return _get(published(name), file, out, overwrite=overwrite, quiet=screen.quiet)
+
+
+def _get(entry: PublishedFile, file: Path | None, out: Path | None, *, overwrite: bool, quiet: bool) -> Report:
+    from mien.checkpoint.fetch import adopt, check, download
+    from mien.checkpoint.published import place_of
+    from mien.errors import CheckpointError
+
+    target = out or place_of(entry)
+    if target.is_dir():
+        target = target / entry.file
+    report = Report()
+    if target.exists() and not overwrite:
+        try:
+            report.warnings += check(entry, target)
+        except CheckpointError as error:
+            raise InputError(f"{target} is there and is not {entry.file}: give another -o, or --overwrite.") from error
+        report.warnings.append(f"{target} was there already.")
+    elif file is not None:
+        report.warnings += adopt(entry, existing(file), target)
+    else:
+        if not quiet:
+            size = f"{entry.bytes / 1e6:.0f} MB" if entry.bytes else "size unknown"
+            print(f"mien: {entry.file} ({size}) by {entry.author}; licence: {entry.licence}", file=sys.stderr)
+        try:
+            with progress("megabytes", quiet=quiet) as advance:
+                report.warnings += download(entry, target, advance)
+        except KeyboardInterrupt:
+            if not quiet:
+                print("mien: what came is kept; the same command goes on.", file=sys.stderr)
+            raise
+    report.wrote(target, {"name": entry.name, "bytes": target.stat().st_size, "licence": entry.licence})
+    return report
+
+
+def _list() -> Report:
+    from mien.checkpoint.published import PUBLISHED
+    from mien.shipped import EMBEDDED_MODEL, ready_styles
 
     model = _model(EMBEDDED_MODEL)
     styles = [_style(path, model) for path in ready_styles().values()]
+    others = [_other(entry) for entry in PUBLISHED]
     rows = [
         (kind, entry["name"], f"{entry['resolution']} px", f"{entry['bytes'] / 1e6:.1f} MB", entry["hash"], entry["licence"])
         for kind, entry in [("model", model), *(("style", style) for style in styles)]
     ]
     lines = table(("kind", "name", "pictures", "file", "hash", "licence"), rows)
-    return Report(lines=lines, document={"models": [model], "styles": styles})
+    lines += [f"{model['name']} was {model['source']}", "", "models of others, which you get yourself:"]
+    lines += table(
+        ("kind", "name", "pictures", "file", "here", "from", "licence"),
+        [
+            (
+                entry["role"],
+                entry["name"],
+                f"{entry['resolution']} px",
+                f"{entry['file']}, {entry['bytes'] / 1e6:.0f} MB" if entry["bytes"] else entry["file"],
+                "yes" if entry["path"] else "no",
+                entry["author"],
+                entry["licence"],
+            )
+            for entry in others
+        ],
+    )
+    lines += ["", "for example:", *(f"  {line}" for line in _USE)]
+    return Report(lines=lines, document={"models": [model], "styles": styles, "others": others})
+
+
+def _other(entry: PublishedFile) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from mien.checkpoint.published import place_of
+
+    place = place_of(entry)
+    return {**asdict(entry), "path": str(place) if place.exists() else None}
 
 
 def _model(path: Path) -> dict[str, Any]:

@@ -53,14 +53,14 @@ def run(
     with speaking_of_the_reference():
         where_references = style_align.for_references(references)
     control, follow = parts.control(), fit.follow(overwrite=overwrite)
-    stylizer = model.stylizer(machine)
+    stylizer, identity = model.stylizer(machine), fit.identity()
     parts.give_regions(stylizer)
     if len(jobs) == 1:
         stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
         learned = stylizer.fit(
             references, config, align=where_references, extreme=fit.extreme, refine_steps=fit.refine_reference, control=control,
-            follow=follow, progress=advance,
+            identity=identity, follow=follow, progress=advance,
         )  # fmt: skip
     if save_style:
         learned.save(save_style, overwrite=overwrite)

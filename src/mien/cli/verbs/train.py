@@ -33,7 +33,10 @@ EXAMPLES = (
 
 _RUN = settings_in_source("mien.finetune.train_config", "TrainConfig")
 _LOOP = settings_in_source("mien.finetune.adversarial", "AdversarialConfig")
+_REBUILD = settings_in_source("mien.finetune.reconstruct", "ReconstructionConfig")
 _PLAN = settings_in_source("mien.finetune.freeze", "PlanConfig")
+
+_SHOWN = ("structure", "pixels", "features", "identity", "r1", "path_length")
 
 
 def _wish(setting: Setting, *flags: str, least: float | None = None) -> Any:
@@ -73,6 +76,7 @@ class RunFlags:
     ] = None
     weights: Annotated[str | None, Option(help="How often folders are drawn, relative to 1: photos=3,drawings=0.5.")] = None
     mirror: Annotated[Literal["on", "off"] | None, Option(help="Flip pictures at random; on unless told otherwise.")] = None
+    soft_ground: Annotated[Literal["on", "off"] | None, _wish(_RUN["soft_ground"], "--soft-ground")] = None
     seed: Annotated[int | None, _wish(_RUN["seed"], "--seed", least=0)] = None
     kimg: Annotated[float | None, _wish(_RUN["kimg"], "--kimg", least=0)] = None
     max_minutes: Annotated[float | None, Option(help="Stop after so many minutes, with a snapshot.", min=0.0)] = None
@@ -82,6 +86,10 @@ class RunFlags:
     part_megabytes: Annotated[
         float | None, Option(help="Write the training state in parts of at most so many megabytes.", min=0.01)
     ] = None
+    memory_share: Annotated[
+        float,
+        Option(help="Share of the free memory for the pictures; if they need more, they lie in a file.", min=0.0, max=1.0),
+    ] = 0.5
     light_state: Annotated[
         bool, Option("--light-state", help="States leave out Adam's moments: two fifths smaller, but another run goes on.")
     ] = False
@@ -100,12 +108,31 @@ class LoopFlags:
     pl_weight: Annotated[float | None, _wish(_LOOP["pl_weight"], "--pl-weight", least=0)] = None
     mixing: Annotated[float | None, _wish(_LOOP["mixing"], "--mixing", least=0)] = None
     ema_kimg: Annotated[float | None, _wish(_LOOP["ema_kimg"], "--ema-kimg", least=0)] = None
+    noise: Annotated[Literal["on", "off"] | None, _wish(_LOOP["noise"], "--noise")] = None
     ada_target: Annotated[float | None, _wish(_LOOP["ada_target"], "--ada-target", least=0)] = None
     ada_kimg: Annotated[float | None, _wish(_LOOP["ada_kimg"], "--ada-kimg", least=0)] = None
     augment: Annotated[
-        Literal["bgc", "bg", "bc", "gc", "b", "g", "c", "none"] | None,
-        Option(help="Augmentations that ADA may use: blits, geometry, colour."),
+        str | None,
+        Option(
+            metavar="LETTERS",
+            help="What ADA may do, or none: b blits, g geometry, c colour, f filter, n noise and cutout; without it bgc.",
+        ),
     ] = None
+
+
+@dataclass(frozen=True)
+class EncoderFlags:
+    """An encoder trained beside the generator."""
+
+    PANEL: ClassVar[str] = "The encoder"
+
+    share: Annotated[float | None, _wish(_REBUILD["share"], "--encoder-share", least=0)] = None
+    learning_rate: Annotated[float | None, _wish(_REBUILD["learning_rate"], "--encoder-learning-rate", least=0)] = None
+    pixels: Annotated[float | None, _wish(_REBUILD["pixels"], "--encoder-pixels", least=0)] = None
+    features: Annotated[float | None, _wish(_REBUILD["features"], "--encoder-features", least=0)] = None
+    identity: Annotated[float | None, _wish(_REBUILD["identity"], "--encoder-identity", least=0)] = None
+    prior: Annotated[float | None, _wish(_REBUILD["prior"], "--encoder-prior", least=0)] = None
+    detail_share: Annotated[float | None, _wish(_REBUILD["detail_share"], "--encoder-detail", least=0)] = None
 
 
 @dataclass(frozen=True)
@@ -142,6 +169,7 @@ def run(
     out: Annotated[Path, Option("--out", "-o", help="Run folder; a run that is there is continued.", show_default=False)],
     folder: RunFlags,
     loop: LoopFlags,
+    encoder: EncoderFlags,
     plan: PlanFlags,
     machine: TrainMachineFlags,
     screen: ScreenFlags,
@@ -160,7 +188,7 @@ def run(
 
     device = Processes.own_device(pick_device(machine.device))
     first = os.environ.get("RANK", "0") == "0"
-    config = _configuration(data, out, folder, wishes_of(loop, plan), device.type, machine.dtype)
+    config = _configuration(data, out, folder, wishes_of(loop, plan, encoder), device.type, machine.dtype)
     screen_line = ProgressLine(silent=screen.quiet or not first)
     with stop_on_signals() as stopped:
         session = Session(
@@ -168,6 +196,7 @@ def run(
             max_minutes=folder.max_minutes,
             part_bytes=None if folder.part_megabytes is None else int(folder.part_megabytes * 1e6),
             moments=not folder.light_state,
+            memory_share=folder.memory_share,
             tell=screen_line.note,
             show=screen_line.show,
             stop=stopped,
@@ -184,16 +213,18 @@ def run(
     return report
 
 
-def wishes_of(loop: LoopFlags, plan: PlanFlags | None = None) -> dict[str, Any]:
+def wishes_of(loop: LoopFlags, plan: PlanFlags | None = None, encoder: EncoderFlags | None = None) -> dict[str, Any]:
     """What was asked for, by dotted names."""
     found: dict[str, Any] = {}
-    for group, flags in (("adversarial", loop), ("plan", plan or PlanFlags())):
+    groups = (("adversarial", loop), ("plan", plan or PlanFlags()), ("reconstruction", encoder or EncoderFlags()))
+    for group, flags in groups:
         found |= {f"{group}.{f.name}": getattr(flags, f.name) for f in fields(flags) if getattr(flags, f.name) is not None}
     letters = found.pop("adversarial.augment", None)
     if letters is not None:
         found["augment"] = "" if letters == "none" else letters
-    if "plan.freeze_mapping" in found:
-        found["plan.freeze_mapping"] = found["plan.freeze_mapping"] == "on"
+    for switch in ("plan.freeze_mapping", "adversarial.noise"):
+        if switch in found:
+            found[switch] = found[switch] == "on"
     return found
 
 
@@ -209,6 +240,8 @@ def _configuration(
     wishes |= {name: getattr(flags, name) for name in named if getattr(flags, name) is not None}
     if flags.mirror is not None:
         wishes["mirror"] = flags.mirror == "on"
+    if flags.soft_ground is not None:
+        wishes["soft_ground"] = flags.soft_ground == "on"
     if flags.weights is not None:
         wishes["folder_weights"] = _weights(flags.weights)
     if data is not None:
@@ -330,7 +363,11 @@ def progress_text(line: Mapping[str, Any]) -> str:
         f"{line['px']} px  {line['images'] / 1000:.1f}k pictures  {line['images_per_second']:.1f}/s",
         f"G {line['generator']:.3f}  D {line['discriminator']:.3f}",
     ]
-    parts += [f"{name} {line[name]:.3g}" for name in ("structure", "r1", "path_length") if name in line]
+    parts += [
+        f"{name} {line[name]:.3g}"
+        for name in ("structure", "pixels", "features", "identity", "r1", "path_length")
+        if name in line
+    ]
     parts.append(f"r_t {line['real_sign']:.2f}  ADA p {line['ada_p']:.3f}")
     if line["seconds_left"] is not None:
         minutes = round(line["seconds_left"] / 60)

@@ -1,0 +1,74 @@
+"""Pictures where they lie, in a folder (nested), in a zip or alone: their names and bytes; nothing is decoded."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from mien.errors import InputError
+from mien.media.images import SUFFIXES
+
+# A member of a zip that claims more than this is no training picture.
+_MAX_BYTES = 200_000_000
+_BROKEN_ZIP = (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError)
+
+
+def picture_names(path: Path) -> list[str]:
+    """The pictures below `path` in the order in which `read_pictures` gives them; hidden ones are left out.
+
+    Names are relative to the folder or zip, with slashes. Raises `InputError` for what is no folder, zip or picture.
+    """
+    if not path.exists():
+        raise InputError(f"There is no {path}: give a folder or a zip of pictures.")
+    if path.is_dir():
+        files = (file for file in sorted(path.rglob("*")) if file.is_file())
+        return [name for file in files if _is_picture(name := file.relative_to(path).as_posix())]
+    if path.suffix.lower() in SUFFIXES:
+        return [path.name]
+    with _opened(path) as archive:
+        return [entry.filename for entry in _pictures_of(archive)]
+
+
+def read_pictures(path: Path) -> Iterator[tuple[str, bytes | str]]:
+    """Names, and contents or the reason why there are none; raises as `picture_names`."""
+    names = picture_names(path)
+    if path.is_dir() or path.suffix.lower() in SUFFIXES:
+        for name in names:
+            try:
+                yield name, (path / name if path.is_dir() else path).read_bytes()
+            except OSError as error:
+                yield name, f"it cannot be read ({error.strerror})"
+        return
+    with _opened(path) as archive:
+        for entry in _pictures_of(archive):
+            yield entry.filename, _member(archive, entry)
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(
+            f"{path} is neither a folder nor a readable zip ({error}): give a folder or a zip of pictures."
+        ) from error
+
+
+def _pictures_of(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+    entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
+    return [entry for entry in entries if _is_picture(entry.filename) and not entry.is_dir()]
+
+
+def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
+    if entry.file_size > _MAX_BYTES:
+        return f"it claims {entry.file_size} bytes"
+    try:
+        return archive.read(entry)
+    except _BROKEN_ZIP as error:
+        return f"it cannot be unpacked ({str(error)[:80]})"
+
+
+def _is_picture(name: str) -> bool:
+    path = PurePosixPath(name)
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    return path.suffix.lower() in SUFFIXES and not hidden

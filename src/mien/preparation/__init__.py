@@ -1,0 +1,1 @@
+"""Training data from pictures as they come: cropped, sorted out, written as a folder or a zip that `mien train` reads."""

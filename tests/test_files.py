@@ -1,0 +1,99 @@
+"""Files appear whole or not at all, with the permissions that any new file gets."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mien import files
+from mien.checkpoint import format
+from mien.checkpoint.state import write_state
+from mien.errors import CheckpointError, InputError
+from mien.files import write_whole, written_whole
+from mien.finetune.run_folder import RunFolder
+from mien.media.images import from_tensor, write_picture
+from mien.metrics.workspace import Workspace
+
+
+def test_a_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "down" / "a.txt"
+    write_whole(path, "first\n")
+    with written_whole(path) as temporary:
+        temporary.write_bytes(b"second")
+        assert path.read_bytes() == b"first\n"
+    assert path.read_bytes() == b"second"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
+def test_whatever_ends_the_writing_leaves_the_old_file(tmp_path: Path, stop: type[BaseException]) -> None:
+    path = tmp_path / "a.txt"
+    write_whole(path, b"precious")
+
+    def interrupted() -> None:
+        with written_whole(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise stop
+
+    with pytest.raises(stop):
+        interrupted()
+    assert path.read_bytes() == b"precious"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [InputError, CheckpointError])
+def test_a_full_disk_is_told_in_the_error_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[InputError]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(error, match="No space left"):
+        write_whole(tmp_path / "a.txt", "text", error)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_of_255_bytes_can_be_written(tmp_path: Path) -> None:
+    path = tmp_path / ("ü" * 120 + ".safetensors")
+    write_whole(path, "text")
+    assert path.read_text() == "text"
+
+
+def _state(folder: Path) -> Path:
+    write_state(folder, {"a": torch.zeros(3)}, {})
+    return folder / "state.json"
+
+
+def _array(folder: Path) -> Path:
+    Workspace(folder).kept("a", {}, lambda: {"a": torch.zeros(3)})
+    return next(folder.glob("a-*.npz"))
+
+
+def _ours(folder: Path) -> Path:
+    format.write(folder / "a.safetensors", "test", {"a": torch.zeros(3)}, {})
+    return folder / "a.safetensors"
+
+
+def _text(folder: Path) -> Path:
+    RunFolder(folder).write("plan.txt", "plan\n")
+    return folder / "plan.txt"
+
+
+def _picture(folder: Path) -> Path:
+    return write_picture(folder / "a.png", from_tensor(torch.zeros(3, 4, 4)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
+@pytest.mark.parametrize("write", [_state, _array, _ours, _text, _picture])
+def test_every_file_gets_the_usual_permissions(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    before = os.umask(0o027)
+    try:
+        path = write(tmp_path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert not list(tmp_path.glob(".*"))
