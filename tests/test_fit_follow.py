@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -39,11 +40,11 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OneShotTuner, "step", one)
 
 
-@pytest.mark.parametrize("space", ["s", "w_plus"])
+@pytest.mark.parametrize("changed", [{}, {"space": "w_plus"}, {"identity_weight": 0.01, "color": "photo"}])
 def test_killed_and_continued_is_uninterrupted(
-    space: str, task: tuple[Model, References], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changed: dict[str, Any], task: tuple[Model, References], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = replace(CONFIG, space=space)
+    config = replace(CONFIG, **changed)
     expected, told = learn(*task, config)
     monkeypatch.setattr(follow_module, "_STATE_EVERY", 5)
     follow = FollowConfig(state=tmp_path / "state")
@@ -77,6 +78,7 @@ def test_the_state_of_another_fit_is_refused(task: tuple[Model, References], tmp
         (references, replace(CONFIG, random_layers="all"), "random_layers differ"),
         (references, replace(CONFIG, steps=3), "at step 12 already"),
         (replace(references, pictures=-references.pictures), CONFIG, "references differ"),
+        (references, replace(CONFIG, identity_weight=0.01), "identity"),
         (replace(references, weights=[1.0, 1.0]), CONFIG, "references differ"),
         (replace(references, w_plus=references.w_plus + 1), CONFIG, "codes of the references"),
     )
