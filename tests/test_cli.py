@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from mien.cli import main, report
+from mien.cli.align_flags import AlignFlags, StyleAlignFlags, numbers, whole_numbers
 from mien.cli.flags import MachineFlags, ScreenFlags, expand
 from mien.cli.main import VERBS, shell
-from mien.cli.options import AlignFlags, FitFlags, StyleAlignFlags, numbers
+from mien.cli.options import FitFlags
 from mien.cli.paths import Job, check_outputs, plan
 from mien.cli.report import Report, pairs, table
 from mien.config import settings_in_source
@@ -105,8 +106,17 @@ def test_flags_have_the_defaults_and_sentences_of_the_configuration() -> None:
 
 
 def test_fit_flags_reach_the_configuration() -> None:
+    assert FitFlags(steps="auto").config().steps == "auto"
     flags = FitFlags(
-        steps=7, learning_rate=0.1, color="photo", space="w-plus", random_from="16px", mask="m2", batch=3, noise="const", seed=5
+        steps="7",
+        learning_rate=0.1,
+        color="photo",
+        space="w-plus",
+        random_from="16px",
+        mask="m2",
+        batch=3,
+        noise="const",
+        seed=5,
     )
     config = flags.config()
     assert (config.steps, config.learning_rate, config.color, config.space) == (7, 0.1, "photo", "w_plus")
@@ -164,10 +174,15 @@ def test_an_error_is_json_too(raising: Callable[[BaseException], None], capsys: 
         "stylize a.jpg --style b.png -o c.png --color green",
         "stylize a.jpg --style b.png -o c.png --device tpu",
         "stylize a.jpg --style b.png -o c.png --steps -1",
+        "fit b.png -o c.safetensors --steps 2.5",
+        "fit b.png -o c.safetensors --previews d --preview-every 0",
         "stylize a.jpg --style b.png -o c.png --strength -1",
+        "apply ink a.jpg -o c.png --strength big=1",
         "apply ink a.jpg -o c.png --refine -1",
         "apply ink a.jpg -o c.png --threads 0",
         "sample -n 0 -o c.png",
+        "sample --walk --frames 1 -o c.png",
+        "sample --fps 0 -o c.gif",
         "fit b.png -o c.safetensors --batch -1",
         "align b.png -o c.png --size 0",
         "bench --rounds 0",
@@ -390,10 +405,11 @@ def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
 
 
 def test_endings_agree_with_what_the_writer_can() -> None:
-    from mien.cli.paths import WRITABLE
-    from mien.media import images
+    from mien.cli.paths import FILMS, WRITABLE
+    from mien.media import animation, images
 
     assert set(WRITABLE) == set(images._WRITERS)
+    assert set(FILMS) == set(animation._FILMS)
 
 
 def test_a_long_job_does_not_start_when_the_output_is_there(
@@ -416,6 +432,14 @@ def test_numbers() -> None:
     for wrong in ("1,2", "a,b,c", "", "1,2,inf", "1,2,nan"):
         with pytest.raises(InputError, match="--box takes X,Y,SIDE"):
             numbers(wrong, "--box", "X,Y,SIDE", 3)
+
+
+def test_whole_numbers() -> None:
+    assert whole_numbers("3, 8,0", "--seeds") == [3, 8, 0]
+    assert whole_numbers(None, "--seeds") == []
+    for wrong in ("", "1.5", "-1", "a"):
+        with pytest.raises(InputError, match="--seeds takes"):
+            whole_numbers(wrong, "--seeds")
 
 
 def test_align_flags_reach_the_configuration(tmp_path: Path) -> None:

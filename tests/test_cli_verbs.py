@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mien.checkpoint.bundle import write_model
+from mien.checkpoint.bundle import read_model, write_model
 from mien.checkpoint.encoders import LoadedEncoder
 from mien.checkpoint.format import read
 from mien.cli.main import shell
@@ -101,13 +101,23 @@ def test_two_styles_name_their_pictures(desk: Path, model: Path, style: str) -> 
 
 
 def test_strength(desk: Path, model: Path, style: str) -> None:
-    for name, strength in (("none", "0"), ("half", "0.5"), ("full", "1"), ("plain", None)):
+    given = {
+        "none": "0",
+        "half": "0.5",
+        "full": "1",
+        "plain": None,
+        "fine": "0,fine=1",
+        "bands": "coarse=0.5,middle=.5,fine=.5",
+    }
+    for name, strength in given.items():
         more = f"--strength {strength}" if strength else ""
         assert mien(f"apply {style} photos/a.png --aligned --crop --model {model} -o {name}.png --refine 0 {more}") == 0
     assert mien(f"invert photos/a.png --aligned --model {model} -o base.png") == 0
-    pictures = {n: read_picture(desk / f"{n}.png").rgb() for n in ("none", "half", "full", "plain", "base")}
+    pictures = {n: read_picture(desk / f"{n}.png").rgb() for n in (*given, "base")}
     assert torch.equal(pictures["none"], pictures["base"])
     assert torch.equal(pictures["plain"], pictures["full"])
+    assert torch.equal(pictures["bands"], pictures["half"])
+    assert len({pictures[n].numpy().tobytes() for n in ("none", "half", "full", "fine")}) == 4
     distance = {n: float((p - pictures["none"]).abs().mean()) for n, p in pictures.items()}
     assert 0 < distance["half"] < distance["full"]
 
@@ -131,6 +141,7 @@ def test_refine_changes_the_face(desk: Path, model: Path, style: str) -> None:
         "--color photo",
         "--space w-plus --mask 2,3",
         "--random-from 8px",
+        "--random-layers color,4conv",
         "--noise const",
         "--seed 4",
         "--learning-rate 0.02",
@@ -146,6 +157,26 @@ def test_options_of_the_learning_change_the_style(more: str, desk: Path, model: 
     assert mien(f"{plain} {_FIT} {more} -o other.safetensors") == 0
     a, b = read(desk / "plain.safetensors")[0], read(desk / "other.safetensors")[0]
     assert a.keys() != b.keys() or any(not torch.equal(a[name], b[name]) for name in a)
+
+
+def test_fits_are_watched_and_gone_on_with(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"fit reference.png --random-from 16px --aligned --model {model}"
+    assert mien(f"{line} --steps 4 -o whole.safetensors") == 0
+    assert mien(f"{line} --steps 3 --state kept --previews watch --preview-every 2 -o part.safetensors") == 0
+    assert sorted(p.name for p in (desk / "watch").iterdir()) == ["step-00002.png", "step-00003.png"]
+    assert mien(f"{line} --steps 4 --state kept --previews watch --preview-every 2 -o rest.safetensors") == 0
+    whole, rest = (read(desk / f"{n}.safetensors")[0] for n in ("whole", "rest"))
+    assert all(torch.equal(whole[name], rest[name]) for name in whole)
+    assert len(list((desk / "watch").iterdir())) == 3
+    capsys.readouterr()
+    for more, words in (
+        ("--previews watch", "has previews"), ("--preview-every 5", "--previews"), ("--state reference.png", "is a file"),
+        ("--state kept --seed 4", "another fit"),
+    ):  # fmt: skip
+        assert mien(f"{line} --steps 4 {more} -o x.safetensors") == 2
+        assert words in capsys.readouterr().err
+        assert not (desk / "x.safetensors").exists()
+    assert mien(f"{line} --steps 1 --previews watch --overwrite -o x.safetensors") == 0
 
 
 def test_several_references_and_batch(desk: Path, model: Path) -> None:
@@ -169,6 +200,98 @@ def test_sample(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixtu
     assert mien(f"sample -n 1 --model {model} -o single.png") == 0
     assert read_picture(desk / "single.png").width == _SIDE
     assert mien(f"sample -n 0 --model {model} -o zero.png") == 2
+
+
+def test_sample_of_seeds_and_in_a_style(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def drawn(more: str) -> torch.Tensor:
+        assert mien(f"sample {more} --overwrite --model {model} -o x.png") == 0
+        return read_picture(desk / "x.png").rgb()
+
+    single = [drawn(f"-n 1 --seed {seed}") for seed in (5, 2)]
+    assert torch.equal(drawn("--seeds 5,2 --columns 2"), torch.cat(single, dim=2))
+    assert torch.equal(drawn("--seeds 5,2 --columns 1"), torch.cat(single, dim=1))
+    assert torch.equal(drawn(f"--seeds 5 --style {style} --strength 0"), single[0])
+    full, half = drawn(f"--seeds 5 --style {style}"), drawn(f"--seeds 5 --style {style} --strength 0.5")
+    assert 0 < (half - single[0]).abs().mean() < (full - single[0]).abs().mean()
+    assert mien(f"sample --seeds five --model {model} -o y.png") == 2
+
+
+def test_walks(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"sample --seeds 5,2,9 --walk --frames 4 --model {model}"
+    assert mien(f"{line} -o strips.png") == 0
+    strips = read_picture(desk / "strips.png").rgb()
+    assert strips.shape == (3, 2 * _SIDE, 4 * _SIDE)  # 5 to 2, 2 to 9
+    assert mien(f"sample --seeds 5,2,9 --columns 3 --model {model} -o faces.png") == 0
+    faces = read_picture(desk / "faces.png").rgb().split(_SIDE, dim=2)
+    assert torch.equal(strips[:, :_SIDE, :_SIDE], faces[0])
+    assert torch.equal(strips[:, :_SIDE, -_SIDE:], faces[1])
+    assert torch.equal(strips[:, _SIDE:, -_SIDE:], faces[2])
+    for name, more in (("film.gif", ""), ("film.webp", ""), ("other.gif", f"--style {style}"), ("slow.gif", "--fps 2")):
+        assert mien(f"{line} {more} -o {name}") == 0
+        with Image.open(desk / name) as film:
+            assert (film.n_frames, film.size) == (12, (_SIDE, _SIDE))  # type: ignore[attr-defined]
+            if name.endswith(".gif"):
+                assert film.info["duration"] == (500 if name == "slow.gif" else 80)
+    assert (desk / "film.gif").read_bytes() != (desk / "other.gif").read_bytes()
+    assert mien(f"sample -n 1 --walk --model {model} -o one.gif") == 2
+    assert "at least two" in capsys.readouterr().err
+    assert mien(f"sample -n 2 --model {model} -o still.gif") == 2
+    assert mien(f"sample -n 60 --walk --model {model} -o long.gif") == 2
+    assert "fewer" in capsys.readouterr().err
+    assert not (desk / "long.gif").exists()
+
+
+def test_masks(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien(f"masks --model {model} -o all.png --json") == 0
+    shares = _json(capsys)["masks"]
+    assert {"m1", "m2", "color", "64up", "4conv"} <= set(shares)
+    line = f"masks --model {model} --mask m2 --mask 16px..:rgb --json"
+    assert mien(f"{line} -o some.png") == 0
+    some = _json(capsys)["masks"]
+    assert some == {"m2": shares["m2"], "16px..:rgb": shares["color"]}
+    for name, more in (("seed", "--seed 3"), ("picture", "--picture reference.png --aligned")):
+        assert mien(f"{line} {more} -o {name}.png") == 0
+        assert _json(capsys)["masks"] != some
+        assert (desk / f"{name}.png").read_bytes() != (desk / "some.png").read_bytes()
+    assert mien(f"masks --model {model} --mask 7px -o x.png") == 2
+    assert "names no layer" in capsys.readouterr().err
+
+
+def test_regions_and_control(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lively = read_model(model)
+    assert isinstance(lively.encoder, CompactEncoder)
+    lively.encoder.out.weight.mul_(100)  # as it is made it answers with the mean face
+    model = desk / "lively.safetensors"
+    write_model(model, lively)
+    assert mien(f"regions --model {model} -o parts.safetensors --json") == 0
+    document = _json(capsys)
+    assert [w["out"] for w in document["written"]] == ["parts.safetensors", "parts.png"]
+    assert document["channels"]["eyes"] > 0
+    assert mien(f"regions --model {model} --seed 3 -o others.safetensors") == 0
+    with_parts = f"--aligned --model {model} --regions parts.safetensors"
+    written = []
+    for number, more in enumerate(("", "--keep eyes,mouth", "--exaggerate eyes=0.7", "--keep eyes=0.5 --exaggerate nose")):
+        assert mien(f"apply {style} photos/a.png --refine 0 {with_parts} {more} -o a{number}.png") == 0
+        assert mien(f"fit reference.png --steps 2 {with_parts} {more} -o f{number}.safetensors") == 0
+        tensors = read(desk / f"f{number}.safetensors")[0]
+        written.append((desk / f"a{number}.png").read_bytes())
+        written.append(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors)))
+    assert len(set(written)) == len(written)
+    assert mien(f"fit reference.png --steps 2 --aligned --model {model} -o plain.safetensors") == 0
+    assert (desk / "plain.safetensors").read_bytes() == (desk / "f0.safetensors").read_bytes()
+    assert mien(f"fit reference.png {_FIT} {with_parts} --random-layers m2,eyes -o mask.safetensors") == 0
+    line = "stylize photos/a.png --style reference.png --steps 2 --style-aligned --keep eyes"
+    assert mien(f"{line} {with_parts} -o s.png") == 0
+    capsys.readouterr()
+    for more, words in (
+        ("--keep ears", "--keep takes"), ("--exaggerate eyes=9", "from 0 to 2"), ("--keep eyes --exaggerate eyes", "at once"),
+        ("--keep eyes --regions style.safetensors", "not a file of regions"),
+    ):  # fmt: skip
+        assert mien(f"apply {style} photos/a.png --refine 0 {with_parts} {more} -o x.png") == 2
+        assert words in capsys.readouterr().err
+    assert mien(f"regions --model {model} -o parts.png") == 2
+    assert mien("apply ink photos/a.png --aligned --regions parts.safetensors --keep eyes -o x.png") == 2
+    assert "another model" in capsys.readouterr().err
 
 
 def test_align_cuts_the_square(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:

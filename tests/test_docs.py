@@ -61,7 +61,7 @@ def test_the_first_block_is_two_lines_that_set_up_run_and_test() -> None:
     for name in words:
         if name.startswith("examples/"):
             assert (_REPOSITORY / name).is_file(), f"{name} does not ship with the project"
-    from mien.stylizer import EMBEDDED_MODEL
+    from mien.shipped import EMBEDDED_MODEL
 
     assert EMBEDDED_MODEL.is_file(), "the embedded model does not ship with the project"
     assert "--overwrite" in words, "the line must work a second time"
@@ -106,7 +106,7 @@ def test_blocks_are_marked(page: Path) -> None:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the pages speak of, as current folder."""
-    from mien.stylizer import EMBEDDED_MODEL
+    from mien.shipped import EMBEDDED_MODEL
 
     if not (_EXAMPLES / "face.png").exists() or not EMBEDDED_MODEL.exists():
         pytest.skip("the embedded model and its example pictures are not there yet")

@@ -24,7 +24,7 @@ _LAYERS: tuple[tuple[str, ...], ...] = (
     ("models", "media"),
     ("checkpoint",),
     ("faces", "losses"),
-    ("inversion", "finetune", "editing", "metrics", "preparation"),
+    ("inversion", "finetune", "editing", "metrics", "preparation", "results", "shipped"),
     ("stylizer",),
     ("functions",),
     ("benchmark",),

@@ -18,7 +18,8 @@ from mien.losses.features import grey
 from mien.losses.identity import identity_loss
 from mien.models.embedders import ArcFace
 from mien.models.identity import IdentityConfig, IdentityNetwork
-from mien.stylizer import EMBEDDED_MODEL, Stylizer
+from mien.shipped import EMBEDDED_MODEL
+from mien.stylizer import Stylizer
 from test_oneshot import setting
 
 DATA = Path(EMBEDDED_MODEL).parent

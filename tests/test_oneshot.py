@@ -18,7 +18,7 @@ from mien.finetune.oneshot import (
 )  # fmt: skip
 from mien.finetune.oneshot_plain import PlainTuner
 from mien.latents import broadcast
-from mien.losses.features import FrozenFeatures, grey, loss_resolutions
+from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.models.generator import Generator, GeneratorConfig
 from test_models import tiny, tiny_discriminator
 
@@ -48,6 +48,54 @@ def test_fast_path_is_the_plain_one(space: str, color: str) -> None:
     styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
     a, b = fast.synthesis.render(styles, noise), plain.synthesis.render(styles, noise)
     assert (a - b).abs().max() < 1e-2 * b.abs().max()  # four Adam steps amplify rounding; the figure at full size is in `bench`
+
+
+def left_half() -> torch.Tensor:
+    """Valid parts [1, 1, R, R]: the left half of the picture."""
+    return (torch.arange(R) < R // 2).float().expand(1, 1, R, R).contiguous()
+
+
+def test_the_plain_loop_knows_valid_parts_too() -> None:
+    g, d, pictures, w_plus = setting()
+    tuners = [kind(g, d, pictures, w_plus, FitConfig(), valid=left_half()) for kind in (OneShotTuner, PlainTuner)]
+    for _ in range(2):
+        assert tuners[0].step() == pytest.approx(tuners[1].step(), rel=1e-3)
+
+
+def test_nothing_is_learned_outside_the_valid_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    g, d, pictures, w_plus = setting()
+    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(), valid=left_half())
+    drawn = torch.randn(1, 3, R, R, requires_grad=True)
+    monkeypatch.setattr(tuner.synthesis, "render", lambda *_: drawn)
+    [gradient] = torch.autograd.grad(tuner.loss(torch.tensor([0])), [drawn])
+    assert (gradient[..., : R // 2] != 0).any()
+    assert not gradient[..., R // 2 :].any()
+
+
+def test_the_valid_part_is_learned_as_before_and_the_rest_is_not() -> None:
+    g, d, _, w_plus = setting()
+    pictures = torch.zeros(1, 3, R, R)
+    pictures[..., R // 2 :] = torch.tensor([1.0, -1.0, 1.0])[:, None, None]  # what the crop made up: magenta
+    gaps = []
+    for valid in (None, left_half()):
+        tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=25, noise="const", learning_rate=0.02), valid=valid)
+        tuner.run()
+        with torch.no_grad():
+            styles = g.synthesis.styles(w_plus)
+            gap = (tuner.synthesis.render(styles, g.synthesis.noise("const")) - pictures).abs().mean(dim=(0, 1, 2))
+        gaps.append((float(gap[: R // 2].mean()), float(gap[R // 2 :].mean())))
+    assert gaps[1][1] > 1.1 * gaps[0][1]
+    assert gaps[1][0] < 1.1 * gaps[0][0], gaps
+
+
+def test_distances_over_valid_parts() -> None:
+    maps, targets = [torch.randn(2, 5, 8, 8), torch.randn(2, 5, 4, 4)], [torch.zeros(2, 5, 8, 8), torch.zeros(2, 5, 4, 4)]
+    everywhere = feature_distance(maps, targets)
+    torch.testing.assert_close(feature_distance(maps, targets, valid=torch.ones(2, 1, 16, 16)), everywhere)
+    upper = torch.ones(2, 1, 16, 16)
+    upper[:, :, 8:] = 0
+    expected = (maps[0][:, :, :4].abs().mean() + maps[1][:, :, :2].abs().mean()) / 2
+    torch.testing.assert_close(feature_distance(maps, targets, valid=upper), expected)
 
 
 def test_frozen_features_are_the_discriminators() -> None:

@@ -1,5 +1,7 @@
 """The product on a tiny random model: what is saved is what is rendered, and every option acts."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,15 +9,21 @@ import torch
 
 from mien.checkpoint import load_model
 from mien.checkpoint.bundle import write_model
+from mien.checkpoint.regions import Regions
+from mien.editing import Control
 from mien.errors import FaceNotFoundError, InputError, ModelMismatchError
 from mien.faces import AlignConfig
 from mien.inversion import RefineConfig, refine
-from mien.latents import Codes
+from mien.latents import Codes, style_layers
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
-from mien.stylizer import FitConfig, Style, Stylizer, find_style
+from mien.shipped import find_style
+from mien.stylizer import FitConfig, Style, Stylizer
 from test_models import tiny, tiny_discriminator
+
+# To a random model, random pictures are no faces.
+pytestmark = pytest.mark.filterwarnings("ignore:To the model")
 
 R = 32
 ALIGNED = AlignConfig(aligned=True)
@@ -108,6 +116,26 @@ def test_extreme_takes_the_whole_picture_and_the_mean_code(stylizer: Stylizer, f
     assert torch.equal(extreme.thumbnail, aligned.thumbnail)  # the same crop
 
 
+def test_what_a_crop_invents_is_not_learned(stylizer: Stylizer, folder: Path) -> None:
+    """A box beyond the border is another thing to learn than the same pixels as a picture of their own."""
+
+    def learned(picture: Path, align: AlignConfig) -> Style:
+        return stylizer.fit([picture], QUICK, align=align)
+
+    beyond = AlignConfig(box=(-32.0, 0.0, 96.0))
+    crop = stylizer.align(folder / "reference.png", beyond)[0][1]
+    masked = learned(folder / "reference.png", beyond)
+    assert masked.settings["invented"] == [pytest.approx(1 / 3, abs=0.04)]
+    whole = stylizer.fit([from_tensor(crop)], QUICK, align=ALIGNED)
+    assert "invented" not in whole.settings
+    assert not torch.equal(masked.changes["b32.conv1.weight"], whole.changes["b32.conv1.weight"])
+    # Nothing is invented: bit for bit the same, also for a box that is the picture to a hair.
+    inside = learned(folder / "reference.png", AlignConfig(box=(0.0, 0.0, 96.0)))
+    same = learned(folder / "reference.png", ALIGNED)
+    assert all(torch.equal(gap, same.changes[name]) for name, gap in inside.changes.items())
+    assert inside.settings == same.settings
+
+
 def test_no_face_is_an_error_that_helps(stylizer: Stylizer, style: Style, folder: Path) -> None:
     with pytest.raises(FaceNotFoundError, match=r"photo\.png.*--aligned"):
         stylizer.apply(style, folder / "photo.png")
@@ -137,6 +165,64 @@ def test_refinement_comes_nearer_to_the_picture(stylizer: Stylizer, folder: Path
         return float((found.picture - found.crop).abs().mean())
 
     assert gap(60) < gap(0)
+
+
+def made_up_regions(stylizer: Stylizer) -> Regions:
+    """The first half of the channels of every layer drives the eyes, which are the left half of the picture."""
+    names = ("eyes", "skin")
+    place = torch.zeros(2, 32, 32)
+    place[0, :, :16] = place[1, :, 16:] = 1
+    shares = torch.tensor([[1.0] * 4 + [0.0] * 4, [0.0] * 4 + [1.0] * 4])
+    membership = {layer.name: shares for layer in style_layers(R)}
+    return Regions(stylizer.digest, names, 32, torch.ones(2, 8) / 8**0.5, torch.tensor([0, 1]), place, membership)
+
+
+def test_control_while_learning(folder: Path, style: Style) -> None:
+    stylizer = Stylizer.load(folder / "tiny-0.safetensors")
+    stylizer.regions = made_up_regions(stylizer)
+
+    def learned(config: FitConfig = QUICK, **control: Mapping[str, float]) -> Style:
+        return stylizer.fit([folder / "reference.png"], config, align=ALIGNED, control=Control(**control))
+
+    name = "b32.conv1.weight"
+    assert torch.equal(learned().changes[name], style.changes[name])  # nothing asked for, nothing changed
+    found = [learned(keep={"eyes": 1.0}), learned(exaggerate={"eyes": 1.0}), learned(exaggerate={"eyes": 0.5})]
+    different = [style, *found]
+    for i, one in enumerate(different):
+        assert all(not torch.equal(one.changes[name], other.changes[name]) for other in different[i + 1 :])
+    assert found[2].settings["control"] == {"keep": {}, "exaggerate": {"eyes": 0.5}}
+    masked = stylizer.fit([folder / "reference.png"], replace(QUICK, random_layers="32px,eyes"), align=ALIGNED)
+    assert not torch.equal(masked.changes[name], style.changes[name])
+    with pytest.raises(InputError, match="--space w-plus"):
+        learned(FitConfig(space="w_plus", mask="5"), keep={"eyes": 1.0})
+    both = learned(replace(QUICK, random_layers="32px,eyes"), exaggerate={"eyes": 1.0})
+    assert both.settings["fit"]["random_layers"] == "32px,eyes"
+    with pytest.raises(InputError, match="--random-from"):
+        learned(replace(QUICK, random_from="16px"), keep={"eyes": 1.0})
+    with pytest.raises(InputError, match="--extreme"):
+        stylizer.fit([folder / "reference.png"], QUICK, extreme=True, control=Control(keep={"eyes": 1.0}))
+
+
+def test_control_of_a_finished_style(folder: Path, style: Style) -> None:
+    stylizer = Stylizer.load(folder / "tiny-0.safetensors")
+    stylizer.regions = made_up_regions(stylizer)
+
+    def face(strength: float = 1.0, which: Style = style, **control: Mapping[str, float]) -> torch.Tensor:
+        given = Control(**control) if control else None
+        done = stylizer.apply(which, folder / "photo.png", align=ALIGNED, strength=strength, control=given)
+        return done.faces[0].stylized
+
+    plain, base = face(), face(0.0)
+    assert torch.equal(face(keep={}), plain)
+    kept = (face(keep={"eyes": 1.0}) - plain).abs().mean(dim=0)
+    assert kept[:, : R // 2].mean() > 2 * kept[:, R // 2 :].mean()
+    assert torch.equal(face(0.0, keep={"eyes": 1.0}, exaggerate={"mouth": 1.0}), base)
+    half, whole = (float((face(exaggerate={"eyes": a}) - plain).abs().mean()) for a in (0.5, 1.0))
+    assert 0 < half < whole
+    nobody = replace(style, settings={})
+    with pytest.raises(InputError, match="not learned from pictures"):
+        face(which=nobody, exaggerate={"eyes": 1.0})
+    assert face(which=nobody, keep={"eyes": 1.0}).shape == (3, R, R)
 
 
 def test_samples(stylizer: Stylizer, style: Style) -> None:

@@ -19,7 +19,8 @@ from torch import Tensor
 from mien.faces import AlignConfig, find_faces
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.media.sheet import sheet
-from mien.stylizer import DATA, FitConfig, Style, Stylizer
+from mien.shipped import DATA
+from mien.stylizer import FitConfig, Style, Stylizer
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES, IMAGES, STYLES = ROOT / "examples", ROOT / "docs" / "images", DATA / "styles"

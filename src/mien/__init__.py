@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from mien.checkpoint import load_model as load_model
     from mien.checkpoint import save_model as save_model
     from mien.checkpoint.style import Style as Style
+    from mien.editing import Strength as Strength
     from mien.errors import MienError as MienError
     from mien.faces import AlignConfig as AlignConfig
+    from mien.finetune.follow import FollowConfig as FollowConfig
     from mien.finetune.oneshot import FitConfig as FitConfig
     from mien.functions import align_faces as align_faces
     from mien.functions import invert as invert
@@ -27,16 +29,18 @@ if TYPE_CHECKING:
     from mien.media.images import from_tensor as from_tensor
     from mien.media.images import read_picture as read_picture
     from mien.media.images import write_picture as write_picture
+    from mien.shipped import ready_styles as ready_styles
     from mien.stylizer import Stylizer as Stylizer
-    from mien.stylizer import ready_styles as ready_styles
 
 # Public name -> the module where it is.
 _PUBLIC = {
     "AlignConfig": "mien.faces",
     "FitConfig": "mien.finetune.oneshot",
+    "FollowConfig": "mien.finetune.follow",
     "MienError": "mien.errors",
     "Picture": "mien.media.images",
     "RefineConfig": "mien.inversion",
+    "Strength": "mien.editing",
     "Style": "mien.checkpoint.style",
     "Stylizer": "mien.stylizer",
     "align_faces": "mien.functions",
@@ -44,7 +48,7 @@ _PUBLIC = {
     "invert": "mien.functions",
     "load_model": "mien.checkpoint",
     "read_picture": "mien.media.images",
-    "ready_styles": "mien.stylizer",
+    "ready_styles": "mien.shipped",
     "save_model": "mien.checkpoint",
     "write_picture": "mien.media.images",
 }
@@ -52,9 +56,11 @@ _PUBLIC = {
 __all__ = [
     "AlignConfig",
     "FitConfig",
+    "FollowConfig",
     "MienError",
     "Picture",
     "RefineConfig",
+    "Strength",
     "Style",
     "Stylizer",
     "__version__",

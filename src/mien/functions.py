@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
 
+from mien.editing import random_codes
 from mien.faces import AlignConfig, CropFrame, extract, locate
+from mien.finetune.mask_sheet import mask_sheet, usual_masks
+from mien.finetune.masks import parse_mask
+from mien.latents import RandomLayers
 from mien.media.images import Picture, read_picture
 from mien.models.bundle import Model
-from mien.stylizer import Inversion, Stylizer, embedded_model
+from mien.results import Inversion
+from mien.runtime import Progress
+from mien.stylizer import Stylizer, embedded_model
 
 
 def align_faces(
@@ -32,3 +39,20 @@ def invert(
     `model` is any loaded one; None takes the embedded model. `refine_steps` improves the encoder's answer by optimisation.
     """
     return Stylizer(model or embedded_model()).invert(photo, align=align, refine_steps=refine_steps)
+
+
+def draw_masks(
+    stylizer: Stylizer, masks: Sequence[str] = (), *, picture: Picture | str | Path | None = None,
+    align: AlignConfig | None = None, seed: int = 0, progress: Progress | None = None,
+) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
+    """A sheet [3, H, W] of what each mask changes in one face, and the size of each mask's family of codes (0 to about 1).
+
+    `masks` are texts as `FitConfig.random_layers` takes them; empty: every preset and every layer of the model. The face is
+    that of `picture`, or without one a random face of `seed`.
+    """
+    generator, resolution = stylizer.model.generator, stylizer.resolution
+    named: dict[str, RandomLayers] = {text: parse_mask(text, resolution, stylizer.features_in(text)) for text in masks}
+    chosen = named or usual_masks(resolution)
+    face = random_codes(generator, 1, seed=seed) if picture is None else stylizer.invert(picture, align=align).w_plus
+    # Not the seed of the face: its own code would be the first of the random ones.
+    return mask_sheet(generator, face.to(stylizer.device), chosen, seed=seed + 1, progress=progress)

@@ -124,9 +124,30 @@ def truncate(w: Tensor, w_avg: Tensor, psi: float, cutoff: int | None = None) ->
     return torch.cat([pulled[:, :cutoff], w[:, cutoff:]], dim=1)
 
 
-def mix_styles(reference: StyleCodes, random: StyleCodes, random_layers: Collection[str]) -> StyleCodes:
-    """`M * reference + (1 - M) * random` in S (JoJoGAN, equation 1); M = 0 for the layers named in `random_layers`."""
+RandomLayers = Collection[str] | Mapping[str, Tensor]
+"""Which part of S is random: whole layers by name, or {layer: [channels] bool}."""
+
+
+def wholly_random(random_layers: RandomLayers, name: str) -> bool:
+    """Whether every channel of the S layer `name` is random."""
+    if isinstance(random_layers, Mapping):
+        return name in random_layers and bool(random_layers[name].all())
+    return name in random_layers
+
+
+def mix_styles(reference: StyleCodes, random: StyleCodes, random_layers: RandomLayers) -> StyleCodes:
+    """`M * reference + (1 - M) * random` in S (JoJoGAN, equation 1); M = 0 for what `random_layers` names."""
+    if isinstance(random_layers, Mapping):
+        masks = {name: mask.to(reference[name].device) for name, mask in random_layers.items()}
+        return StyleCodes({n: torch.where(masks[n], random[n], s) if n in masks else s for n, s in reference.layers.items()})
     return StyleCodes({name: random[name] if name in random_layers else s for name, s in reference.layers.items()})
+
+
+def blend_styles(start: StyleCodes, end: StyleCodes, weights: Mapping[str, Tensor]) -> StyleCodes:
+    """`start` where `weights` {layer: [channels]} are 0 or a layer is not named, `end` where they are 1."""
+    return StyleCodes(
+        {n: torch.lerp(s, end[n].expand_as(s), weights[n].to(s)) if n in weights else s for n, s in start.layers.items()}
+    )
 
 
 def keep_below(resolution: int, start: int) -> frozenset[str]:

@@ -9,95 +9,41 @@ write_picture("out.png", result.picture)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mien import editing
 from mien.checkpoint import load_model
 from mien.checkpoint.format import digest
-from mien.checkpoint.style import Style
+from mien.checkpoint.regions import Regions
+from mien.checkpoint.style import Style, thumbnail
+from mien.editing import Control, Steering, Strength, feature_masks, random_codes, render_between, virtual_inversion
+from mien.editing.control import controlled_layers
+from mien.editing.regions import FEATURES, find_regions, mean_face_points
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.faces.ground import as_learned
 from mien.faces.paste import head_mask, paste_back
-from mien.finetune.oneshot import FitConfig, OneShotTuner, apply_changes, changes, reference_weights
-from mien.inversion import Codes, RefineConfig, encode, mean_code, refine
-from mien.latents import broadcast, truncate
+from mien.finetune.follow import FollowConfig
+from mien.finetune.learn import NO_DISCRIMINATOR, References, learn
+from mien.finetune.oneshot import FitConfig, apply_changes, random_layers, reference_weights
+from mien.inversion import Codes, RefineConfig, encode, mean_code, refine, warn_of_strangers
+from mien.latents import StyleCodes, wholly_random
 from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
 from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
+from mien.results import Inversion, Result, StylizedFace
 from mien.runtime import Progress, pick_device
+from mien.shipped import EMBEDDED_MODEL, REGIONS
 
-DATA = Path(__file__).parent / "data"
-EMBEDDED_MODEL = DATA / "faces.safetensors"
-_THUMBNAIL = 96
 # A picture enlarged more than this is visibly soft: say so.
 _SOFT_SCALE = 1.5
 _STEPS_WITHOUT_ENCODER = 300
-
-
-def ready_styles() -> dict[str, Path]:
-    """The styles that ship with mien: {name: file}."""
-    return {path.stem: path for path in sorted((DATA / "styles").glob("*.safetensors"))}
-
-
-def find_style(name: str | Path) -> Path:
-    """The file of a style given by path or by the name of a ready one."""
-    path = Path(name)
-    ready = ready_styles()
-    if not path.exists() and str(name) in ready:
-        return ready[str(name)]
-    if not path.exists():
-        known = ", ".join(ready) or "none"
-        raise InputError(f"There is no style {name}: give a style file, or one of the ready styles ({known}).")
-    return path
-
-
-@dataclass(frozen=True)
-class StylizedFace:
-    """One face on its way through: all pictures are [3, R, R] in [-1, 1]."""
-
-    frame: CropFrame
-    """Where the face sits in the photo."""
-    crop: Tensor
-    """The aligned face as the model saw it."""
-    inversion: Tensor
-    """What the base model makes of it, before any style."""
-    stylized: Tensor
-    """The same face in the style."""
-    scale: float
-    """Photo pixels per model pixel: above 1 the face was enlarged to fit the photo."""
-
-
-@dataclass
-class Result:
-    """A photo with its faces redrawn."""
-
-    picture: Picture
-    faces: list[StylizedFace]
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Inversion:
-    """What the model makes of a picture."""
-
-    w_plus: Tensor
-    """The code, [1, num_ws, w_dim]."""
-    detail: Tensor | None
-    """What the code cannot say, [1, C, r, r]: see `Codes`."""
-    crop: Tensor
-    """The aligned picture, [3, R, R]."""
-    picture: Tensor
-    """The code rendered by the base model, [3, R, R]."""
-    frame: CropFrame
 
 
 class Stylizer:
@@ -131,13 +77,24 @@ class Stylizer:
             self.model.provenance = replace(self.model.provenance, digest=known)
         return known
 
+    @cached_property
+    def regions(self) -> Regions:
+        """Which S channels drive which part of the face: those that come with the model, or found now, in some seconds."""
+        if REGIONS.exists() and (known := Regions.load(REGIONS)).base == self.digest:
+            return known
+        generator = self.model.generator
+        return find_regions(generator, self.digest, mean_face_points(generator))
+
     # -- pictures to codes -------------------------------------------------------------------------------------------------
 
     def align(self, picture: Picture | str | Path, align: AlignConfig | None = None) -> list[tuple[CropFrame, Tensor]]:
         """The faces of a picture: where each sits, and its aligned crop [3, R, R] at the model's resolution."""
+        return [(frame, crop) for frame, crop, _ in self._cut_out(picture, align or AlignConfig())]
+
+    def _cut_out(self, picture: Picture | str | Path, align: AlignConfig) -> list[tuple[CropFrame, Tensor, Tensor]]:
         picture = _opened(picture)
         rgb, name = picture.rgb(), str(picture.path or "the picture")
-        return [(frame, extract(rgb, frame, self.resolution)[0]) for frame in locate(rgb, align or AlignConfig(), name=name)]
+        return [(frame, *extract(rgb, frame, self.resolution)) for frame in locate(rgb, align, name=name)]
 
     def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Codes:
         """The codes of aligned pictures [N, 3, R, R]; without an encoder, optimisation starts at the mean code."""
@@ -161,66 +118,95 @@ class Stylizer:
     def fit(
         self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
         extreme: bool = False, refine_steps: int | None = None, weights: Sequence[float] | None = None, name: str | None = None,
-        identity: Embedder | None = None, progress: Progress | None = None,
+        identity: Embedder | None = None, control: Control | None = None, follow: FollowConfig | None = None,
+        progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style.
 
         `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
         `refine_steps` optimises the references' codes; None: not at all, or 300 steps when the model has no encoder.
         `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss; None: the
-        one that comes with mien. Raises `FaceNotFoundError` and `ModelMismatchError`.
+        one that comes with mien. `control` says which parts of the face stay the person's and which take the reference's shape,
+        by other codes to learn from (the virtual inverter). `follow` asks for previews, and for a state from which a fit that
+        was stopped goes on. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
-        config = config or FitConfig()
         if self.model.discriminator is None:
-            raise ModelMismatchError(
-                "This model has no discriminator, which fine-tuning needs: use a checkpoint that holds both networks."
-            )
+            raise ModelMismatchError(NO_DISCRIMINATOR)
         if not references:
             raise InputError("A style needs at least one reference picture: give one.")
+        if control and extreme:
+            raise InputError("--extreme learns from the mean face alone, so --keep and --exaggerate change nothing: choose.")
         align = align or AlignConfig(face="largest")
         by_hand = align.box is not None or align.landmarks is not None
         align = AlignConfig(aligned=True) if extreme and not by_hand else replace(align, purpose="reference")
-        crops = [self.align(reference, align)[0][1] for reference in references]
+        _, crops, valid = zip(*(self._cut_out(reference, align)[0] for reference in references), strict=True)
         kept, merged = reference_weights([_content(crop) for crop in crops], weights)
-        pictures = torch.stack([crops[i] for i in kept])
+        pictures, inside = (torch.stack([part[i] for i in kept]) for part in (crops, valid))
         if refine_steps is None:
             refine_steps = 0 if self.model.encoder else _STEPS_WITHOUT_ENCODER
-        # The family around the reference is made of codes: a detail map of the reference would be in every face.
-        w_plus = mean_code(self.model, len(kept)) if extreme else self._reference_codes(pictures, refine_steps)
-        tuner = OneShotTuner(
-            self.model.generator, self.model.discriminator, pictures.to(self.device), w_plus,
-            replace(config, bf16=config.bf16 or self.bf16), weights=torch.tensor(merged, device=self.device),
-            identity=identity,
-        )  # fmt: skip
-        losses = tuner.run(progress)
-        files = [str(_opened_path(r)) for r in references]
-        settings = {
-            "fit": asdict(config), "extreme": extreme, "references": [Path(f).name for f in files], "weights": merged,
-            "loss": [round(losses[i], 5) for i in (0, -1)] if losses else [], "resolution": self.resolution,
-        }  # fmt: skip
-        return Style(
-            name or Path(files[0]).stem, self.digest, self.resolution, changes(self.model.generator.synthesis, tuner.synthesis),
-            _thumbnail(pictures), settings,
-        )  # fmt: skip
+        files = [_opened_path(r) for r in references]
+        if extreme:
+            w_plus = mean_code(self.model, len(kept))
+        else:
+            w_plus = self._reference_codes(pictures, refine_steps, [files[i].name for i in kept])
+        config, base = config or FitConfig(), self.digest
+        styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
+        given = References(pictures, w_plus, merged, inside, styles, features, identity)
+        gaps, made = learn(self.model, given, config, bf16=self.bf16, follow=follow, progress=progress)
+        if control:
+            made["control"] = {"keep": dict(control.keep), "exaggerate": dict(control.exaggerate)}
+        settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
+        return Style(name or files[0].stem, base, self.resolution, gaps, thumbnail(pictures), settings)
+
+    def _reference_codes(self, pictures: Tensor, refine_steps: int, names: Sequence[str] | None = None) -> Tensor:
+        # The family around a reference is made of codes: a detail map of the reference would be in every face.
+        start = Codes(mean_code(self.model, len(pictures)))
+        pictures = as_learned(self.model, pictures).to(self.device)
+        if self.model.encoder is not None or not refine_steps:
+            start = Codes(encode(self.model, pictures).w_plus)
+            if names is not None:
+                warn_of_strangers(self.model, pictures, start.w_plus, names)
+        return refine(self.model, pictures, start, RefineConfig(steps=refine_steps, detail_resolution=0)).w_plus
+
+    def _virtual_codes(self, w_plus: Tensor, config: FitConfig, control: Control | None) -> StyleCodes | None:
+        if not control:
+            return None
+        if config.space != "s":
+            raise InputError("--keep and --exaggerate blend channels of S: leave out --space w-plus.")
+        layers = random_layers(self.resolution, config, self.features_in(config.random_layers))
+        if all(wholly_random(layers, name) for name in controlled_layers(self.resolution)):
+            raise InputError("The mask leaves no code for --keep and --exaggerate to blend: give --random-from 64px, say.")
+        network = self.model.generator.synthesis
+        with torch.no_grad():
+            reference, mean = network.styles(w_plus), network.styles(mean_code(self.model))
+        return virtual_inversion(self.regions, control, reference, mean, self.resolution)
+
+    def features_in(self, mask: str | None) -> dict[str, dict[str, Tensor]] | None:
+        """The channels of the parts of the face that a mask in words names, {part: {S layer: [channels] bool}}, or None."""
+        parts = {part.strip().lower() for part in (mask or "").split(",")}
+        named = [part for part in FEATURES if part in parts]
+        return feature_masks(self.regions, named, self.resolution) if named else None
 
     # -- applying it -------------------------------------------------------------------------------------------------------
 
     def apply(
-        self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float = 1.0,
-        likeness: float = 1.0, refine_steps: int = 0, crop: bool = False, progress: Progress | None = None,
+        self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float | Strength = 1.0,
+        likeness: float = 1.0, refine_steps: int = 0, crop: bool = False, control: Control | None = None,
+        progress: Progress | None = None,
     ) -> Result:  # fmt: skip
         """Redraw every face of a photo in the style and put it back in its place.
 
-        `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates. `likeness` 1 keeps of the person also
-        what no code can say, 0 only what the code says. `crop` returns the square of the first
-        face alone. Raises `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
+        `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates; a `Strength` has a number per band of
+        sizes. `likeness` 1 keeps of the person also what no code can say, 0 only what the code says. `control` keeps parts of
+        the person, or makes them the reference's. `crop` returns the square of the first face alone. Raises
+        `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
         """
         picture = _opened(photo)
-        tuned = self._tuned_network(style)
+        tuned, steering = self._tuned_network(style), self._steering(style, control)
         found = self.align(picture, align)
         codes = self.invert_crops(torch.stack([c for _, c in found]), refine_steps=refine_steps, progress=progress)
         codes = codes.scaled(likeness)
-        before, after = self.render(codes), self.render(codes, tuned, strength)
+        before, after = self.render(codes), self.render(codes, tuned, strength, steering)
         result = Result(picture, [])
         for (frame, face), inversion, stylized in zip(found, before, after, strict=True):
             scale = frame.side / self.resolution
@@ -236,14 +222,21 @@ class Stylizer:
         return result
 
     def sample(
-        self, count: int, *, seed: int = 0, psi: float = 0.7, style: Style | None = None, strength: float = 1.0
+        self, count: int, *, seed: int = 0, psi: float = 0.7, style: Style | None = None, strength: float | Strength = 1.0
     ) -> Tensor:
         """Random faces [count, 3, R, R], truncated by `psi`, in the base model's look or in a style."""
-        g = self.model.generator
-        z = torch.randn(count, g.config.z_dim, generator=torch.Generator().manual_seed(seed)).to(self.device)
-        with torch.no_grad():
-            w_plus = truncate(broadcast(g.mapping(z), g.num_ws), g.mapping.w_avg, psi)
-        return self.render(Codes(w_plus), self._tuned_network(style) if style else None, strength)
+        codes = Codes(random_codes(self.model.generator, count, seed=seed, psi=psi))
+        return self.render(codes, self._tuned_network(style) if style else None, strength)
+
+    def render_each(
+        self, w_plus: Tensor, style: Style | None = None, strength: float | Strength = 1.0, progress: Progress | None = None
+    ) -> Iterator[Tensor]:
+        """Pictures [3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style, each made when it is asked for."""
+        tuned = self._tuned_network(style) if style else None
+        for index, code in enumerate(Codes(w_plus).single()):
+            yield self.render(code, tuned, strength)[0]
+            if progress is not None:
+                progress(index + 1, len(w_plus), 0.0)
 
     def _tuned_network(self, style: Style) -> SynthesisNetwork:
         if self._tuned is None or self._tuned[0] is not style:
@@ -251,15 +244,21 @@ class Stylizer:
             self._tuned = (style, apply_changes(self.model.generator.synthesis, style.changes))
         return self._tuned[1]
 
-    def _reference_codes(self, pictures: Tensor, refine_steps: int) -> Tensor:
-        start = Codes(mean_code(self.model, len(pictures)))
-        pictures = as_learned(self.model, pictures).to(self.device)
-        if self.model.encoder is not None or not refine_steps:
-            start = Codes(encode(self.model, pictures).w_plus)
-        return refine(self.model, pictures, start, RefineConfig(steps=refine_steps, detail_resolution=0)).w_plus
+    def _steering(self, style: Style, control: Control | None) -> Steering | None:
+        if not control:
+            return None
+        if not control.exaggerate:
+            return Steering(self.regions, control)
+        if "references" not in style.settings:
+            raise InputError(f"The style {style.name!r} was not learned from pictures: there is nothing to exaggerate towards.")
+        references = as_learned(self.model, style.references()).to(self.device)
+        return Steering(self.regions, control, encode(self.model, references).w_plus)
 
     @torch.inference_mode()
-    def render(self, codes: Codes, tuned: SynthesisNetwork | None = None, strength: float = 1.0) -> Tensor:
+    def render(
+        self, codes: Codes, tuned: SynthesisNetwork | None = None, strength: float | Strength = 1.0,
+        steering: Steering | None = None,
+    ) -> Tensor:  # fmt: skip
         """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes."""
         base = self.model.generator.synthesis
         noise = base.noise("const")
@@ -271,9 +270,10 @@ class Stylizer:
             if tuned is None:
                 picture = base.render(styles, noise, self._dtype, detail)
             else:
-                picture = editing.render_between(
-                    base, tuned, styles, tuned.styles(w_plus), noise, strength, self._dtype, detail
-                )
+                own, kept = tuned.styles(w_plus), None
+                if steering is not None:
+                    own, kept = steering.codes(tuned, own), steering.kept(base, styles, noise, self._dtype)
+                picture = render_between(base, tuned, styles, own, noise, strength, self._dtype, detail, kept)
             pictures.append(picture.float().cpu())
         return torch.cat(pictures)
 
@@ -288,13 +288,6 @@ def _opened_path(picture: Picture | str | Path) -> Path:
 
 def _content(crop: Tensor) -> str:
     return hashlib.sha256(crop.numpy().tobytes()).hexdigest()
-
-
-def _thumbnail(pictures: Tensor) -> Tensor:
-    """References side by side, [3, 96, 96 * N] uint8."""
-    small = F.interpolate(pictures.cpu(), (_THUMBNAIL, _THUMBNAIL), mode="bicubic", antialias=True, align_corners=False)
-    row = torch.cat(list(small[:8]), dim=2)
-    return ((row.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint import format
@@ -14,6 +15,14 @@ from mien.errors import CheckpointError, InputError, ModelMismatchError
 
 KIND = "style"
 _PART = "synthesis"
+_SIDE = 96
+
+
+def thumbnail(pictures: Tensor) -> Tensor:
+    """The first eight of [N, 3, R, R] in [-1, 1] side by side, [3, 96, 96 * N] uint8."""
+    small = F.interpolate(pictures[:8].cpu(), (_SIDE, _SIDE), mode="bicubic", antialias=True, align_corners=False)
+    row = torch.cat(list(small), dim=2)
+    return ((row.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
 @dataclass
@@ -40,6 +49,10 @@ class Style:
                 f"The style {self.name!r} was learned on another base model ({self.base}, this one is {digest}): "
                 "give its own model with --model, or learn the style again with `mien fit`."
             )
+
+    def references(self) -> Tensor:
+        """The aligned references (the first eight), [N, 3, H, H] in [-1, 1], as small as the thumbnail is."""
+        return torch.stack(torch.split(self.thumbnail, self.thumbnail.shape[1], dim=2)).float().div(127.5).sub(1)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the style to `path`; an existing file is kept unless `overwrite`."""

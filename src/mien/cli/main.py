@@ -19,7 +19,7 @@ from mien.errors import MienError
 # A new verb is a new module in `verbs/` and its name here, under the heading that `mien --help` shows.
 GROUPS = {
     "Photos": ("stylize", "fit", "apply"),
-    "Pieces of the work": ("sample", "align", "invert"),
+    "Pieces of the work": ("sample", "masks", "regions", "align", "invert"),
     "Models": ("models", "inspect", "convert", "dataset", "train", "swap", "sweep", "report", "bench"),
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)

@@ -12,13 +12,14 @@ from mien.cli.report import Report, progress
 
 if TYPE_CHECKING:
     from mien.checkpoint.style import Style
+    from mien.editing import Control
     from mien.faces import AlignConfig
     from mien.stylizer import Stylizer
 
 
 def find_styles(text: str) -> list[Path]:
     """The style files that `text` names: a path, the name of a ready style, several of them with commas between, or `all`."""
-    from mien.stylizer import find_style, ready_styles
+    from mien.shipped import find_style, ready_styles
 
     if text == "all" and not Path(text).exists():
         return list(ready_styles().values())
@@ -27,25 +28,22 @@ def find_styles(text: str) -> list[Path]:
 
 
 def render(
-    stylizer: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], align: AlignConfig, flags: RenderFlags, *, quiet: bool
-) -> Report:
+    stylizer: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], align: AlignConfig, flags: RenderFlags, *,
+    control: Control | None = None, quiet: bool,
+) -> Report:  # fmt: skip
     """Make every job's picture; a photo that cannot be used fails alone."""
+    from mien.editing import parse_strength
     from mien.media.images import write_picture
 
-    report = Report()
+    report, strength = Report(), parse_strength(flags.strength)
     with progress("photos", quiet=quiet or len(jobs) == 1) as advance:
 
         def one(index: int) -> None:
             job = jobs[index]
             result = stylizer.apply(
-                styles[job.style],
-                job.photo,
-                align=align,
-                strength=flags.strength,
-                likeness=flags.likeness,
-                refine_steps=flags.refine,
-                crop=flags.crop,
-            )
+                styles[job.style], job.photo, align=align, strength=strength, likeness=flags.likeness,
+                refine_steps=flags.refine, crop=flags.crop, control=control,
+            )  # fmt: skip
             write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
             faces = [{"scale": round(face.scale, 3)} for face in result.faces]
             report.wrote(job.out, {"photo": str(job.photo), "style": styles[job.style].name, "faces": faces})

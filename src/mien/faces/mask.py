@@ -25,11 +25,9 @@ def head_mask(crop: Tensor, stylized: Tensor, network: HeadMaskNetwork | None = 
     """
     if crop.ndim != 3 or crop.shape[0] != 3 or crop.shape != stylized.shape:
         raise ValueError(f"crop and stylized must both be [3, s, s], got {list(crop.shape)} and {list(stylized.shape)}")
-    network = network or read_head_mask_network()
     size = crop.shape[-1]
     pictures = torch.stack([crop, stylized]).float().clamp(-1, 1)
-    with torch.no_grad():
-        coarse = torch.sigmoid(network(_resize(pictures, network.config.size)))
+    coarse = coarse_head_mask(pictures, network)
     working = min(size, _WORKING_SIZE)
     guides = _resize(pictures, working)
     masks = _resize(coarse, working)
@@ -40,6 +38,13 @@ def head_mask(crop: Tensor, stylized: Tensor, network: HeadMaskNetwork | None = 
     fade = ((_NECK[1] - below) / (_NECK[1] - _NECK[0])).clamp(0, 1)
     fade = fade * fade * (3 - 2 * fade)
     return _resize((wider * fade[None, :, None])[None], size)[0].clamp(0, 1)
+
+
+@torch.no_grad()
+def coarse_head_mask(pictures: Tensor, network: HeadMaskNetwork | None = None) -> Tensor:
+    """Head, hair and neck in FFHQ crops [N, 3, s, s] in [-1, 1], as the network sees them at its own size: [N, 1, h, h]."""
+    network = network or read_head_mask_network()
+    return torch.sigmoid(network(_resize(pictures, network.config.size)))
 
 
 def _resize(x: Tensor, size: int) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -17,7 +17,9 @@ from torch import Tensor, nn
 
 from mien.checkpoint.landmarks import read_identity_network
 from mien.errors import InputError, ModelMismatchError
-from mien.latents import StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
+from mien.finetune.masks import parse_layers, parse_mask
+from mien.finetune.stopping import LONGEST, enough
+from mien.latents import RandomLayers, StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.losses.identity import identity_loss
 from mien.models.discriminator import Discriminator
@@ -35,10 +37,15 @@ W_PLUS_MASKS = {"m1": tuple(range(7, 18)), "m2": (9, 11, 15, 16, 17), "m2-2021":
 class FitConfig:
     """How a style is learned from its references."""
 
-    steps: Annotated[int, "fine-tuning steps; the paper takes 200 to 500 by reference"] = 300
+    steps: Annotated[
+        int | Literal["auto"], "fine-tuning steps, or auto: 200 to 500, until little is gained; the paper takes 200 to 500"
+    ] = 300
     learning_rate: Annotated[float, "Adam's learning rate"] = 2e-3
     space: Annotated[Literal["s", "w_plus"], "where codes are mixed: s as in the paper, w_plus as in the published code"] = "s"
     random_from: Annotated[str, "space s: first up-convolution whose layers are random, such as 64px"] = "64px"
+    random_layers: Annotated[
+        str | None, "space s: the random layers by name in place of random_from: presets, sizes or layers, see `mien masks`"
+    ] = None
     mask: Annotated[str, "space w_plus: the random rows: m1, m2, m2-2021 or numbers such as 7,9,11"] = "m1"
     color: Annotated[Literal["reference", "photo"], "whose colours the result has"] = "reference"
     batch: Annotated[int, "references per step (0: all of them); bounds the memory"] = 4
@@ -48,18 +55,26 @@ class FitConfig:
     bf16: Annotated[bool, "convolutions in bfloat16; faster where the processor has it"] = False
 
     def __post_init__(self) -> None:
-        if self.steps < 0:
+        if self.steps != "auto" and self.steps < 0:
             raise InputError(f"The number of steps must not be negative, got {self.steps}.")
+        if self.random_layers is not None and self.space != "s":
+            raise InputError("--random-layers names layers of S: leave out --space w-plus, or give its rows with --mask.")
         if not 0 <= self.identity_weight < math.inf:
             raise InputError(f"--identity-weight is 0 or more, such as 0.01, got {self.identity_weight}.")
 
 
-def random_layers(resolution: int, config: FitConfig) -> frozenset[str]:
-    """The S layers that are random (the paper's M = 0) for space `s`."""
-    names = [layer.name for layer in style_layers(resolution)]
+def random_layers(
+    resolution: int, config: FitConfig, features: Mapping[str, Mapping[str, Tensor]] | None = None
+) -> RandomLayers:
+    """The S layers, or with parts of the face the channels, that are random (the paper's M = 0) for space `s`.
+
+    `features` are the channels of the parts, as `parse_mask` takes them.
+    """
+    if config.random_layers is not None:
+        return parse_mask(config.random_layers, resolution, features)
     if config.color == "photo":
         # The counterpart of the published W+ rows 9, 11, 15.. in S: colour and the finest texture, without the layers of line.
-        return frozenset(n for n in ("64rgb", "128up", "128rgb", "256up", *names[-3:]) if n in names)
+        return parse_layers("m2", resolution)
     try:
         start = int(config.random_from.removesuffix("px"))
     except ValueError:
@@ -68,7 +83,7 @@ def random_layers(resolution: int, config: FitConfig) -> frozenset[str]:
         raise InputError(
             f"--random-from is a block size of the model, such as {resolution // 2}px, got {config.random_from!r}: choose one."
         )
-    return frozenset(names) - keep_below(resolution, start)
+    return frozenset(layer.name for layer in style_layers(resolution)) - keep_below(resolution, start)
 
 
 def random_rows(resolution: int, config: FitConfig) -> tuple[int, ...]:
@@ -90,11 +105,15 @@ class OneShotTuner:
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
-        *, weights: Tensor | None = None, identity: Embedder | None = None,
+        *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
+        features: Mapping[str, Mapping[str, Tensor]] | None = None, identity: Embedder | None = None,
     ) -> None:  # fmt: skip
         """`pictures` [N, 3, R, R] in [-1, 1], their inversions `w_plus` [N, num_ws, w_dim]; `weights` [N] weigh them.
 
-        `identity` is the network of the identity loss; None: the one that comes with mien.
+        `valid` [N, 1, R, R] in [0, 1] is the part of each picture that is to be learned; None: all of it. `styles` [N] are S
+        codes to mix with in place of those of `w_plus`, for space `s`. `features` are the channels of the parts of the face
+        that `config.random_layers` may name. `identity` is the network of the identity loss; None: the one that comes with
+        mien.
         """
         self.config, self.base = config, generator
         self.synthesis: SynthesisNetwork = copy.deepcopy(generator.synthesis).train().requires_grad_(True)
@@ -102,19 +121,22 @@ class OneShotTuner:
         self.random = torch.Generator().manual_seed(config.seed)
         self.dtype = torch.bfloat16 if config.bf16 else torch.float32
         self.w_plus, self.pictures = w_plus, pictures
+        self.losses: list[float] = []
         self.identity: Embedder | None = None
         if config.identity_weight:
             self.identity = (identity or copy.deepcopy(read_identity_network())).to(self.device)
         self.weights = None if weights is None or bool((weights == weights[0]).all()) else weights / weights.mean()
+        self.valid, self.given_styles = valid, styles
         resolution = generator.config.resolution
         if config.space == "s":
-            self.layers = random_layers(resolution, config)
+            self.layers = random_layers(resolution, config, features)
             with torch.no_grad():
-                self.reference_styles = generator.synthesis.styles(w_plus)
+                self.reference_styles = styles or generator.synthesis.styles(w_plus)
             for layer in style_layers(resolution):  # S codes come from the base model: the affine layers stay as they are
                 self.synthesis.layer(layer.name).affine.requires_grad_(False)
         else:
             self.rows = random_rows(resolution, config)
+            self.layers = frozenset(layer.name for layer in style_layers(resolution) if layer.row in self.rows)
         self.judge = FrozenFeatures(discriminator, loss_resolutions(resolution), self.dtype)
         with torch.no_grad():
             self.targets = self.judge(self._seen(pictures))  # constant: computed once
@@ -150,9 +172,17 @@ class OneShotTuner:
         return network.render(network.styles(codes) if isinstance(codes, Tensor) else codes, noise, self.dtype)
 
     def style_distance(self, picture: Tensor, index: Tensor) -> Tensor:
-        """Equation 2: how far pictures [N, 3, R, R] are from the chosen references."""
+        """Equation 2: how far pictures [N, 3, R, R] are from the chosen references, where these are valid."""
         targets = self.targets if len(index) == len(self.pictures) else [t[index] for t in self.targets]
-        return feature_distance(self.judge(self._seen(picture)), targets, self._weights(index))
+        found = self.judge(self._seen(self._framed(picture, index)))
+        return feature_distance(found, targets, self._weights(index), self._valid(index))
+
+    def _framed(self, picture: Tensor, index: Tensor) -> Tensor:
+        """Pictures with the chosen references themselves where these are not valid.
+
+        So features near the border are compared in the same surroundings, and nothing is learned from outside.
+        """
+        return picture if self.valid is None else torch.lerp(self.pictures[index], picture, self.valid[index])
 
     def loss(self, index: Tensor) -> Tensor:
         """Equation 2 for the chosen references, and how far the faces are from those that the base makes of the same codes."""
@@ -169,6 +199,9 @@ class OneShotTuner:
     def _weights(self, index: Tensor) -> Tensor | None:
         return None if self.weights is None else self.weights[index]
 
+    def _valid(self, index: Tensor) -> Tensor | None:
+        return None if self.valid is None else self.valid[index]
+
     def step(self) -> float:
         """One update; returns the loss before it."""
         loss = self.loss(self._choose())
@@ -177,14 +210,17 @@ class OneShotTuner:
         self.adam.step()
         return float(loss.detach())
 
-    def run(self, progress: Progress | None = None) -> list[float]:
-        """All steps; returns the losses."""
-        losses = []
-        for step in range(self.config.steps):
-            losses.append(self.step())
+    def run(self, progress: Progress | None = None, after_step: Callable[[int], None] | None = None) -> list[float]:
+        """All steps that are not done yet; returns the losses of all. `after_step` is called with the number of steps done."""
+        asked = self.config.steps
+        most = LONGEST if asked == "auto" else asked
+        while len(self.losses) < most and not (asked == "auto" and enough(self.losses)):
+            self.losses.append(self.step())
             if progress is not None:
-                progress(step + 1, self.config.steps, losses[-1])
-        return losses
+                progress(len(self.losses), most, self.losses[-1])
+            if after_step is not None:
+                after_step(len(self.losses))
+        return self.losses
 
 
 def changes(base: nn.Module, tuned: nn.Module) -> dict[str, Tensor]:

@@ -7,10 +7,13 @@ must agree with it, and `mien bench` measures what the difference is worth.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.latents import StyleCodes
 from mien.losses.features import feature_distance, loss_resolutions
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
@@ -23,20 +26,25 @@ class PlainTuner(OneShotTuner):
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
-        *, weights: Tensor | None = None, identity: Embedder | None = None,
+        *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
+        features: Mapping[str, Mapping[str, Tensor]] | None = None, identity: Embedder | None = None,
     ) -> None:  # fmt: skip
         """Takes what `OneShotTuner` takes."""
         with use_ops("plain"):
-            super().__init__(generator, discriminator, pictures, w_plus, config, weights=weights, identity=identity)
+            super().__init__(
+                generator, discriminator, pictures, w_plus, config, weights=weights, valid=valid, styles=styles,
+                features=features, identity=identity,
+            )  # fmt: skip
         self.discriminator = discriminator
         self.sizes = loss_resolutions(generator.config.resolution)
 
     def style_distance(self, picture: Tensor, index: Tensor) -> Tensor:
-        """Equation 2: how far pictures [N, 3, R, R] are from the chosen references."""
+        """Equation 2: how far pictures [N, 3, R, R] are from the chosen references, where these are valid."""
         with torch.no_grad():
             targets = self.discriminator.features(self._seen(self.pictures[index]), self.sizes)
-        found = self.discriminator.features(self._seen(picture), self.sizes)
-        return feature_distance([found[r] for r in self.sizes], [targets[r] for r in self.sizes], self._weights(index))
+        found = self.discriminator.features(self._seen(self._framed(picture, index)), self.sizes)
+        weights, valid = self._weights(index), self._valid(index)
+        return feature_distance([found[r] for r in self.sizes], [targets[r] for r in self.sizes], weights, valid)
 
     def step(self) -> float:
         """One update; returns the loss before it."""

@@ -1,7 +1,19 @@
-"""Pictures -> codes: feed-forward, by optimisation, or the mean code."""
+"""Pictures -> codes: feed-forward, by optimisation, or the mean code; and how much of a face a picture is to a model."""
 
+from mien.inversion.distribution import FaceDistribution, Remoteness, calibrate, remoteness, warn_of_strangers
 from mien.inversion.encode import encode, mean_code
 from mien.inversion.optimize import RefineConfig, refine
 from mien.latents import Codes
 
-__all__ = ["Codes", "RefineConfig", "encode", "mean_code", "refine"]
+__all__ = [
+    "Codes",
+    "FaceDistribution",
+    "RefineConfig",
+    "Remoteness",
+    "calibrate",
+    "encode",
+    "mean_code",
+    "refine",
+    "remoteness",
+    "warn_of_strangers",
+]

@@ -23,21 +23,29 @@ def loss_resolutions(resolution: int) -> tuple[int, ...]:
     return tuple(r for r in (resolution // 2, resolution // 8, resolution // 16, resolution // 32) if r >= 4)
 
 
-def feature_distance(features: Sequence[Tensor], targets: Sequence[Tensor], weights: Tensor | None = None) -> Tensor:
+def feature_distance(
+    features: Sequence[Tensor], targets: Sequence[Tensor], weights: Tensor | None = None, valid: Tensor | None = None
+) -> Tensor:
     """Mean over layers of the L1 distance between feature maps [N, C, H, W]; sums in float32.
 
-    `weights` [N], with mean 1, weighs the pictures of the batch against each other.
+    `weights` [N], with mean 1, weighs the pictures of the batch against each other. `valid` [N, 1, R, R] in [0, 1] is the part
+    of each picture that counts: the mean is taken over it alone.
     """
-    return per_layer_distance(features, targets, weights).mean()
+    return per_layer_distance(features, targets, weights, valid).mean()
 
 
-def per_layer_distance(features: Sequence[Tensor], targets: Sequence[Tensor], weights: Tensor | None = None) -> Tensor:
+def per_layer_distance(
+    features: Sequence[Tensor], targets: Sequence[Tensor], weights: Tensor | None = None, valid: Tensor | None = None
+) -> Tensor:
     """The L1 distance of every layer, [layers]."""
     distances = []
     for f, t in zip(features, targets, strict=True):
         gap = (f - t).abs()
         if weights is not None:
             gap = gap * weights.to(gap.dtype).reshape(-1, 1, 1, 1)
+        if valid is not None:
+            area = F.adaptive_avg_pool2d(valid, (gap.shape[2], gap.shape[3]))
+            gap = gap * (area / area.mean(dim=(2, 3), keepdim=True)).to(gap.dtype)
         distances.append(gap.sum(dtype=torch.float32) / gap.numel())
     return torch.stack(distances)
 

@@ -154,15 +154,16 @@ def write_picture(path: Path | str, picture: Picture, *, overwrite: bool = False
     kind = _WRITERS.get(path.suffix.lower())
     if kind is None:
         raise InputError(f"{path}: cannot write {path.suffix or 'a file without suffix'}: use .png, .jpg, .webp or .tif.")
-    _refuse_existing(path, overwrite)
+    refuse_existing(path, overwrite=overwrite)
     data = encode_picture(picture, kind, quality)
     with written_whole(path) as temporary:
         temporary.write_bytes(data)
-        _refuse_existing(path, overwrite)  # again: another process may have made the file meanwhile
+        refuse_existing(path, overwrite=overwrite)  # again: another process may have made the file meanwhile
     return path
 
 
-def _refuse_existing(path: Path, overwrite: bool) -> None:
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise `InputError` for a file that is there, unless it may be overwritten."""
     if path.exists() and not overwrite:
         raise InputError(f"{path} exists already: choose another name or allow overwriting with --overwrite.")
 

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from typer import Option
 
+from mien.cli.align_flags import AlignFlags
 from mien.cli.flags import ScreenFlags
-from mien.cli.options import AlignFlags, Out, Overwrite, Photos
+from mien.cli.options import Out, Overwrite, Photos
 from mien.cli.paths import plan
 from mien.cli.report import Report
 

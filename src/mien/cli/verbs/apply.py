@@ -6,8 +6,10 @@ from typing import Annotated
 
 from typer import Argument
 
+from mien.cli.align_flags import AlignFlags
+from mien.cli.control_flags import ControlFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import AlignFlags, InvertingModelFlags, Out, Overwrite, Photos, RenderFlags
+from mien.cli.options import InvertingModelFlags, Out, Overwrite, Photos, RenderFlags
 from mien.cli.paths import plan
 from mien.cli.render import find_styles, render
 from mien.cli.report import Report
@@ -17,6 +19,7 @@ EXAMPLES = (
     "mien apply comic.safetensors photos -o results",
     "mien apply all me.jpg -o results",
     "mien apply ink me.jpg --strength 0.6 --face 2 -o out.png",
+    "mien apply ink me.jpg --keep eyes,mouth -o own-eyes.png",
 )
 
 
@@ -33,6 +36,7 @@ def run(
     out: Out,
     align: AlignFlags,
     render_flags: RenderFlags,
+    parts: ControlFlags,
     model: InvertingModelFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
@@ -48,6 +52,7 @@ def run(
     from mien.finetune.cartoon import open_style
 
     where = align.for_photos(jobs, crop=render_flags.crop)
-    stylizer = model.stylizer(machine)
+    control, stylizer = parts.control(), model.stylizer(machine)
+    parts.give_regions(stylizer)
     styles = [open_style(file, stylizer.model) for file in files]
-    return render(stylizer, styles, jobs, where, render_flags, quiet=screen.quiet)
+    return render(stylizer, styles, jobs, where, render_flags, control=control, quiet=screen.quiet)

@@ -7,8 +7,10 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from mien.cli.align_flags import AlignFlags
+from mien.cli.control_flags import ControlFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import AlignFlags, FitFlags, InvertingModelFlags, Overwrite
+from mien.cli.options import FitFlags, InvertingModelFlags, Overwrite
 from mien.cli.paths import check_outputs, existing
 from mien.cli.report import Report, progress
 
@@ -16,6 +18,9 @@ EXAMPLES = (
     "mien fit reference.png -o comic.safetensors",
     "mien fit one.png two.png three.png -o painter.safetensors --steps 500 --batch 2",
     "mien fit cat.jpg --extreme -o cat.safetensors",
+    "mien fit reference.png --exaggerate eyes=0.7 -o big-eyes.safetensors",
+    "mien fit reference.png --steps auto --previews watch --preview-every 25 -o comic.safetensors",
+    "mien fit reference.png --steps 500 --state comic-state -o comic.safetensors",
 )
 
 
@@ -25,6 +30,7 @@ def run(
     ],
     out: Annotated[Path, Option("--out", "-o", help="Style file to write (.safetensors).", show_default=False)],
     fit: FitFlags,
+    parts: ControlFlags,
     align: AlignFlags,
     model: InvertingModelFlags,
     machine: MachineFlags,
@@ -35,12 +41,13 @@ def run(
     pictures = [existing(path) for path in references]
     check_outputs([out], pictures, overwrite=overwrite)
 
-    config, where = fit.config(), align.for_references(pictures)
-    stylizer, identity = model.stylizer(machine), fit.identity()
+    config, where, follow = fit.config(), align.for_references(pictures), fit.follow(overwrite=overwrite)
+    control, stylizer, identity = parts.control(), model.stylizer(machine), fit.identity()
+    parts.give_regions(stylizer)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
             pictures, config, align=where, extreme=fit.extreme, refine_steps=fit.refine_reference, identity=identity,
-            progress=advance,
+            control=control, follow=follow, progress=advance,
         )  # fmt: skip
     style.save(out, overwrite=overwrite)
     report = Report()

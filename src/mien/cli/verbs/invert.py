@@ -7,8 +7,9 @@ from typing import Annotated
 
 from typer import Option
 
+from mien.cli.align_flags import AlignFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import AlignFlags, InvertingModelFlags, Overwrite, Photo
+from mien.cli.options import InvertingModelFlags, Overwrite, Photo
 from mien.cli.paths import check_outputs, existing, picture_name
 from mien.cli.report import Report, progress
 

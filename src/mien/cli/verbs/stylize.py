@@ -7,18 +7,10 @@ from typing import Annotated
 
 from typer import Option
 
+from mien.cli.align_flags import AlignFlags, StyleAlignFlags, speaking_of_the_reference
+from mien.cli.control_flags import ControlFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import (
-    AlignFlags,
-    FitFlags,
-    InvertingModelFlags,
-    Out,
-    Overwrite,
-    Photos,
-    RenderFlags,
-    StyleAlignFlags,
-    speaking_of_the_reference,
-)
+from mien.cli.options import FitFlags, InvertingModelFlags, Out, Overwrite, Photos, RenderFlags
 from mien.cli.paths import check_outputs, existing, plan
 from mien.cli.render import render
 from mien.cli.report import Report, progress
@@ -37,6 +29,7 @@ def run(
     style: Annotated[list[Path], Option("--style", "-s", help="Reference; several: one style of all.", show_default=False)],
     out: Out,
     fit: FitFlags,
+    parts: ControlFlags,
     style_align: StyleAlignFlags,
     align: AlignFlags,
     render_flags: RenderFlags,
@@ -59,13 +52,15 @@ def run(
     config, where = fit.config(), align.for_photos(jobs, crop=render_flags.crop)
     with speaking_of_the_reference():
         where_references = style_align.for_references(references)
+    control, follow = parts.control(), fit.follow(overwrite=overwrite)
     stylizer, identity = model.stylizer(machine), fit.identity()
+    parts.give_regions(stylizer)
     if len(jobs) == 1:
         stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
         learned = stylizer.fit(
-            references, config, align=where_references, extreme=fit.extreme, refine_steps=fit.refine_reference,
-            identity=identity, progress=advance,
+            references, config, align=where_references, extreme=fit.extreme, refine_steps=fit.refine_reference, control=control,
+            identity=identity, follow=follow, progress=advance,
         )  # fmt: skip
     if save_style:
         learned.save(save_style, overwrite=overwrite)

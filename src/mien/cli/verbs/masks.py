@@ -1,0 +1,60 @@
+"""`mien masks`: what the layers of the model change, to choose a mask by eye."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from mien.cli.align_flags import AlignFlags
+from mien.cli.flags import MachineFlags, ScreenFlags
+from mien.cli.options import InvertingModelFlags, Overwrite
+from mien.cli.paths import check_outputs, existing, picture_name
+from mien.cli.report import Report, progress, table
+
+EXAMPLES = (
+    "mien masks -o masks.png",
+    "mien masks --picture reference.png -o masks.png",
+    "mien masks --mask m1 --mask 32px..:rgb --mask 64up,64conv -o mine.png",
+)
+
+
+def run(
+    out: Annotated[Path, Option("--out", "-o", help="Picture to write.", show_default=False)],
+    align: AlignFlags,
+    model: InvertingModelFlags,
+    machine: MachineFlags,
+    screen: ScreenFlags,
+    mask: Annotated[
+        list[str] | None,
+        Option(
+            help="A mask as --random-layers takes it; several: one row each. Without it every preset and layer.",
+            show_default=False,
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None, Option(help="Take the face of this picture; without it a random one.", show_default=False)
+    ] = None,
+    seed: Annotated[int, Option(help="Seed of the face and of the codes.", min=0)] = 0,
+    overwrite: Overwrite = False,
+) -> Report:
+    """Draw what each layer and each named mask changes in a face, as one sheet.
+
+    A row per mask for fit --random-layers: one face, the same with random codes in the mask's layers, and where it differs.
+    The percentage is the size of the family of codes: too small a family gives artefacts.
+    """
+    check_outputs([picture_name(out)], [existing(picture)] if picture else [], overwrite=overwrite)
+
+    from mien.functions import draw_masks
+    from mien.media.images import from_tensor, write_picture
+
+    stylizer = model.stylizer(machine)
+    where = align.for_references([picture]) if picture else None
+    with progress("masks", quiet=screen.quiet) as advance:
+        drawn, shares = draw_masks(stylizer, mask or (), picture=picture, align=where, seed=seed, progress=advance)
+    write_picture(out, from_tensor(drawn), overwrite=True)
+    report = Report(document={"masks": {name: round(share, 4) for name, share in shares.items()}})
+    report.wrote(out, {"kind": "picture"})
+    report.lines += table(("mask", "family"), [(name, f"{share:.1%}") for name, share in shares.items()])
+    return report

@@ -1,0 +1,56 @@
+"""`mien regions`: the parts of a face as a model draws them, and the channels that drive them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from mien.cli.flags import MachineFlags, ScreenFlags
+from mien.cli.options import ModelFlags, Overwrite
+from mien.cli.paths import check_outputs
+from mien.cli.report import Report, progress, table
+from mien.errors import InputError
+
+EXAMPLES = (
+    "mien regions -o regions.safetensors",
+    "mien regions --model other.safetensors -o other-regions.safetensors",
+)
+
+
+def run(
+    out: Annotated[
+        Path, Option("--out", "-o", help="File to write (.safetensors); a picture goes beside it.", show_default=False)
+    ],
+    model: ModelFlags,
+    machine: MachineFlags,
+    screen: ScreenFlags,
+    seed: Annotated[int, Option(help="Seed of the random faces.", min=0)] = 0,
+    overwrite: Overwrite = False,
+) -> Report:
+    """Find the parts of the face in a model: where they are in its pictures, and which channels of S drive them.
+
+    The file is for --regions of fit, stylize and apply, which else find the same anew. The picture shows the parts in random
+    faces.
+    """
+    if out.suffix != ".safetensors":
+        raise InputError(f"{out} must end in .safetensors: the picture beside it ends in .png.")
+    picture = out.with_suffix(".png")
+    check_outputs([out, picture], [], overwrite=overwrite)
+
+    from mien.editing.regions import find_regions, mean_face_points
+    from mien.editing.regions_sheet import regions_sheet
+    from mien.media.images import from_tensor, write_picture
+
+    stylizer = model.stylizer(machine)
+    generator = stylizer.model.generator
+    with progress("faces", quiet=screen.quiet) as advance:
+        found = find_regions(generator, stylizer.digest, mean_face_points(generator), seed=seed, progress=advance)
+    found.save(out)
+    write_picture(picture, from_tensor(regions_sheet(generator, found)), overwrite=True)
+    report = Report(document={"channels": found.counts()})
+    report.wrote(out, {"kind": "regions", "base": found.base})
+    report.wrote(picture, {"kind": "picture"})
+    report.lines += table(("part", "channels"), list(found.counts().items()))
+    return report

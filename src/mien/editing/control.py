@@ -1,0 +1,120 @@
+"""Feature control: which parts of a face stay the person's own, and which take the reference's shape.
+
+While a style is learned it is the virtual inverter of JoJoGAN, section 5.1: the reference's code is blended with the mean code,
+channel by channel. Where the code is the reference's own, its odd eyes are taken for its own eyes, and the style leaves the
+eyes of others alone; where it is the mean face's, the style learns to turn usual eyes into those, and so everybody's.
+
+On a finished style the same is done to what it draws: a part that is kept has the base model's features up to 32 px, so that
+its shape is the person's and its line and colour the style's; for a part that is exaggerated the person's code goes towards the
+reference's, as RIS transfers features (Chong et al. 2021).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.checkpoint.regions import Regions
+from mien.editing.regions import FEATURES, region_maps
+from mien.errors import InputError
+from mien.latents import StyleCodes, blend_styles, style_layers
+from mien.models.generator import Noise, SynthesisNetwork
+
+_MOST = 2.0
+_POSE_BELOW = 16  # px
+
+
+@dataclass(frozen=True)
+class Control:
+    """Amounts per part of the face; parts that are not named are left as they are, or, beside `keep`, taken in full."""
+
+    keep: Mapping[str, float] = field(default_factory=dict)
+    """{part: how much of it stays the person's own, 0 to 1}."""
+    exaggerate: Mapping[str, float] = field(default_factory=dict)
+    """{part: how much of the reference's shape it takes, 0 to 2}."""
+
+    def __post_init__(self) -> None:
+        both = sorted(self.keep.keys() & self.exaggerate.keys())
+        if both:
+            raise InputError(f"{', '.join(both)} cannot be kept and exaggerated at once: name it once.")
+        for what, amounts, most in (("keep", self.keep, 1.0), ("exaggerate", self.exaggerate, _MOST)):
+            for part, amount in amounts.items():
+                if part not in FEATURES or not 0 <= amount <= most:
+                    raise InputError(
+                        f"--{what} takes {', '.join(FEATURES)}, each with an amount from 0 to {most:g}; got {part}={amount:g}."
+                    )
+
+    def __bool__(self) -> bool:
+        return bool(self.keep or self.exaggerate)
+
+
+def parse_amounts(text: str | None, flag: str) -> dict[str, float]:
+    """`eyes,mouth=0.5` as {"eyes": 1.0, "mouth": 0.5}; None is nothing. Raises `InputError` for anything else."""
+    amounts: dict[str, float] = {}
+    for part in text.split(",") if text is not None else []:
+        name, equals, number = (piece.strip() for piece in part.partition("="))
+        try:
+            amount = float(number) if equals else 1.0
+        except ValueError:
+            amount = -1.0
+        if name not in FEATURES or name in amounts or not amount >= 0:
+            raise InputError(f"{flag} takes parts of the face ({', '.join(FEATURES)}), as in eyes,mouth=0.5; got '{text}'.")
+        amounts[name] = amount
+    return amounts
+
+
+def controlled_layers(resolution: int) -> frozenset[str]:
+    """The S layers that parts of the face are steered in: not those of 4 and 8 px, which turn and place the whole head."""
+    return frozenset(layer.name for layer in style_layers(resolution) if layer.resolution >= _POSE_BELOW)
+
+
+def virtual_inversion(
+    regions: Regions, control: Control, reference: StyleCodes, mean: StyleCodes, resolution: int
+) -> StyleCodes:
+    """The code to learn from: `reference` in channels whose parts stay the person's, `mean` where they are exaggerated.
+
+    Without `keep` the parts that are not named stay with the reference's code; beside it they go to the mean. The layers below
+    16 px, which hold the pose, are always the reference's.
+    """
+    shares = {name: control.keep.get(name, 0.0) if control.keep else 1.0 for name in regions.names}
+    shares |= {name: 1.0 - amount for name, amount in control.exaggerate.items()}
+    weights, steered = regions.weights(shares), controlled_layers(resolution)
+    return blend_styles(mean, reference, {n: w if n in steered else torch.ones_like(w) for n, w in weights.items()})
+
+
+def feature_masks(regions: Regions, names: Sequence[str], resolution: int) -> dict[str, dict[str, Tensor]]:
+    """{part: {S layer: [channels] bool}}: the channels to be random in a mask by parts; none of those that hold the pose."""
+    steered = controlled_layers(resolution)
+    return {name: {layer: mask & (layer in steered) for layer, mask in regions.channels(name).items()} for name in names}
+
+
+@dataclass(frozen=True)
+class Steering:
+    """A `Control` on a finished style."""
+
+    regions: Regions
+    control: Control
+    reference: Tensor | None = None
+    """Codes of the style's references, [M, num_ws, w_dim]: needed where something is exaggerated."""
+
+    def codes(self, tuned: SynthesisNetwork, styles: StyleCodes) -> StyleCodes:
+        """The person's S codes [1], gone towards the reference's in the channels of the parts that are exaggerated."""
+        if not self.control.exaggerate or self.reference is None:
+            return styles
+        goal = tuned.styles(self.reference.to(next(tuned.parameters()).device)).map(lambda s: s.mean(dim=0, keepdim=True))
+        weights, steered = self.regions.weights(self.control.exaggerate), controlled_layers(tuned.config.resolution)
+        return blend_styles(styles, goal, {name: w for name, w in weights.items() if name in steered})
+
+    def kept(self, base: SynthesisNetwork, styles: StyleCodes, noise: Noise, dtype: torch.dtype) -> Tensor | None:
+        """[1, 1, h, w] in [0, 1]: where the person's own shape stays; None where it need not anywhere."""
+        if not self.control.keep:
+            return None
+        features = base.features(styles, noise, (self.regions.size,), dtype)[self.regions.size]
+        amounts = torch.tensor([self.control.keep.get(name, 0.0) for name in self.regions.names], device=features.device)
+        where = (region_maps(self.regions, features) * amounts[:, None, None]).sum(dim=1, keepdim=True)
+        # Wider by a pixel of the map, then soft: a part's border belongs to it.
+        return F.avg_pool2d(F.max_pool2d(where, 3, 1, 1), 3, 1, 1, count_include_pad=False)

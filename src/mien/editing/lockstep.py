@@ -1,0 +1,52 @@
+"""Rendering with two networks at once: style strength by feature interpolation (JoJoGAN, section 4)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.editing.strength import Strength, is_fine
+from mien.latents import StyleCodes
+from mien.models.generator import Noise, SynthesisNetwork
+from mien.ops import upsample2
+
+
+def render_between(
+    base: SynthesisNetwork, tuned: SynthesisNetwork, base_styles: StyleCodes, tuned_styles: StyleCodes, noise: Noise,
+    strength: float | Strength, dtype: torch.dtype = torch.float32, detail: Tensor | None = None,
+    kept: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """Picture [N, 3, R, R] whose features lie `strength` of the way from the base model's to the tuned model's.
+
+    0 is the base model's face exactly, 1 the tuned model's, beyond 1 exaggerates; a `Strength` has a number per band. After
+    each block `x = (1 - a) * base(x_base) + a * tuned(x)`; the RGB of each block is interpolated in the same way.
+    `detail`, what codes cannot say of a photo, is added to the features of both.
+
+    `kept` [N, 1, h, w] in [0, 1] is where the features of the blocks below `fine` stay the base model's whatever the strength:
+    the shape there is the base model's, line and colour are the style's.
+    """
+    resolution = base.config.resolution
+    amounts = [Strength.of(strength).at(block, resolution) for block in base.resolutions]
+    if not any(amounts):
+        return base.render(base_styles, noise, dtype, detail)
+    if kept is None and all(amount == 1 for amount in amounts):
+        return tuned.render(tuned_styles, noise, dtype, detail)
+    x_base = base.block(4).start(base_styles.batch, dtype)
+    x = tuned.block(4).start(tuned_styles.batch, dtype)
+    img: Tensor | None = None
+    for (lower, maps), (upper, _), amount in zip(base.blocks(noise), tuned.blocks(noise), amounts, strict=True):
+        x_base = lower.features(x_base, base_styles, maps, detail)
+        own = upper.features(x, tuned_styles, maps, detail)
+        if kept is None or is_fine(lower.resolution, resolution):
+            x = torch.lerp(x_base, own, amount)
+        else:
+            x = torch.lerp(x_base, own, (amount * (1 - _resized(kept, lower.resolution))).to(own))
+        rgb = torch.lerp(lower.rgb(x_base, None, base_styles), upper.rgb(x, None, tuned_styles), amount)
+        img = rgb if img is None else upsample2(img) + rgb
+    assert img is not None
+    return img
+
+
+def _resized(kept: Tensor, size: int) -> Tensor:
+    return F.interpolate(kept, (size, size), mode="bilinear", antialias=True, align_corners=False)

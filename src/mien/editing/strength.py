@@ -1,0 +1,71 @@
+"""How much style at which sizes: one number for all, or one per band of resolutions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+from mien.errors import InputError
+
+_COARSE_TO, _FINE_FROM = 8, 64  # Karras et al. 2019, section 3: coarse 4-8 px, middle 16-32 px, fine from 64 px
+
+
+@dataclass(frozen=True)
+class Strength:
+    """Style strength per band: 0 is the base model, 1 the full style, beyond 1 exaggerates.
+
+    `coarse` acts in the blocks of 4 and 8 px (pose, the shape of the head), `middle` in those of 16 and 32 px (the features of
+    the face), `fine` from 64 px on (line, colour, texture). A model of 32 px has its last block in `fine`.
+    """
+
+    coarse: float = 1.0
+    middle: float = 1.0
+    fine: float = 1.0
+
+    def __post_init__(self) -> None:
+        for band in fields(self):
+            value = getattr(self, band.name)
+            if not math.isfinite(value) or value < 0:
+                raise InputError(f"The strength must be a number from 0, got {value:g} for {band.name}: 1 is the full style.")
+
+    def at(self, block: int, resolution: int) -> float:
+        """The strength in the block of `block` px of a model of `resolution` px."""
+        if block <= _COARSE_TO:
+            return self.coarse
+        return self.fine if is_fine(block, resolution) else self.middle
+
+    @classmethod
+    def of(cls, value: float | Strength) -> Strength:
+        """One number for all bands, or the bands themselves."""
+        return value if isinstance(value, Strength) else cls(value, value, value)
+
+
+def is_fine(block: int, resolution: int) -> bool:
+    """Whether the block of `block` px of a model of `resolution` px draws line, colour and texture rather than shape."""
+    return block >= min(_FINE_FROM, resolution)
+
+
+def parse_strength(text: str) -> Strength:
+    """`0.8`, or bands such as `coarse=1,middle=0.5,fine=1.2`; a number before them is for those not named, which else are 1.
+
+    Raises `InputError` for anything else.
+    """
+    values: dict[str, float] = {}
+    rest = 1.0
+    bands = [band.name for band in fields(Strength)]
+    for index, part in enumerate(text.split(",")):
+        band, equals, number = (piece.strip() for piece in part.rpartition("="))
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        known = band in bands and band not in values if equals else index == 0
+        if not known or not math.isfinite(value):
+            raise InputError(
+                f"A strength is a number such as 0.8, or bands such as coarse=1,middle=0.5,fine=1.2; got '{text}'."
+            )
+        if equals:
+            values[band] = value
+        else:
+            rest = value
+    return Strength(**{band: values.get(band, rest) for band in bands})

@@ -1,0 +1,44 @@
+"""Films of a few seconds as animated GIF or WebP."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from mien.errors import InputError
+from mien.files import write_whole
+from mien.media.images import refuse_existing
+from mien.media.picture import from_tensor
+
+_FILMS = {".gif": "GIF", ".webp": "WEBP"}
+_LONGEST = 600  # frames: all of them are in memory
+
+
+def write_animation(path: Path, frames: Iterable[Tensor], *, fps: float = 12.0, overwrite: bool = False) -> Path:
+    """Write pictures [3, H, W] in [-1, 1], all of one size, as a film that repeats for ever; the suffix names the format.
+
+    GIF has 256 colours per frame and times in hundredths of a second. The file appears whole or not at all.
+    Raises `InputError` for another suffix, no frames or too many, and an existing file without `overwrite`.
+    """
+    kind = _FILMS.get(path.suffix.lower())
+    if kind is None:
+        raise InputError(f"{path}: a film is written as .gif or .webp, not {path.suffix or 'without suffix'}: rename it.")
+    if not 0.1 <= fps <= 100:
+        raise InputError(f"A film has 0.1 to 100 pictures per second, got {fps:g}.")
+    refuse_existing(path, overwrite=overwrite)
+    images = []
+    for frame in frames:
+        images.append(Image.fromarray(from_tensor(frame).pixels))
+        if len(images) > _LONGEST:
+            raise InputError(f"A film has at most {_LONGEST} pictures: take fewer faces or fewer frames between them.")
+    if not images:
+        raise InputError("A film needs at least one picture.")
+    stream = io.BytesIO()
+    duration = round(1000 / fps)
+    images[0].save(stream, kind, save_all=True, append_images=images[1:], duration=duration, loop=0, quality=90)
+    write_whole(path, stream.getvalue())
+    return path

@@ -1,0 +1,108 @@
+"""How far a picture lies outside the faces of a model: relative numbers, and the warning that they lead to."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mien.faces import AlignConfig
+from mien.inversion import Remoteness, calibrate, distribution, encode, remoteness
+from mien.latents import broadcast
+from mien.media.images import from_tensor, write_picture
+from mien.models.bundle import Model
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
+from mien.stylizer import FitConfig, Stylizer
+from test_models import tiny, tiny_discriminator
+
+R = 32
+
+
+class Oracle(CompactEncoder):
+    """An encoder that knows the codes of the faces that it is shown, in their order; anything else is the mean face."""
+
+    answers: torch.Tensor
+
+    def look(
+        self, picture: torch.Tensor, code: torch.Tensor, rendering: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return self.answers[: len(picture)], None
+
+
+@pytest.fixture
+def model() -> Model:
+    torch.manual_seed(0)
+    g, d = tiny(R).requires_grad_(False), tiny_discriminator(R).requires_grad_(False)
+    return Model(g, d, Oracle(CompactEncoderConfig(R, num_ws=8, w_dim=16, width=8, max_width=16, iterations=1)))
+
+
+def random_faces(model: Model, count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    g = model.generator
+    w_plus = broadcast(g.mapping(torch.randn(count, 16, generator=torch.Generator().manual_seed(seed))), g.num_ws)
+    return torch.cat([g(code[None], g.synthesis.noise("const")) for code in w_plus]).clamp(-1, 1), w_plus
+
+
+def test_the_two_numbers_are_relative(model: Model) -> None:
+    w = model.generator.mapping(torch.randn(2000, 16, generator=torch.Generator().manual_seed(0)))
+    model.encoder.answers = broadcast(w[:12], 8)  # type: ignore[union-attr, assignment]
+    known = calibrate(model)
+    assert known.gap.abs().max() < 1e-3  # it inverts its own faces perfectly
+    faces, codes = random_faces(model, 6, seed=5)
+    right = remoteness(model, known, faces, codes)
+    assert all(abs(found.picture) < 0.01 for found in right)
+    assert 0.3 < sum(found.code for found in right) / 6 < 3
+    somebody_else = remoteness(model, known, faces, codes.roll(1, dims=0))
+    assert sum(found.picture for found in somebody_else) / 6 == pytest.approx(1, abs=0.4)
+    # The same directions, three times as far from the centre: nine times as far out.
+    p_space = torch.where(codes < 0, codes * 5, codes)
+    further = known.centre + 3 * (p_space - known.centre)
+    out = remoteness(model, known, faces, torch.where(further < 0, further / 5, further))
+    for a, b in zip(out, right, strict=True):
+        assert a.code == pytest.approx(9 * b.code, rel=1e-3)
+
+
+def test_calibration_has_a_seed_and_leaves_torch_alone(model: Model) -> None:
+    model.encoder.answers = torch.zeros(12, 8, 16)  # type: ignore[union-attr, assignment]
+    state = torch.random.get_rng_state()
+    one, two, other = calibrate(model), calibrate(model), calibrate(model, seed=1)
+    assert torch.equal(one.faces, two.faces)
+    assert not torch.equal(one.faces, other.faces)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_far_is_an_odd_code_that_resembles_nothing() -> None:
+    near, drawn, animal = Remoteness(1.8, 0.1), Remoteness(0.9, 0.7), Remoteness(1.5, 0.8)
+    assert [found.far for found in (near, drawn, animal)] == [False, False, True]
+    assert Remoteness(3.0, -0.2).value == 0.0
+
+
+def test_learning_warns_and_extreme_does_not(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    model.encoder.answers = torch.zeros(12, 8, 16)  # type: ignore[union-attr, assignment]
+    files = [tmp_path / "cat.png", tmp_path / "anna.png"]
+    for file in files:
+        write_picture(file, from_tensor(torch.rand(3, R, R) * 2 - 1))
+    stylizer, config = Stylizer(model), FitConfig(steps=1, random_from="32px")
+    monkeypatch.setattr(distribution, "remoteness", lambda *_: [Remoteness(2.0, 0.9), Remoteness(2.0, 0.1)])
+    with pytest.warns(UserWarning, match=r"model cat\.png \(1\.8\) is .*--extreme"):
+        stylizer.fit(files, config, align=AlignConfig(aligned=True))
+    recwarn.clear()
+    stylizer.fit(files, config, extreme=True)
+    assert not recwarn.list
+    monkeypatch.setattr(distribution, "remoteness", lambda *_: [Remoteness(2.0, 0.1)] * 2)
+    stylizer.fit(files, config, align=AlignConfig(aligned=True))
+    assert not recwarn.list
+
+
+def test_animals_are_far_and_drawings_are_not(shared: Path) -> None:
+    """The embedded model: the animals cropped by hand against the aligned style pictures."""
+    stylizer = Stylizer.load()
+    known = calibrate(stylizer.model)
+
+    def far(folder: str) -> list[bool]:
+        files = sorted((shared / "data" / folder).iterdir())
+        crops = torch.stack([stylizer.align(file, AlignConfig(aligned=True))[0][1] for file in files])
+        return [found.far for found in remoteness(stylizer.model, known, crops, encode(stylizer.model, crops).w_plus)]
+
+    assert sum(far("styles-extreme")) >= 3
+    assert sum(far("styles-aligned")) <= 2
