@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from mien.finetune.encoder import disturb
 from mien.finetune.processes import Streams
-from mien.inversion.encode import resize
 from mien.latents import Codes
 from mien.losses.features import feature_distance, loss_resolutions, multiscale_l1
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.discriminator import Discriminator
+from mien.ops import resize
 
 Identify = Callable[[Tensor], Tensor]
 """Pictures [N, 3, R, R] in [-1, 1] -> unit vectors [N, D] that say who is on them."""

@@ -29,12 +29,12 @@ from mien.finetune.reconstruct import Reconstruction
 from mien.finetune.run_folder import RunFolder, sample_grid
 from mien.finetune.stages import check_source, first_encoder, first_networks, grown_source, networks_to_fill, next_networks
 from mien.finetune.train_config import TrainConfig, differences
-from mien.inversion.encode import resize
 from mien.media.dataset import Dataset, load_dataset
 from mien.models.bundle import Model, Provenance
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
+from mien.ops import resize
 
 Tell = Callable[[str], None]
 """Called with a line of text for people."""

@@ -21,10 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.inversion.encode import encode, resize
+from mien.inversion.encode import encode
 from mien.latents import broadcast
 from mien.losses.features import FrozenFeatures, grey, loss_resolutions
 from mien.models.bundle import Model
+from mien.ops import resize
 from mien.runtime import seeded
 
 _CODES, _FACES = 2000, 12

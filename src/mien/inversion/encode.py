@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mien.errors import ModelMismatchError
@@ -11,6 +10,7 @@ from mien.latents import Codes, broadcast
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.irse_encoder import IrseEncoder
+from mien.ops import resize
 
 _RESTYLE_ROUNDS = 5  # of the paper and its published models
 
@@ -61,10 +61,3 @@ def _encode_irse(model: Model, encoder: IrseEncoder, pictures: Tensor) -> Tensor
         rendering = resize(model.generator(code, noise), encoder.config.resolution)
         code = code + encoder(torch.cat([pictures, rendering], dim=1))
     return code
-
-
-def resize(pictures: Tensor, size: int) -> Tensor:
-    """Pictures [N, 3, H, W] at [N, 3, size, size], anti-aliased when they shrink."""
-    if pictures.shape[-1] == size and pictures.shape[-2] == size:
-        return pictures
-    return F.interpolate(pictures, (size, size), mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)

@@ -17,10 +17,10 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 from mien.errors import InputError
-from mien.inversion.encode import resize
 from mien.latents import Codes
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions, multiscale_l1
 from mien.models.bundle import Model
+from mien.ops import resize
 
 Progress = Callable[[int, int, float], None]
 

@@ -3,6 +3,6 @@
 from mien.ops.bias_act import bias_act
 from mien.ops.implementation import Implementation, current, use_ops
 from mien.ops.modulated_conv import modulated_conv2d
-from mien.ops.resample import downsample2, fir, upsample2
+from mien.ops.resample import downsample2, fir, resize, upsample2
 
-__all__ = ["Implementation", "bias_act", "current", "downsample2", "fir", "modulated_conv2d", "upsample2", "use_ops"]
+__all__ = ["Implementation", "bias_act", "current", "downsample2", "fir", "modulated_conv2d", "resize", "upsample2", "use_ops"]

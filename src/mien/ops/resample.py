@@ -105,3 +105,10 @@ def _upsample_bilinear(x: Tensor, pad_y: tuple[int, int], pad_x: tuple[int, int]
     out_h, out_w = 2 * h + pad_y[0] + pad_y[1] - 3, 2 * w + pad_x[0] + pad_x[1] - 3
     out = big[:, :, top : top + out_h, left : left + out_w]
     return out * (gain / 4.0) if gain != 4.0 else out
+
+
+def resize(pictures: Tensor, size: int) -> Tensor:
+    """Pictures [N, 3, H, W] at [N, 3, size, size], anti-aliased when they shrink."""
+    if pictures.shape[-1] == size and pictures.shape[-2] == size:
+        return pictures
+    return F.interpolate(pictures, (size, size), mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
