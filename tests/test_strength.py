@@ -28,9 +28,9 @@ def networks() -> tuple:
     return g.synthesis, tuned, styles, g.synthesis.noise("const")
 
 
-def render(networks: tuple, strength: float | Strength) -> torch.Tensor:
+def render(networks: tuple, strength: float | Strength, detail: torch.Tensor | None = None) -> torch.Tensor:
     base, tuned, styles, noise = networks
-    return render_between(base, tuned, styles, styles, noise, strength)
+    return render_between(base, tuned, styles, styles, noise, strength, detail=detail)
 
 
 def test_the_ends_are_exact(networks: tuple) -> None:
@@ -70,6 +70,19 @@ def test_bands_are_the_blocks_of_their_sizes(networks: tuple) -> None:
 
     fine, coarse = Strength(0, 0, 1), Strength(1, 0, 0)
     assert gap(fine, 16) / gap(fine, 1) < gap(coarse, 16) / gap(coarse, 1)  # coarse changes stay when pictures shrink
+
+
+def test_a_detail_map_is_in_every_mixture(networks: tuple) -> None:
+    base, tuned, styles, noise = networks
+    detail = 0.5 * torch.randn(2, base.config.channels(16), 16, 16)
+    assert torch.equal(render(networks, Strength(0, 0, 0), detail), base.render(styles, noise, detail=detail))
+    assert torch.equal(render(networks, Strength(1, 1, 1), detail), tuned.render(styles, noise, detail=detail))
+    bands = Strength(0, 0.5, 1.5)
+    assert torch.equal(render(networks, bands, torch.zeros_like(detail)), render(networks, bands))
+    assert (render(networks, bands, detail) - render(networks, bands)).abs().mean() > 1e-3
+    # The whole of it whatever the strength: two equal networks mix to themselves.
+    twins = (base, base, styles, noise)
+    torch.testing.assert_close(render(twins, bands, detail), base.render(styles, noise, detail=detail), rtol=1e-4, atol=1e-4)
 
 
 def test_text() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 from mien.checkpoint import load_model
 from mien.checkpoint.bundle import write_model
 from mien.checkpoint.regions import Regions
+from mien.cli.options import RenderFlags
 from mien.editing import Control
 from mien.errors import FaceNotFoundError, InputError, ModelMismatchError
 from mien.faces import AlignConfig
@@ -317,3 +319,7 @@ def test_refinement_finds_a_detail_map_unless_told_not_to(stylizer: Stylizer, fo
     held = refine(stylizer.model, crop, start, RefineConfig(steps=30, detail_learning_rate=0.1, detail_prior=100.0))
     assert held.detail is not None
     assert held.detail.abs().mean() < rich.detail.abs().mean()
+
+
+def test_the_command_and_the_library_have_one_default_likeness() -> None:
+    assert signature(Stylizer.apply).parameters["likeness"].default == RenderFlags().likeness

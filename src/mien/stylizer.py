@@ -191,7 +191,7 @@ class Stylizer:
 
     def apply(
         self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float | Strength = 1.0,
-        likeness: float = 1.0, refine_steps: int = 0, crop: bool = False, control: Control | None = None,
+        likeness: float = 0.7, refine_steps: int = 0, crop: bool = False, control: Control | None = None,
         progress: Progress | None = None,
     ) -> Result:  # fmt: skip
         """Redraw every face of a photo in the style and put it back in its place.

@@ -233,7 +233,7 @@ class RenderFlags:
             min=0,
             max=1,
         ),
-    ] = 1.0
+    ] = 0.7
     refine: Annotated[
         int, Option(help="Optimisation steps that make the face more like the person; 0: the encoder's answer alone.", min=0)
     ] = 60

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.files import write_whole
+from mien.files import written_whole
 from mien.media.images import refuse_existing
 from mien.media.picture import from_tensor
 
@@ -40,5 +40,7 @@ def write_animation(path: Path, frames: Iterable[Tensor], *, fps: float = 12.0, 
     stream = io.BytesIO()
     duration = round(1000 / fps)
     images[0].save(stream, kind, save_all=True, append_images=images[1:], duration=duration, loop=0, quality=90)
-    write_whole(path, stream.getvalue())
+    with written_whole(path) as temporary:
+        temporary.write_bytes(stream.getvalue())
+        refuse_existing(path, overwrite=overwrite)  # again: drawing takes long enough for somebody else to write it
     return path
