@@ -17,6 +17,7 @@ from draw_styles import MANNERS, draw
 from torch import Tensor
 
 from mien.faces import AlignConfig, find_faces
+from mien.faces.mask import head_mask
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.media.sheet import sheet
 from mien.shipped import DATA
@@ -32,13 +33,13 @@ def enlarged(face: Tensor, size: int) -> Tensor:
 
 
 def photo_of(face: Tensor) -> Tensor:
-    """A made-up photo [3, 480, 640]: the face in front of a soft wall, its border faded out."""
+    """A made-up photo [3, 480, 640]: the head in front of a soft wall."""
     size, height, width = 384, 480, 640
     big = enlarged(face, size)
     edge = torch.linspace(0, 1, size)
     ramp = (torch.minimum(edge, 1 - edge) * 8).clamp(0, 1)
-    side = torch.minimum(ramp[None, :].expand(size, size), torch.ones(size, size))
-    mask = side * (edge * 8).clamp(0, 1)[:, None]
+    side = ramp[None, :].expand(size, size)
+    mask = side * (edge * 8).clamp(0, 1)[:, None] * head_mask(big, big)[0]
     wall = torch.stack([big[k, :40].mean() * torch.ones(height, width) for k in range(3)])
     wall = wall + torch.linspace(0.12, -0.12, width)
     top, left = height - size, (width - size) // 2
@@ -63,7 +64,7 @@ def main() -> None:
     """Make everything anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=250)
-    parser.add_argument("--psi", type=float, default=0.7)
+    parser.add_argument("--psi", type=float, default=0.6)
     arguments = parser.parse_args()
     stylizer = Stylizer.load()
     faces = good_faces(stylizer, 2 * len(MANNERS), arguments.psi)

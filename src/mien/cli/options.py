@@ -236,5 +236,5 @@ class RenderFlags:
     ] = 0.7
     refine: Annotated[
         int, Option(help="Optimisation steps that make the face more like the person; 0: the encoder's answer alone.", min=0)
-    ] = 60
+    ] = 40
     crop: Annotated[bool, Option("--crop", help="Write the square of the face alone; do not paste it back.")] = False
