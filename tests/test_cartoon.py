@@ -75,3 +75,13 @@ def test_swapped_models_name_the_source_in_both_directions(tmp_path: Path) -> No
         write_model(tmp_path / "swapped.safetensors", model)
         assert read_model(tmp_path / "swapped.safetensors").provenance.base == source.provenance.digest
         assert open_style(tmp_path / "swapped.safetensors", source).changes
+
+
+def test_a_swapped_model_wants_photos_as_its_encoder_learned_them(tmp_path: Path) -> None:
+    soft, plain = make(1), make(1)
+    soft.soft_ground = True
+    assert swap(soft, plain, 16).soft_ground
+    assert not swap(plain, soft, 16).soft_ground
+    assert swap(plain, soft, 16, mapping="high").soft_ground
+    write_model(tmp_path / "soft.safetensors", swap(soft, plain, 16))
+    assert read_model(tmp_path / "soft.safetensors").soft_ground

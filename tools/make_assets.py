@@ -39,7 +39,7 @@ def photo_of(face: Tensor) -> Tensor:
     edge = torch.linspace(0, 1, size)
     ramp = (torch.minimum(edge, 1 - edge) * 8).clamp(0, 1)
     side = ramp[None, :].expand(size, size)
-    mask = side * (edge * 8).clamp(0, 1)[:, None] * head_mask(big, big)[0]
+    mask = side * (edge * 8).clamp(0, 1)[:, None] * head_mask(big)[0]
     wall = torch.stack([big[k, :40].mean() * torch.ones(height, width) for k in range(3)])
     wall = wall + torch.linspace(0.12, -0.12, width)
     top, left = height - size, (width - size) // 2

@@ -17,6 +17,7 @@ import torch
 from mien.checkpoint import load_model
 from mien.checkpoint.bundle import write_model
 from mien.finetune.encoder import EncoderConfig, EncoderTrainer
+from mien.finetune.grow import grow_encoder
 from mien.media.dataset import load_dataset
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
@@ -73,7 +74,7 @@ def main() -> None:
 
 
 def _save(path: Path, model: Model, encoder: CompactEncoder) -> None:
-    write_model(path, Model(model.generator, model.discriminator, encoder, model.provenance))
+    write_model(path, replace(model, encoder=encoder))
 
 
 def _started(path: Path | None, model: Model) -> CompactEncoder | None:
@@ -82,14 +83,7 @@ def _started(path: Path | None, model: Model) -> CompactEncoder | None:
     old = load_model(path).encoder
     if not isinstance(old, CompactEncoder) or old.config.w_dim != model.generator.config.w_dim:
         raise SystemExit(f"{path} has no encoder for codes of length {model.generator.config.w_dim}")
-    encoder = CompactEncoder(replace(old.config, num_ws=model.generator.num_ws))
-    state = old.state_dict()
-    for name in ("out.weight", "out.bias"):
-        rows = list(state[name].split(old.config.w_dim))
-        rows += [rows[-1]] * (model.generator.num_ws - old.config.num_ws)
-        state[name] = torch.cat(rows[: model.generator.num_ws])
-    encoder.load_state_dict(state)
-    return encoder
+    return grow_encoder(old, model.generator.num_ws)
 
 
 if __name__ == "__main__":

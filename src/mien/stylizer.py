@@ -99,9 +99,13 @@ class Stylizer:
     def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Codes:
         """The codes of aligned pictures [N, 3, R, R]; without an encoder, optimisation starts at the mean code."""
         crops = as_learned(self.model, crops).to(self.device)
-        has_start = self.model.encoder is not None or not refine_steps
-        start = encode(self.model, crops) if has_start else Codes(mean_code(self.model, len(crops)))
-        return refine(self.model, crops, start, RefineConfig(steps=refine_steps), progress)
+        return refine(self.model, crops, self._start(crops, refine_steps), RefineConfig(steps=refine_steps), progress)
+
+    def _start(self, pictures: Tensor, refine_steps: int) -> Codes:
+        """The encoder's answer; without an encoder the mean code, if it will be refined."""
+        if self.model.encoder is None and refine_steps:
+            return Codes(mean_code(self.model, len(pictures)))
+        return encode(self.model, pictures)
 
     def invert(
         self, photo: Picture | str | Path, *, align: AlignConfig | None = None, refine_steps: int = 0,
@@ -160,12 +164,10 @@ class Stylizer:
 
     def _reference_codes(self, pictures: Tensor, refine_steps: int, names: Sequence[str] | None = None) -> Tensor:
         # The family around a reference is made of codes: a detail map of the reference would be in every face.
-        start = Codes(mean_code(self.model, len(pictures)))
         pictures = as_learned(self.model, pictures).to(self.device)
-        if self.model.encoder is not None or not refine_steps:
-            start = Codes(encode(self.model, pictures).w_plus)
-            if names is not None:
-                warn_of_strangers(self.model, pictures, start.w_plus, names)
+        start = Codes(self._start(pictures, refine_steps).w_plus)
+        if names is not None:  # says nothing of a model without an encoder
+            warn_of_strangers(self.model, pictures, start.w_plus, names)
         return refine(self.model, pictures, start, RefineConfig(steps=refine_steps, detail_resolution=0)).w_plus
 
     def _virtual_codes(self, w_plus: Tensor, config: FitConfig, control: Control | None) -> StyleCodes | None:

@@ -22,7 +22,7 @@ def soften_ground(crop: Tensor, network: HeadMaskNetwork | None = None, *, mask:
     stays sharp, if it is known.
     """
     size = crop.shape[-1]
-    keep = head_mask(crop, crop, network) if mask is None else mask
+    keep = head_mask(crop, network=network) if mask is None else mask
     outside = (1 - keep).clamp_min(1e-3)
     # Blurred at a small size: nothing finer would survive.
     both = F.interpolate(torch.cat([crop * outside, outside])[None], size=(_BLURRED_AT, _BLURRED_AT), mode="area")[0]

@@ -17,16 +17,18 @@ _WIDER = 0.012  # of the side: how far the mask reaches beyond head and hair, so
 _NECK = (0.84, 1.0)  # height in the crop at which the mask begins to fade, and has faded: from the chin to the shoulders
 
 
-def head_mask(crop: Tensor, stylized: Tensor, network: HeadMaskNetwork | None = None) -> Tensor:
+def head_mask(crop: Tensor, stylized: Tensor | None = None, network: HeadMaskNetwork | None = None) -> Tensor:
     """Where the head is in a crop of a photo, or in its stylised twin (both [3, s, s] in [-1, 1]): [1, s, s] in [0, 1].
 
     Both crops are in the FFHQ frame. The mask covers the head, hair and neck of either, so that neither the photo's hair stays
-    beside a smaller drawn head, nor is a larger one cut off; it fades below the chin. `network`: None takes the one with mien.
+    beside a smaller drawn head, nor is a larger one cut off; it fades below the chin. Without a twin it covers the crop's own.
+    `network`: None takes the one with mien.
     """
-    if crop.ndim != 3 or crop.shape[0] != 3 or crop.shape != stylized.shape:
-        raise ValueError(f"crop and stylized must both be [3, s, s], got {list(crop.shape)} and {list(stylized.shape)}")
+    both = [crop] if stylized is None else [crop, stylized]
+    if crop.ndim != 3 or crop.shape[0] != 3 or any(picture.shape != crop.shape for picture in both):
+        raise ValueError(f"crop and stylized must both be [3, s, s], got {' and '.join(str(list(p.shape)) for p in both)}")
     size = crop.shape[-1]
-    pictures = torch.stack([crop, stylized]).float().clamp(-1, 1)
+    pictures = torch.stack(both).float().clamp(-1, 1)
     coarse = coarse_head_mask(pictures, network)
     working = min(size, _WORKING_SIZE)
     guides = _resize(pictures, working)

@@ -61,4 +61,4 @@ def swap(low: Model, high: Model, at: int, *, blend: float = 0.0, mapping: Liter
     provenance = Provenance(f"{a.name}+{b.name}", licence, told, max(a.images_seen, b.images_seen), base=base)
     codes = low if mapping == "low" else high
     encoder, discriminator = copy.deepcopy(codes.encoder), copy.deepcopy(high.discriminator)
-    return Model(generator, discriminator, encoder, provenance)
+    return Model(generator, discriminator, encoder, provenance, codes.soft_ground)
