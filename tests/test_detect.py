@@ -163,19 +163,10 @@ def drawing_errors(shared: Path) -> dict[str, tuple[float, float]]:
 
 
 def test_crops_of_aligned_drawings_are_found_again(drawing_errors: dict[str, tuple[float, float]]) -> None:
-    """What the present weights reach, so that it does not get worse; the goal is the next test's."""
-    distances = [distance for distance, _ in drawing_errors.values()]
-    assert statistics.median(distances) <= 0.03
-    assert max(distances) <= 0.075
-    assert sum(distance > 0.06 for distance in distances) <= 4
-    assert max(angle for _, angle in drawing_errors.values()) <= 6
-
-
-@pytest.mark.xfail(strict=True, reason="the goal: art, jojo, mtg_joker and mtg_mermaid are 6.5 to 7.1 % off")
-def test_crops_of_aligned_drawings_lie_within_six_percent(drawing_errors: dict[str, tuple[float, float]]) -> None:
     distances = {name: distance for name, (distance, _) in drawing_errors.items()}
     assert {name: distance for name, distance in distances.items() if distance > 0.06} == {}
     assert statistics.median(distances.values()) <= 0.03
+    assert max(angle for _, angle in drawing_errors.values()) <= 6
 
 
 def on_canvas(picture: Tensor, angle: float) -> tuple[Tensor, CropFrame]:
@@ -258,5 +249,5 @@ def test_frame_of_a_face_is_that_of_its_points_unless_seen() -> None:
     seen = CropFrame((100.0, 105.0), 150.0, 2.0)
     frame = Face((0, 0, 1, 1), points, 1.0, crop=seen).frame()
     assert min(150.0, 162.0) < frame.side < 162.0
-    assert frame.angle == pytest.approx(1.0, abs=0.1)
+    assert frame.angle == pytest.approx(1.4, abs=0.1)
     assert frame.centre == pytest.approx((100.0, 104.75), abs=0.3)

@@ -34,6 +34,9 @@ _NEXT_LOOKS = ((-0.02, 0.0, 1.0), (0.02, 0.0, 1.0), (0.0, -0.02, 1.04), (0.0, 0.
 _LOOKS_BESIDE = ((-0.09, 0.0), (0.09, 0.0), (0.0, -0.09), (0.0, 0.09))
 _ENOUGH = 4  # pixels of the picture per pixel that the network sees, which are left when a face is made smaller
 _MOST_MOVED = 0.02  # of the side, by looks from beside: faces and drawings stayed below 0.014, anything else was above 0.026
+_AS_SEEN = 0.7  # how far the crop lies from that by formula towards that as seen
+_SOFT = 3.5  # pixels of a softened look that become one
+_BRIGHT = 0.5  # exponent that brightens a look: what is darker than the middle most
 _SAME_FACE = 0.3  # intersection over union of two boxes
 
 
@@ -58,9 +61,9 @@ class Face:
         return max(self.box[2] - self.box[0], self.box[3] - self.box[1])
 
     def frame(self) -> CropFrame:
-        """The face's FFHQ crop: half by formula from the points, half as seen; drawings often have no human proportions."""
+        """The face's FFHQ crop: partly by formula from the points, partly as seen; drawings often have no human proportions."""
         by_formula = ffhq_frame(self.landmarks)
-        return by_formula if self.crop is None else _between(by_formula, self.crop)
+        return by_formula if self.crop is None else _between(by_formula, self.crop, _AS_SEEN)
 
 
 @dataclass(frozen=True)
@@ -223,11 +226,11 @@ def _seen_crop(points: Tensor) -> CropFrame:
     return CropFrame((centre[0], centre[1]), 2 * math.hypot(x, y), math.degrees(math.atan2(y, x)))
 
 
-def _between(one: CropFrame, other: CropFrame) -> CropFrame:
-    """The crop halfway between two that differ little."""
+def _between(one: CropFrame, other: CropFrame, share: float) -> CropFrame:
+    """The crop between two that differ little, `share` of the way to the other."""
     turn = (other.angle - one.angle + 180) % 360 - 180
-    centre = ((one.centre[0] + other.centre[0]) / 2, (one.centre[1] + other.centre[1]) / 2)
-    return CropFrame(centre, (one.side + other.side) / 2, one.angle + turn / 2)
+    x, y = (a + (b - a) * share for a, b in zip(one.centre, other.centre, strict=True))
+    return CropFrame((x, y), one.side + (other.side - one.side) * share, one.angle + turn * share)
 
 
 def _is_plausible(points: Tensor, start: CropFrame) -> bool:
@@ -240,16 +243,29 @@ def _is_plausible(points: Tensor, start: CropFrame) -> bool:
 
 
 def _look(rgb: Tensor, frames: Sequence[CropFrame], network: LandmarkNetwork) -> Tensor:
-    """One answer [7, 2] in photo coordinates per frame, each the mean of the crop's and its mirror image's: [N, 7, 2]."""
+    """One answer [7, 2] in photo coordinates per frame, each the mean of several looks at the crop: [N, 7, 2].
+
+    The crop and its mirror image are looked at as they are, softened, and softened and brightened: the lines of a drawing are
+    harder, and its shadows darker, than those of the photos that the network learned from.
+    """
     size = network.config.size
     windows = [frame.scaled(network.config.field) for frame in frames]
     crops = torch.stack([extract(rgb, window, size)[0] for window in windows])
+    bright = ((crops + 1) / 2).clamp(0, 1) ** _BRIGHT * 2 - 1
+    variants = (crops, _softened(crops), _softened(bright))
     with torch.no_grad():
-        seen, mirrored = network(torch.cat([crops, crops.flip(3)])).double().chunk(2)
+        looks = torch.stack([network(torch.cat([variant, variant.flip(3)])) for variant in variants])
+    seen, mirrored = looks.double().mean(dim=0).chunk(2)
     # In the mirror left is right; the middle of the right edge is that of the left one: as far beyond the centre.
     mirrored = torch.stack([1.0 - mirrored[..., 0], mirrored[..., 1]], dim=-1)[:, [1, 0, 2, 4, 3, 5, 6]]
     mirrored[:, 6] = 2 * mirrored[:, 5] - mirrored[:, 6]
     return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, (seen + mirrored) / 2, strict=True)])
+
+
+def _softened(crops: Tensor) -> Tensor:
+    """Square crops [N, C, S, S] in [-1, 1] without their fine lines."""
+    small = F.interpolate(crops, scale_factor=1 / _SOFT, mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(small, size=crops.shape[-2:], mode="bicubic", align_corners=False).clamp(-1, 1)
 
 
 def _without_doubles(faces: list[Face]) -> list[Face]:
