@@ -10,8 +10,10 @@ from typer import Argument, Option
 
 from mien.cli.flags import ScreenFlags
 from mien.cli.report import Report
+from mien.cli.train_flags import LoopFlags, TrainMachineFlags, wishes_of
+from mien.cli.training_screen import ProgressLine, stop_on_signals
 from mien.cli.verbs.swap import pixels
-from mien.cli.verbs.train import LoopFlags, ProgressLine, TrainMachineFlags, pick_bf16, stop_on_signals, wishes_of
+from mien.cli.verbs.train import pick_bf16
 from mien.errors import InputError
 from mien.runtime import pick_device, set_threads
 
