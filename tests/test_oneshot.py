@@ -15,6 +15,7 @@ from mien.finetune.oneshot import (
     random_layers,
     random_rows,
     reference_weights,
+    usual_start,
 )  # fmt: skip
 from mien.finetune.oneshot_plain import PlainTuner
 from mien.latents import broadcast
@@ -143,6 +144,12 @@ def test_space_s_leaves_the_affine_layers_alone_and_w_plus_trains_them() -> None
         touched = changes(g.synthesis, tuner.synthesis)
         assert any("affine" in name for name in touched) is trained
         assert "b64.conv1.weight" in touched
+
+
+def test_random_from_by_itself_follows_the_size_of_the_model() -> None:
+    assert [usual_start(r) for r in (16, 64, 128, 256, 512, 1024)] == [16, 16, 16, 16, 32, 64]
+    for r in (64, 1024):
+        assert random_layers(r, FitConfig()) == random_layers(r, FitConfig(random_from=f"{usual_start(r)}px"))
 
 
 def test_random_from_and_masks() -> None:

@@ -154,6 +154,8 @@ class Stylizer:
         else:
             w_plus = self._reference_codes(pictures, refine_steps, [files[i].name for i in kept])
         config, base = config or FitConfig(), self.digest
+        if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
+            config = replace(config, random_from=f"{min(64, self.resolution)}px")
         styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
         given = References(pictures, w_plus, merged, inside, styles, features, identity)
         gaps, made = learn(self.model, given, config, bf16=self.bf16, follow=follow, progress=progress)

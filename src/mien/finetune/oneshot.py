@@ -42,7 +42,9 @@ class FitConfig:
     ] = 300
     learning_rate: Annotated[float, "Adam's learning rate"] = 2e-3
     space: Annotated[Literal["s", "w_plus"], "where codes are mixed: s as in the paper, w_plus as in the published code"] = "s"
-    random_from: Annotated[str, "space s: first up-convolution whose layers are random, such as 64px"] = "64px"
+    random_from: Annotated[
+        str, "space s: first up-convolution whose layers are random, such as 64px; auto: that for 1024 px, 16px up to 256 px"
+    ] = "auto"
     random_layers: Annotated[
         str | None, "space s: the random layers by name in place of random_from: presets, sizes or layers, see `mien masks`"
     ] = None
@@ -76,7 +78,7 @@ def random_layers(
         # The counterpart of the published W+ rows 9, 11, 15.. in S: colour and the finest texture, without the layers of line.
         return parse_layers("m2", resolution)
     try:
-        start = int(config.random_from.removesuffix("px"))
+        start = usual_start(resolution) if config.random_from == "auto" else int(config.random_from.removesuffix("px"))
     except ValueError:
         start = 0
     if start not in {layer.resolution for layer in style_layers(resolution)}:
@@ -84,6 +86,15 @@ def random_layers(
             f"--random-from is a block size of the model, such as {resolution // 2}px, got {config.random_from!r}: choose one."
         )
     return frozenset(layer.name for layer in style_layers(resolution)) - keep_below(resolution, start)
+
+
+def usual_start(resolution: int) -> int:
+    """Where layers begin to be random: at 64 px of 1024 (the published code), and as far below the top in smaller models.
+
+    There colour and line are the business of lower layers: held to the reference's code, they would be learned for this code
+    alone. Below 16 px are pose and the shape of the head.
+    """
+    return min(resolution, max(16, resolution // 16))
 
 
 def random_rows(resolution: int, config: FitConfig) -> tuple[int, ...]:
