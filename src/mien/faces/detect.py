@@ -220,6 +220,16 @@ def _find_points(rgb: Tensor, start: CropFrame, network: LandmarkNetwork) -> Ten
     return answer if moved < _MOST_MOVED * frame.side and _is_plausible(answer, start) else None
 
 
+def crop_points(crops: Tensor, network: LandmarkNetwork | None = None) -> Tensor:
+    """The five points of FFHQ crops [N, 3, S, S] in [-1, 1] as [N, 5, 2] float32, in units of their side.
+
+    Whether a face is there is not asked: the crops are known to show one.
+    """
+    network, side = network or read_landmark_network(), crops.shape[-1]
+    found = [_look(crop, [CropFrame((side / 2, side / 2), side)], network)[0, :5] for crop in crops]
+    return torch.stack(found).float() / side
+
+
 def _seen_crop(points: Tensor) -> CropFrame:
     """The FFHQ crop whose centre and right edge's middle are the last two of seven points."""
     centre, right = points[5].tolist(), points[6].tolist()
