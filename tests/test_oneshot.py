@@ -79,7 +79,9 @@ def test_the_valid_part_is_learned_as_before_and_the_rest_is_not() -> None:
     pictures[..., R // 2 :] = torch.tensor([1.0, -1.0, 1.0])[:, None, None]  # what the crop made up: magenta
     gaps = []
     for valid in (None, left_half()):
-        tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=25, noise="const", learning_rate=0.02), valid=valid)
+        tuner = OneShotTuner(
+            g, d, pictures, w_plus, FitConfig(steps=25, random_from="64px", noise="const", learning_rate=0.02), valid=valid
+        )
         tuner.run()
         with torch.no_grad():
             styles = g.synthesis.styles(w_plus)
