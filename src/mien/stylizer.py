@@ -140,6 +140,8 @@ class Stylizer:
             raise InputError("A style needs at least one reference picture: give one.")
         if control and extreme:
             raise InputError("--extreme learns from the mean face alone, so --keep and --exaggerate change nothing: choose.")
+        if extreme and config and config.gaze:
+            raise InputError("--gaze photo looks for eyes and a mouth, and --extreme says that there are none: choose.")
         align = align or AlignConfig(face="largest")
         by_hand = align.box is not None or align.landmarks is not None
         align = AlignConfig(aligned=True) if extreme and not by_hand else replace(align, purpose="reference")

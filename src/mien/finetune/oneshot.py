@@ -17,15 +17,19 @@ from torch import Tensor, nn
 
 from mien.checkpoint.landmarks import read_identity_network
 from mien.errors import InputError, ModelMismatchError
+from mien.faces.expression import expression_region
 from mien.finetune.masks import parse_layers, parse_mask
 from mien.finetune.stopping import LONGEST, enough
 from mien.latents import RandomLayers, StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.losses.identity import identity_loss
+from mien.losses.layout import layout_loss
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
 from mien.models.generator import Generator, Noise, SynthesisNetwork
 from mien.ops import current
+
+_LAYOUT_WEIGHT = 0.2  # of the layout loss beside the style distance, for the gaze of the photo
 
 Progress = Callable[[int, int, float], None]
 
@@ -50,6 +54,9 @@ class FitConfig:
     ] = None
     mask: Annotated[str, "space w_plus: the random rows: m1, m2, m2-2021 or numbers such as 7,9,11"] = "m1"
     color: Annotated[Literal["reference", "photo"], "whose colours the result has"] = "reference"
+    gaze: Annotated[
+        Literal["photo"] | None, "photo: eyes look where the photo's do, and mouths stay as they are; without it as drawn"
+    ] = None
     batch: Annotated[int, "references per step (0: all of them); bounds the memory"] = 4
     identity_weight: Annotated[float, "how strongly faces stay the people they were, 0.01 for clearly; 0: not at all"] = 0.0
     noise: Annotated[Literal["random", "const"], "noise while training: fresh at every step, or the stored maps"] = "random"
@@ -137,6 +144,7 @@ class OneShotTuner:
         if config.identity_weight:
             self.identity = (identity or copy.deepcopy(read_identity_network())).to(self.device)
         self.weights = None if weights is None or bool((weights == weights[0]).all()) else weights / weights.mean()
+        self.region = expression_region(pictures).to(self.device) if config.gaze == "photo" else None
         self.valid, self.given_styles = valid, styles
         resolution = generator.config.resolution
         if config.space == "s":
@@ -201,11 +209,15 @@ class OneShotTuner:
         codes = self.codes(index)
         picture = self._render(self.synthesis, codes, noise)
         loss = self.style_distance(picture, index)
-        if self.identity is None:
+        if self.identity is None and self.region is None:
             return loss
         with torch.no_grad():
             before = self._render(self.base.synthesis, codes, noise)
-        return loss + self.config.identity_weight * identity_loss(self.identity, picture, before, self._weights(index))
+        if self.identity is not None:
+            loss = loss + self.config.identity_weight * identity_loss(self.identity, picture, before, self._weights(index))
+        if self.region is not None:
+            loss = loss + _LAYOUT_WEIGHT * layout_loss(picture, before, self.region[index], self._weights(index))
+        return loss
 
     def _weights(self, index: Tensor) -> Tensor | None:
         return None if self.weights is None else self.weights[index]
