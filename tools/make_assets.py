@@ -19,6 +19,7 @@ from torch import Tensor
 from mien.faces import AlignConfig, find_faces
 from mien.faces.mask import head_mask
 from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.picture import Picture
 from mien.media.sheet import sheet
 from mien.shipped import DATA
 from mien.stylizer import FitConfig, Style, Stylizer
@@ -47,6 +48,11 @@ def photo_of(face: Tensor) -> Tensor:
     return wall.clamp(-1, 1)
 
 
+def close_up(photo: Tensor) -> Tensor:
+    """The part of a made-up photo [3, 480, 640] around the head, [3, 400, 400]."""
+    return photo[:, 80:, 120:520]
+
+
 def good_faces(stylizer: Stylizer, count: int, psi: float) -> list[Tensor]:
     """The samples whose made-up photos the detector is sure of, best first."""
     found: list[tuple[float, Tensor]] = []
@@ -72,7 +78,7 @@ def main() -> None:
     write_picture(EXAMPLES / "face.png", from_tensor(photo_of(people[0])), overwrite=True)
     write_picture(EXAMPLES / "portrait.png", from_tensor(photo_of(people[1])), overwrite=True)
 
-    columns: list[list[Tensor]] = []
+    columns: list[list[Picture]] = []
     drawings = []
     for manner, sitter in zip(MANNERS, sitters, strict=True):
         drawing = draw(sitter, manner, size=512)
@@ -85,10 +91,10 @@ def main() -> None:
         style = Style.load(STYLES / f"{manner}.safetensors")
         print(manner, style.settings["loss"], flush=True)
         drawings.append(drawing)
-        columns.append([stylizer.apply(style, EXAMPLES / n).picture.rgb() for n in ("face.png", "portrait.png")])
+        columns.append([stylizer.apply(style, EXAMPLES / n).picture for n in ("face.png", "portrait.png")])
     rows: list[list[Tensor | None]] = [[None, *drawings]]
     for row, name in enumerate(("face.png", "portrait.png")):
-        rows.append([read_picture(EXAMPLES / name).rgb(), *(column[row] for column in columns)])
+        rows.append([close_up(picture.rgb()) for picture in (read_picture(EXAMPLES / name), *(c[row] for c in columns))])
     hero = sheet(rows, size=224, column_labels=["", *MANNERS], row_labels=None)
     write_picture(IMAGES / "hero.png", from_tensor(hero), overwrite=True)
     samples = list(stylizer.sample(32, seed=1, psi=arguments.psi))

@@ -243,7 +243,7 @@ class DrawFlags:
     ] = 0.7
     refine: Annotated[
         int, Option(help="Optimisation steps that make the face more like the person; 0: the encoder's answer alone.", min=0)
-    ] = 40
+    ] = 30
 
 
 @dataclass(frozen=True)
