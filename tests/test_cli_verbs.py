@@ -314,6 +314,25 @@ def test_invert_writes_picture_and_code(desk: Path, model: Path, capsys: pytest.
     assert not torch.equal(read(desk / "inv.safetensors")[0]["w_plus"], tensors["w_plus"])
 
 
+def test_inverters(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every way leads to another code; the options reach the reference, the photo and the picture that invert draws."""
+    ways = ["", "--method iterated", "--method w --steps 2", "--method w+ --steps 2", "--method prior --steps 2"]
+    ways += ["--method mean", "--towards-mean 0.5", "--method iterated --steps 1"]
+    for index, way in enumerate(ways):
+        assert mien(f"invert photos/a.png --aligned --model {model} {way} -o {index}.png") == 0
+    codes = [read(desk / f"{index}.safetensors")[0]["w_plus"] for index in range(len(ways))]
+    assert len({code.numpy().tobytes() for code in codes}) == len(ways)
+    assert mien(f"invert photos/a.png --aligned --model {model} --method mean --steps 3 -o x.png") == 2
+    assert "leave them out" in capsys.readouterr().err
+    line = f"fit reference.png {_FIT} --learning-rate 0.1 --aligned --model {model}"
+    assert mien(f"{line} --reference-inverter mean -o m.safetensors") == 0
+    assert (desk / "m.safetensors").read_bytes() != (desk / style).read_bytes()
+    line = f"apply {style} photos/a.png --aligned --crop --refine 0 --model {model}"
+    assert mien(f"{line} -o e.png") == 0
+    assert mien(f"{line} --inverter mean -o m.png") == 0
+    assert (desk / "e.png").read_bytes() != (desk / "m.png").read_bytes()
+
+
 @pytest.mark.parametrize("kind", ["e4e", "restyle-psp"])
 def test_encoder(
     kind: EncoderKind, desk: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

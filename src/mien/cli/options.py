@@ -17,11 +17,14 @@ from mien.runtime import pick_device
 if TYPE_CHECKING:
     from mien.finetune.follow import FollowConfig
     from mien.finetune.oneshot import FitConfig
+    from mien.inversion import InvertConfig
     from mien.models.embedders import ArcFace
     from mien.stylizer import Stylizer
 
 _FIT = settings_in_source("mien.finetune.oneshot", "FitConfig")
 _FOLLOW = settings_in_source("mien.finetune.follow", "FollowConfig")
+_INVERT = settings_in_source("mien.inversion.methods", "InvertConfig")
+Inverter = Literal["encoder", "iterated", "w", "w+", "prior", "mean"]
 
 
 def told(setting: Setting, *flags: str, least: float | None = None, check: Callable[[str], str] | None = None) -> Any:
@@ -45,6 +48,11 @@ def _steps(text: str) -> str:
 
 def _follow(name: str, *flags: str, least: float | None = None) -> Any:
     return told(_FOLLOW[name], *flags, least=least)
+
+
+def inverting(name: str, *flags: str, least: float | None = None) -> Any:
+    """An option with the sentence of a field of `InvertConfig`."""
+    return told(_INVERT[name], *flags, least=least)
 
 
 def _default(name: str) -> Any:
@@ -136,6 +144,13 @@ class InvertingModelFlags(ModelFlags):
         return stylizer
 
 
+def chosen_inverter(method: Inverter) -> InvertConfig | None:
+    """The library's configuration; None for the encoder, which is the usual way."""
+    from mien.inversion import InvertConfig
+
+    return None if method == "encoder" else InvertConfig(method)
+
+
 @dataclass(frozen=True)
 class FitFlags:
     """How a style is learned."""
@@ -174,6 +189,10 @@ class FitFlags:
         ),
     ] = None
 
+    reference_inverter: Annotated[
+        Inverter, Option("--reference-inverter", help="How the reference becomes a code: as --method of mien invert.")
+    ] = "encoder"
+
     previews: Annotated[Path | None, _follow("previews", "--previews")] = None
     preview_every: Annotated[int | None, _follow("preview_every", "--preview-every", least=1)] = None
     state: Annotated[Path | None, _follow("state", "--state")] = None
@@ -210,6 +229,10 @@ class FitFlags:
             seed=self.seed,
         )
 
+    def inverter(self) -> InvertConfig | None:
+        """How the references become codes; None: as usual."""
+        return chosen_inverter(self.reference_inverter)
+
     def identity(self) -> ArcFace | None:
         """The user's own network for the identity loss, loaded; None: mien's own."""
         if self.identity_network is None:
@@ -234,7 +257,8 @@ class RenderFlags:
             max=1,
         ),
     ] = 0.7
+    inverter: Annotated[Inverter, Option(help="How a face becomes a code: as --method of mien invert.")] = "encoder"
     refine: Annotated[
-        int, Option(help="Optimisation steps that make the face more like the person; 0: the encoder's answer alone.", min=0)
+        int, Option(help="Optimisation steps that make the face more like the person; 0: the inverter's answer alone.", min=0)
     ] = 40
     crop: Annotated[bool, Option("--crop", help="Write the square of the face alone; do not paste it back.")] = False

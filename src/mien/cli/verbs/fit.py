@@ -46,7 +46,8 @@ def run(
     parts.give_regions(stylizer)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, config, align=where, extreme=fit.extreme, refine_steps=fit.refine_reference, identity=identity,
+            pictures, config, align=where, extreme=fit.extreme, inverter=fit.inverter(),
+            refine_steps=fit.refine_reference, identity=identity,
             control=control, follow=follow, progress=advance,
         )  # fmt: skip
     style.save(out, overwrite=overwrite)

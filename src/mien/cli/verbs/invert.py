@@ -9,13 +9,15 @@ from typer import Option
 
 from mien.cli.align_flags import AlignFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import InvertingModelFlags, Overwrite, Photo
+from mien.cli.options import Inverter, InvertingModelFlags, Overwrite, Photo, inverting
 from mien.cli.paths import check_outputs, existing, picture_name
 from mien.cli.report import Report, progress
 
 EXAMPLES = (
     "mien invert me.jpg -o inverted.png",
     "mien invert me.jpg --refine 100 -o inverted.png",
+    "mien invert me.jpg --method iterated -o inverted.png",
+    "mien invert me.jpg --method prior --steps 300 -o inverted.png",
 )
 
 
@@ -26,7 +28,10 @@ def run(
     model: InvertingModelFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
-    refine: Annotated[int, Option(help="Optimisation steps after the encoder's answer.", min=0)] = 0,
+    method: Annotated[Inverter, inverting("method", "--method")] = "encoder",
+    steps: Annotated[int | None, inverting("steps", "--steps", least=0)] = None,
+    towards_mean: Annotated[float, inverting("towards_mean", "--towards-mean", least=0)] = 0.0,
+    refine: Annotated[int, Option(help="Optimisation steps after that answer, in W+ and the detail map.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> Report:
     """Show how the model sees a face: the picture it draws from its own code for the photo.
@@ -38,11 +43,13 @@ def run(
     check_outputs([out, code_file], [existing(photo)], overwrite=overwrite)
 
     from mien.checkpoint import format
+    from mien.inversion import InvertConfig
     from mien.media.images import from_tensor, write_picture
 
+    config, where = InvertConfig(method, steps, towards_mean), align.for_references([photo])
     stylizer = model.stylizer(machine)
-    with progress("refining", quiet=screen.quiet or refine == 0) as advance:
-        inversion = stylizer.invert(photo, refine_steps=refine, align=align.for_references([photo]), progress=advance)
+    with progress("inverting", quiet=screen.quiet) as advance:
+        inversion = stylizer.invert(photo, inverter=config, refine_steps=refine, align=where, progress=advance)
     write_picture(out, from_tensor(inversion.picture), overwrite=True)
     found = {"w_plus": inversion.w_plus} | ({} if inversion.detail is None else {"detail": inversion.detail})
     format.write(code_file, "code", found, {"base": stylizer.digest, "resolution": stylizer.resolution})

@@ -59,7 +59,8 @@ def run(
         stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
         learned = stylizer.fit(
-            references, config, align=where_references, extreme=fit.extreme, refine_steps=fit.refine_reference, control=control,
+            references, config, align=where_references, extreme=fit.extreme, inverter=fit.inverter(),
+            refine_steps=fit.refine_reference, control=control,
             identity=identity, follow=follow, progress=advance,
         )  # fmt: skip
     if save_style:
