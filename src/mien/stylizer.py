@@ -230,6 +230,10 @@ class Stylizer:
             result.picture = from_tensor(result.faces[0].stylized)
         return result
 
+    def draw(self, style: Style, codes: Codes, strength: float | Strength = 1.0) -> Tensor:
+        """Pictures [N, 3, R, R] of codes in the style, as `apply` draws them."""
+        return self.render(codes, self._tuned_network(style), strength)
+
     def sample(
         self, count: int, *, seed: int = 0, psi: float = 0.7, style: Style | None = None, strength: float | Strength = 1.0
     ) -> Tensor:

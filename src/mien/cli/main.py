@@ -20,6 +20,7 @@ from mien.errors import MienError
 GROUPS = {
     "Photos": ("stylize", "fit", "apply"),
     "Pieces of the work": ("sample", "masks", "regions", "align", "invert"),
+    "Comparing": ("evaluate", "blind"),
     "Models": ("models", "inspect", "convert", "dataset", "train", "swap", "sweep", "report", "bench"),
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)

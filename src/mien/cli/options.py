@@ -64,6 +64,11 @@ Photo = Annotated[Path, Argument(metavar="PHOTO", help="The photo.", show_defaul
 Out = Annotated[
     Path, Option("--out", "-o", help="File to write; a folder where several pictures come out.", show_default=False)
 ]
+OutputsAre = Annotated[
+    Literal["auto", "photos", "crops"],
+    Option(help="What pictures of other methods show: whole photos, aligned face crops, or as the proportions of each tell."),
+]
+PhotosAligned = Annotated[bool, Option("--aligned", help="The photos already are aligned square crops: look for no face.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exist.")]
 ModelFile = Annotated[
     Path | None,
@@ -243,8 +248,8 @@ class FitFlags:
 
 
 @dataclass(frozen=True)
-class RenderFlags:
-    """How a style is put on a photo."""
+class DrawFlags:
+    """How a face is drawn in a style."""
 
     PANEL: ClassVar[str] = "Rendering"
 
@@ -261,4 +266,10 @@ class RenderFlags:
     refine: Annotated[
         int, Option(help="Optimisation steps that make the face more like the person; 0: the inverter's answer alone.", min=0)
     ] = 40
+
+
+@dataclass(frozen=True)
+class RenderFlags(DrawFlags):
+    """How a style is put on a photo."""
+
     crop: Annotated[bool, Option("--crop", help="Write the square of the face alone; do not paste it back.")] = False

@@ -219,6 +219,16 @@ def _find_points(rgb: Tensor, start: CropFrame, network: LandmarkNetwork) -> Ten
     return answer if moved < _MOST_MOVED * frame.side and _is_plausible(answer, start) else None
 
 
+def crop_points(crops: Tensor, network: LandmarkNetwork | None = None) -> Tensor:
+    """The five points of FFHQ crops [N, 3, S, S] in [-1, 1] as [N, 5, 2] float32, in units of their side.
+
+    Whether a face is there is not asked: the crops are known to show one.
+    """
+    network, side = network or read_landmark_network(), crops.shape[-1]
+    found = [_look(crop, [CropFrame((side / 2, side / 2), side)], network)[0, :5] for crop in crops]
+    return torch.stack(found).float() / side
+
+
 def _seen_crop(points: Tensor) -> CropFrame:
     """The FFHQ crop whose centre and right edge's middle are the last two of seven points."""
     centre, right = points[5].tolist(), points[6].tolist()
@@ -264,7 +274,8 @@ def _look(rgb: Tensor, frames: Sequence[CropFrame], network: LandmarkNetwork) ->
 
 def _softened(crops: Tensor) -> Tensor:
     """Square crops [N, C, S, S] in [-1, 1] without their fine lines."""
-    small = F.interpolate(crops, scale_factor=1 / _SOFT, mode="bilinear", antialias=True, align_corners=False)
+    side = round(crops.shape[-1] / _SOFT)
+    small = F.interpolate(crops, (side, side), mode="bilinear", antialias=True, align_corners=False)
     return F.interpolate(small, size=crops.shape[-2:], mode="bicubic", align_corners=False).clamp(-1, 1)
 
 

@@ -51,7 +51,8 @@ def tables(numbers: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; every row is as long as the head."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -80,7 +81,7 @@ def _distribution(numbers: Mapping[str, Any]) -> Iterator[str]:
             )
         ]
         text = f"Distance to half A of the training set, {found['count']} pictures each, MobileNetV2 features:"
-        yield f"{text}\n\n{_table(['', 'FD-MobileNetV2', 'KD-MobileNetV2 x 1000'], rows)}"
+        yield f"{text}\n\n{markdown_table(['', 'FD-MobileNetV2', 'KD-MobileNetV2 x 1000'], rows)}"
     sweep = numbers.get("truncation", [])
     if sweep:
         rows = []
@@ -96,7 +97,7 @@ def _distribution(numbers: Mapping[str, Any]) -> Iterator[str]:
                 ]
             )
         head = ["psi", "FD-MobileNetV2", "KD-MobileNetV2 x 1000", "identity cosine, mean of pairs", "of nearest pairs"]
-        yield f"Truncation:\n\n{_table(head, rows)}"
+        yield f"Truncation:\n\n{markdown_table(head, rows)}"
 
 
 def _people(numbers: Mapping[str, Any]) -> Iterator[str]:
@@ -110,12 +111,12 @@ def _people(numbers: Mapping[str, Any]) -> Iterator[str]:
         [what, *(_number(of[key]) for key in ("mean", "std", "percentile_99", "largest", "nearest_mean"))] for what, of in named
     ]
     head = ["identity cosine between", "mean", "deviation", "99th percentile", "largest", "mean of nearest"]
-    yield f"Different people (MobileFaceNet):\n\n{_table(head, rows)}"
+    yield f"Different people (MobileFaceNet):\n\n{markdown_table(head, rows)}"
     names = {"half_b": "half B", "samples_psi_0.7": "samples, psi 0.7", "samples_psi_1": "samples, psi 1"}
     near = numbers["nearest"]
     rows = [[what, *(_number(near[f"{key}_to_half_a"][of]) for of in ("mean", "largest"))] for key, what in names.items()]
     head = ["identity cosine to the nearest face of half A", "mean", "largest"]
-    yield f"Copies (MobileFaceNet):\n\n{_table(head, rows)}"
+    yield f"Copies (MobileFaceNet):\n\n{markdown_table(head, rows)}"
 
 
 def _inversion(numbers: Mapping[str, Any]) -> Iterator[str]:
@@ -142,7 +143,7 @@ def _inversion(numbers: Mapping[str, Any]) -> Iterator[str]:
         if of
     ]
     head = ["", "identity cosine", "median", "lowest", "L1 in [-1, 1]", "perceptual (MobileNetV2)", "seconds for one photo"]
-    yield f"Inversion of {found['count']} held-out photos:\n\n{_table(head, rows)}"
+    yield f"Inversion of {found['count']} held-out photos:\n\n{markdown_table(head, rows)}"
 
 
 def _curve(numbers: Mapping[str, Any]) -> Iterator[str]:
@@ -160,4 +161,4 @@ def _curve(numbers: Mapping[str, Any]) -> Iterator[str]:
         for point in found["points"]
     ]
     head = ["hours", "training pictures shown", "resolution", "FD-MobileNetV2", "floor"]
-    yield f"Quality against training time ({found['points'][0]['count']} samples):\n\n{_table(head, rows)}"
+    yield f"Quality against training time ({found['points'][0]['count']} samples):\n\n{markdown_table(head, rows)}"

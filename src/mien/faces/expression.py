@@ -1,0 +1,128 @@
+"""Where a face looks and what its mouth does, measured in an aligned crop; also in drawings and from 64 pixels on.
+
+The landmark network says where eyes and mouth are, what lies there says the rest. Irises are the darkest round things between
+lids. Both eyes look the same way but are each other's mirror image, so their pictures, put on top of each other, leave the
+irises and smear lashes, corners and shadows; mean shift (Comaniciu & Meer 2002) walks to the middle of what is dark there. The
+mouth's corners are two of the network's points; between them, what is darker than skin in all three colours, or paler than it,
+is no lip but the open mouth.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.faces.detect import crop_points
+from mien.models.landmarks import LandmarkNetwork
+
+_LUMA = (0.299, 0.587, 0.114)  # Rec. 601
+_LEAST_SIDE = 64
+# All lengths are in units of the distance between the eyes.
+_EYE_WINDOW, _EYE_PIXELS = (0.36, 0.24), (48, 72)  # half width and half height; rows and columns
+_EYE_OPENING = (0.15, 0.08)  # standard deviations of where darkness is compared
+_IRIS, _IRIS_REACH, _SHIFTS = (0.1, 0.08), (0.25, 0.125), 6  # mean shift: kernel, how far from the middle, steps
+_MOUTH_WINDOW, _MOUTH_PIXELS = (0.5, 0.4), (48, 60)
+_LIPS = (0.15, 0.16)  # standard deviations of where the mouth is looked into
+
+
+@dataclass(frozen=True)
+class Expression:
+    """Gaze and mouth of N faces, in units of the distance between the eyes."""
+
+    gaze: Tensor
+    """[N, 2]: how far right (in the picture) and down the irises lie from the middles of their eyes, both eyes averaged."""
+    mouth: Tensor
+    """[N, 3]: distance of its corners; height of what is dark or paler than skin between the lips; how far its middle lies
+    below its corners (more than usual: a smile)."""
+
+
+@dataclass(frozen=True)
+class ExpressionDistance:
+    """How differently N pairs of faces look and hold their mouths, [N] each, in units of the distance between the eyes."""
+
+    gaze: Tensor
+    mouth: Tensor
+
+
+def measure_expression(crops: Tensor, network: LandmarkNetwork | None = None) -> Expression:
+    """Measure FFHQ crops [N, 3, S, S] in [-1, 1] with S from 64; each picture alone, whatever the batch.
+
+    `network` finds the points; None: the one that comes with mien. Raises `ValueError` for pictures of another shape.
+    """
+    if crops.ndim != 4 or crops.shape[1] != 3 or crops.shape[2] != crops.shape[3] or crops.shape[3] < _LEAST_SIDE:
+        raise ValueError(f"crops must be [N, 3, S, S] with S from {_LEAST_SIDE}, got {list(crops.shape)}")
+    crops = crops.detach().float().cpu().clamp(-1, 1)
+    points = crop_points(crops, network)
+    across = points[:, 1] - points[:, 0]  # [N, 2]: from eye to eye, the unit of length
+    grey = (crops * torch.tensor(_LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+    eyes = [_cut_out(grey, points[:, k], across, _EYE_WINDOW, _EYE_PIXELS) for k in (0, 1)]
+    corners = points[:, 3], points[:, 4]
+    mouth = _cut_out(crops, (corners[0] + corners[1]) / 2, across, _MOUTH_WINDOW, _MOUTH_PIXELS)
+    width = (corners[1] - corners[0]).norm(dim=1) / across.norm(dim=1)
+    return Expression(_gaze(eyes), torch.stack([width, *_mouth(mouth)], dim=1))
+
+
+def expression_distance(one: Expression, other: Expression) -> ExpressionDistance:
+    """How far the faces of `one` are from those of `other`, pair by pair (Euclidean distance of each measure)."""
+    return ExpressionDistance((one.gaze - other.gaze).norm(dim=1), (one.mouth - other.mouth).norm(dim=1))
+
+
+def _cut_out(pictures: Tensor, centre: Tensor, across: Tensor, half: tuple[float, float], size: tuple[int, int]) -> Tensor:
+    """Windows [N, C, *size] of pictures [N, C, S, S] around `centre` [N, 2], with `across` [N, 2] as x axis and unit."""
+    x, y = _grid(half, size)
+    down = torch.stack([-across[:, 1], across[:, 0]], dim=1)
+    where = centre[:, None, None] + x[None, ..., None] * across[:, None, None] + y[None, ..., None] * down[:, None, None]
+    return F.grid_sample(pictures, where * 2 - 1, mode="bicubic", padding_mode="border", align_corners=False)
+
+
+def _grid(half: tuple[float, float], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """x and y [h, w] of a window's pixels, from its middle."""
+    across, down = (((torch.arange(n) + 0.5) / n * 2 - 1) * h for n, h in zip(size[::-1], half, strict=True))
+    y, x = torch.meshgrid(down, across, indexing="ij")
+    return x, y
+
+
+def _bell(x: Tensor, y: Tensor, width: tuple[float, float]) -> Tensor:
+    return torch.exp(-(x**2) / (2 * width[0] ** 2) - y**2 / (2 * width[1] ** 2))
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """Weighted mean over the last two dimensions, which stay with size 1; 0 where all weights are 0."""
+    return (values * weights).sum(dim=(-2, -1), keepdim=True) / weights.sum(dim=(-2, -1), keepdim=True).clamp(min=1e-9)
+
+
+def _gaze(eyes: list[Tensor]) -> Tensor:
+    """The middle of the irises [N, 2] in windows [N, 1, h, w] of the eyes."""
+    x, y = _grid(_EYE_WINDOW, _EYE_PIXELS)
+    opening, total = _bell(x, y, _EYE_OPENING), torch.zeros(())
+    for eye in eyes:  # each in its own contrast
+        gap = eye - _mean(eye, opening)
+        total = total + gap / (_mean(gap**2, opening).sqrt() + 0.02)
+    dark = F.relu(-total[:, 0]) ** 2 * _bell(x, y, _IRIS_REACH)
+    at_x = at_y = torch.zeros(len(dark), 1, 1)
+    for _ in range(_SHIFTS):
+        kernel = dark * _bell(x - at_x, y - at_y, _IRIS)
+        at_x, at_y = _mean(x, kernel), _mean(y, kernel)
+    return torch.cat([at_x[:, 0], at_y[:, 0]], dim=1)
+
+
+def _mouth(windows: Tensor) -> tuple[Tensor, Tensor]:
+    """How high the mouth is open, and how far its middle lies below its corners, [N] each, in windows [N, 3, h, w]."""
+    x, y = _grid(_MOUTH_WINDOW, _MOUTH_PIXELS)
+    lips = _bell(x, y, _LIPS)
+    colour = F.avg_pool2d((windows + 1) / 2, 3, 1, 1, count_include_pad=False)
+    value = colour.amax(dim=1)  # lips are red: no darker than skin by their strongest colour, unlike what is between them
+    grey = (colour * torch.tensor(_LUMA)[:, None, None]).sum(dim=1)
+    saturation = (value - colour.amin(dim=1)) / (value + 0.05)
+    skin, skin_grey, skin_saturation = (m.flatten(1).median(dim=1).values[:, None, None] for m in (value, grey, saturation))
+    dark = ((0.7 * skin - value) / (0.2 * skin + 0.02)).clamp(0, 1)
+    pale = ((0.75 * skin_saturation - saturation) / (0.25 * skin_saturation + 0.05)).clamp(0, 1)
+    teeth = pale * ((grey - 0.7 * skin_grey) / (0.2 * skin_grey + 0.02)).clamp(0, 1)
+    height = _LIPS[1] * math.sqrt(2 * math.pi)  # what the bell weighs, as a height
+    opening = height * _mean((dark + teeth).clamp(max=1), lips)[:, 0, 0]
+    steps = (grey[:, 2:] - grey[:, :-2]) ** 2 * lips[1:-1]
+    return opening, _mean(y[1:-1], steps)[:, 0, 0]
