@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mien.checkpoint import load_identity, load_model
 from mien.checkpoint.landmarks import read_identity_network
-from mien.checkpoint.measuring import read_mobilefacenet, read_mobilenet_v2
+from mien.checkpoint.measuring import file_digest, read_mobilefacenet, read_mobilenet_v2
 from mien.checkpoint.style import Style
 from mien.editing import Strength
 from mien.errors import InputError
@@ -24,7 +24,7 @@ from mien.metrics.features import as_pictures
 from mien.metrics.outputs import SIDE, PhotoFace, Shows, read_faces, read_outputs, read_references
 from mien.metrics.spaces import Judges, discriminator_space, identity_judge, mobilenet_space
 from mien.runtime import Progress
-from mien.shipped import EMBEDDED_MODEL
+from mien.shipped import EMBEDDED_MODEL, IDENTITY
 from mien.stylizer import Stylizer
 
 NO_STYLE = "no style"
@@ -54,14 +54,16 @@ def open_judges(features: Path | None = None, identity: Path | None = None, devi
     if features is None:
         discriminator = load_model(EMBEDDED_MODEL).discriminator
         assert discriminator is not None, "the embedded model comes with its discriminator"
-        looks = discriminator_space(discriminator.to(device).eval(), "mien's discriminator")
+        looks = discriminator_space(discriminator.to(device).eval(), file_digest(EMBEDDED_MODEL))
     else:
-        looks = mobilenet_space(read_mobilenet_v2(features).to(device))
+        looks = mobilenet_space(read_mobilenet_v2(features).to(device), file_digest(features))
     if identity is None:
-        return Judges(looks, identity_judge(read_identity_network().to(device), "mien's identity network"))
+        own = read_identity_network(IDENTITY).to(device)
+        return Judges(looks, identity_judge(own, "mien-identity", file_digest(IDENTITY)))
+    weights = file_digest(identity)
     if identity.suffix == ".safetensors":
-        return Judges(looks, identity_judge(read_mobilefacenet(identity).to(device), "MobileFaceNet"))
-    return Judges(looks, identity_judge(load_identity(identity).to(device), "ArcFace"))
+        return Judges(looks, identity_judge(read_mobilefacenet(identity).to(device), "MobileFaceNet", weights))
+    return Judges(looks, identity_judge(load_identity(identity).to(device), "ArcFace", weights))
 
 
 def evaluate(

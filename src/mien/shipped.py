@@ -9,6 +9,7 @@ from mien.errors import InputError
 DATA = Path(__file__).parent / "data"
 EMBEDDED_MODEL = DATA / "faces.safetensors"
 REGIONS = DATA / "regions.safetensors"
+IDENTITY = DATA / "identity.safetensors"
 
 
 def ready_styles() -> dict[str, Path]:

@@ -65,6 +65,7 @@ def measure(
         "photos": list(names),
         "features": judges.looks.name,
         "identity": judges.identity.name,
+        "weights": {judges.looks.name: judges.looks.weights, judges.identity.name: judges.identity.weights},
         "methods": {c.name: _method(c, names, photos, own, judges, target) for c in candidates},
     }
     if target is not None:

@@ -100,15 +100,16 @@ def _distances(found: Mapping[str, float] | None) -> list[str]:
 
 def page(numbers: Mapping[str, Any], notes: list[str]) -> str:
     """The evaluation as a page of Markdown that explains itself."""
-    count, head_rows = len(numbers["photos"]), table(numbers)
+    count, (head, rows) = len(numbers["photos"]), table(numbers)
+    rows = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     words = {"features": numbers["features"], "identity": numbers["identity"], "count": count}
     parts = [
         f"# Evaluation on {count} {'photo' if count == 1 else 'photos'}",
-        f"Looks are compared in {numbers['features']}, people in {numbers['identity']}. Mean ± standard deviation over the "
-        "photos; ↑ more is better, ↓ less is better.",
-        markdown_table(*head_rows),
+        f"Looks are compared by {_named(numbers, 'features')}, people by {_named(numbers, 'identity')}: figures by other "
+        "networks do not compare. Mean ± standard deviation over the photos; ↑ more is better, ↓ less is better.",
+        markdown_table(head, rows),
     ]
-    told = [f"- **{c.head[:-2]}**: {c.meaning.format(**words)}." for c in _COLUMNS if c.head in head_rows[0]]
+    told = [f"- **{c.head[:-2]}**: {c.meaning.format(**words)}." for c in _COLUMNS if c.head in head]
     if any(m.get("drawn_by") == "model" for m in numbers["methods"].values()):
         told.append("- The row **no style** is what the face model makes of the photos: what is lost before any style.")
     if "set" in numbers:
@@ -119,14 +120,30 @@ def page(numbers: Mapping[str, Any], notes: list[str]) -> str:
     parts.append("\n".join(told))
     if "set" in numbers:
         parts.append(_set_table(numbers))
-    settings = numbers.get("settings")
     parts.append(
         f"`sheet.png` shows the first {min(SHEET_ROWS, count)} photos; `evaluation.json` has the figures of every photo."
-        + (f" Settings: {', '.join(f'{name} {value}' for name, value in settings.items())}." if settings else "")
+        + _drawn_with(numbers.get("settings"))
     )
     if notes:
         parts.append("\n".join(["## To be known", "", *(f"- {note}" for note in notes)]))
     return "\n\n".join(parts) + "\n"
+
+
+def _named(numbers: Mapping[str, Any], judge: str) -> str:
+    name = numbers[judge]
+    weights = numbers["weights"][name]
+    return f"{name} ({weights})" if weights else str(name)
+
+
+def _drawn_with(settings: Mapping[str, Any] | None) -> str:
+    if settings is None:
+        return ""
+    strength = settings["strength"]
+    bands = ", ".join(f"{b} {v:g}" for b, v in strength.items()) if isinstance(strength, Mapping) else f"{strength:g}"
+    return (
+        f" Styles were drawn with strength {bands}; likeness {settings['likeness']:g}; {settings['refine_steps']} steps of "
+        "refinement."
+    )
 
 
 def _set_table(numbers: Mapping[str, Any]) -> str:

@@ -42,6 +42,8 @@ class FeatureSpace:
     """Pictures [N, 3, size, size] in [-1, 1] -> feature maps [N, C, h, w], any number of them."""
     pooled: Callable[[Sequence[Tensor]], Tensor] = mean_directions
     """These maps -> one vector for each picture [N, D], for distances between sets."""
+    weights: str = ""
+    """Hash of the file that they come from: figures by other weights do not compare either."""
 
     def vectors(self, pictures: Tensor) -> Tensor:
         """One vector [N, D] for each of the pictures [N, 3, S, S] in [-1, 1], on the CPU."""
@@ -71,22 +73,23 @@ def _grams(maps: Sequence[Tensor]) -> list[Tensor]:
     return [m @ m.transpose(1, 2) / m.shape[2] for m in unit]
 
 
-def discriminator_space(discriminator: Discriminator, name: str = "discriminator") -> FeatureSpace:
-    """The finest four feature maps of a discriminator, where it is."""
+def discriminator_space(discriminator: Discriminator, weights: str = "") -> FeatureSpace:
+    """The finest four feature maps of a discriminator, on its device."""
     size = discriminator.config.resolution
     features = FrozenFeatures(discriminator, [side for k in range(_FINEST) if (side := size >> k) >= 4])
     device = discriminator.fromrgb.conv.weight.device
-    return FeatureSpace(name, size, lambda pictures: features(pictures.to(device)))
+    return FeatureSpace("mien-discriminator", size, lambda pictures: features(pictures.to(device)), weights=weights)
 
 
-def mobilenet_space(network: MobileNetV2) -> FeatureSpace:
-    """The feature maps of a MobileNetV2, where it is; the vectors are the pooled features that `mien report` measures with."""
+def mobilenet_space(network: MobileNetV2, weights: str = "") -> FeatureSpace:
+    """The feature maps of a MobileNetV2, on its device; the vectors are the pooled features that `mien report` measures by."""
     device = next(network.parameters()).device
     return FeatureSpace(
         "MobileNetV2",
         network.input_size,
         lambda pictures: network.maps(pictures.to(device)),
         lambda maps: maps[-1].mean((2, 3)),
+        weights,
     )
 
 
@@ -97,18 +100,20 @@ class IdentityJudge:
     name: str
     embed: Callable[[Tensor], Tensor]
     """FFHQ crops [N, 3, S, S] in [-1, 1] -> [N, D] of length 1."""
+    weights: str = ""
+    """Hash of the file that it comes from."""
 
     def vectors(self, pictures: Tensor) -> Tensor:
         """[N, D] of pictures [N, 3, S, S], on the CPU. In grey, as in the paper's identity loss."""
         return in_batches(lambda some: F.normalize(self.embed(grey(some)).float(), dim=1).cpu(), pictures, _BATCH)
 
 
-def identity_judge(network: Embedder | MobileFaceNet, name: str) -> IdentityJudge:
-    """The judge that a network is, where it is."""
+def identity_judge(network: Embedder | MobileFaceNet, name: str, weights: str = "") -> IdentityJudge:
+    """A network as the judge of who is who, on its device."""
     device = next(network.parameters()).device
     if isinstance(network, MobileFaceNet):
-        return IdentityJudge(name, lambda pictures: identity_features(network, pictures.to(device)))
-    return IdentityJudge(name, lambda pictures: network.embed_crop(pictures.to(device)))
+        return IdentityJudge(name, lambda pictures: identity_features(network, pictures.to(device)), weights)
+    return IdentityJudge(name, lambda pictures: network.embed_crop(pictures.to(device)), weights)
 
 
 @dataclass(frozen=True)

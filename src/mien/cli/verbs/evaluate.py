@@ -103,7 +103,10 @@ def run(
             outputs=folders(outputs, "--outputs"), references=named(reference, "--reference"), own_set=own_set,
             progress=advance,
         )  # fmt: skip
-    report = Report(table(*evaluation_table(found.numbers)), {"evaluation": found.numbers}, found.notes, found.failed)
+    head, rows = evaluation_table(found.numbers)
+    # A screen is higher than wide: one line for every measure.
+    first, *lines = zip(head, *rows, strict=True)
+    report = Report(table(first, lines), {"evaluation": found.numbers}, found.notes, found.failed)
     for path in write_evaluation(found, out, overwrite=overwrite):
         report.wrote(path)
     report.warnings.append(f"{out / 'sheet.png'} shows people's photos: think before you publish it.")
