@@ -333,6 +333,19 @@ def test_inverters(desk: Path, model: Path, style: str, capsys: pytest.CaptureFi
     assert (desk / "e.png").read_bytes() != (desk / "m.png").read_bytes()
 
 
+def test_invert_compares_all_methods(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"invert photos --compare --steps 1 --aligned --model {model} -o table"
+    assert mien(f"{line} --json") == 0
+    document = _json(capsys)
+    assert len(document["comparison"]["ways"]) == 9
+    assert [Path(w["out"]).name for w in document["written"]] == ["inverters.png", "inverters.md", "inverters.json"]
+    assert mien(line) == 2
+    assert mien(f"invert photos --aligned --model {model} -o x.png") == 2
+    assert "--compare" in capsys.readouterr().err
+    assert mien(f"{line} --overwrite --method w") == 2
+    assert mien(f"{line} --overwrite --face 2") == 2
+
+
 @pytest.mark.parametrize("kind", ["e4e", "restyle-psp"])
 def test_encoder(
     kind: EncoderKind, desk: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

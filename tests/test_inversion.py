@@ -1,5 +1,6 @@
 """The family of inversions: each method does what its name says, on a tiny random model."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,11 +8,15 @@ import pytest
 import torch
 
 from mien.cli import options
+from mien.comparison import Way, compare_inverters, usual_ways, write_comparison
 from mien.errors import InputError, ModelMismatchError
+from mien.evaluation import open_judges
+from mien.faces import AlignConfig
 from mien.inversion import METHODS, Codes, InvertConfig, Method, encode, invert, mean_code
 from mien.inversion.density import CodeDensity, mapped_codes, to_p
 from mien.inversion.optimize import RefineConfig, refine
 from mien.latents import broadcast
+from mien.media.images import from_tensor, write_picture
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.stylizer import Stylizer
@@ -181,6 +186,34 @@ def test_what_makes_no_sense_is_refused() -> None:
 
 def test_the_command_line_knows_the_same_methods() -> None:
     assert options.Inverter.__args__ == METHODS  # type: ignore[attr-defined]
+
+
+def test_ways_beside_each_other(model: Model, pictures: torch.Tensor, tmp_path: Path) -> None:
+    for index, picture in enumerate(pictures):
+        write_picture(tmp_path / "photos" / f"{index}.png", from_tensor(picture))
+    stylizer = Stylizer(model)
+    photos, ways = sorted((tmp_path / "photos").iterdir()), usual_ways(steps=2)
+    assert set(METHODS) < set(ways)
+    made = compare_inverters(stylizer, photos, open_judges(), ways, aligned=True)
+    assert made.numbers["photos"] == ["0", "1"]
+    assert list(made.numbers["ways"]) == list(ways)
+    crops = torch.stack([stylizer.align(photo, AlignConfig(aligned=True))[0][1] for photo in photos])
+    mean = stylizer.render(Codes(mean_code(model))).clamp(-1, 1)
+    assert made.numbers["ways"]["mean"]["mean"]["l1"] == pytest.approx(float((mean - crops).abs().mean()), abs=1e-5)
+    assert made.numbers["ways"]["w+"]["inverter"]["steps"] == 2
+    assert all(way["mean"]["seconds"] > 0 for way in made.numbers["ways"].values())
+    assert made.numbers["ways"]["mean"]["mean"]["seconds"] < made.numbers["ways"]["w+"]["mean"]["seconds"]
+    # A picture of the model compared with itself.
+    perfect = compare_inverters(stylizer, photos, open_judges(), {"w+": Way(InvertConfig("w+", 150))}, aligned=True)
+    for measure in ("l1", "perceptual"):
+        assert perfect.numbers["ways"]["w+"]["mean"][measure] < made.numbers["ways"]["encoder"]["mean"][measure]
+    files = write_comparison(made, tmp_path / "out")
+    assert [file.name for file in files] == ["inverters.png", "inverters.md", "inverters.json"]
+    assert "| iterated |" in files[1].read_text()
+    assert json.loads(files[2].read_text())["identity"] == "mien-identity"
+    with pytest.raises(InputError, match="--overwrite"):
+        write_comparison(made, tmp_path / "out")
+    assert set(usual_ways(model_has_encoder=False)) == {"w", "w+", "prior", "mean"}
 
 
 def test_iterating_pays_with_the_embedded_encoder(shared: Path) -> None:

@@ -97,14 +97,16 @@ class Stylizer:
         return [(frame, *extract(rgb, frame, self.resolution)) for frame in locate(rgb, align, name=name)]
 
     def invert_crops(
-        self, crops: Tensor, *, inverter: InvertConfig | None = None, refine_steps: int = 0, progress: Progress | None = None
-    ) -> Codes:
+        self, crops: Tensor, *, inverter: InvertConfig | None = None, refine_steps: int = 0, likeness: float = 1.0,
+        progress: Progress | None = None,
+    ) -> Codes:  # fmt: skip
         """The codes of aligned pictures [N, 3, R, R], as `inverter` finds them (None: the encoder), and then refined.
 
-        Without an encoder, refinement starts at the mean code.
+        Without an encoder, refinement starts at the mean code. `likeness` 0 looks for no detail map.
         """
-        crops = as_learned(self.model, crops).to(self.device)
-        return invert(self.model, crops, inverter, refine_steps=refine_steps, progress=progress)
+        crops, inverter = as_learned(self.model, crops).to(self.device), inverter or InvertConfig()
+        inverter = replace(inverter, detail=inverter.detail and likeness > 0)
+        return invert(self.model, crops, inverter, refine_steps=refine_steps, progress=progress).scaled(likeness)
 
     def invert(
         self, photo: Picture | str | Path, *, align: AlignConfig | None = None, inverter: InvertConfig | None = None,
@@ -211,10 +213,13 @@ class Stylizer:
         picture = _opened(photo)
         tuned, steering = self._tuned_network(style), self._steering(style, control)
         found = self.align(picture, align)
-        inverter = inverter or InvertConfig()
-        inverter = replace(inverter, detail=inverter.detail and likeness > 0)
-        crops = torch.stack([c for _, c in found])
-        codes = self.invert_crops(crops, inverter=inverter, refine_steps=refine_steps, progress=progress).scaled(likeness)
+        codes = self.invert_crops(
+            torch.stack([c for _, c in found]),
+            inverter=inverter,
+            refine_steps=refine_steps,
+            likeness=likeness,
+            progress=progress,
+        )
         before, after = self.render(codes), self.render(codes, tuned, strength, steering)
         result = Result(picture, [])
         for (frame, face), inversion, stylized in zip(found, before, after, strict=True):

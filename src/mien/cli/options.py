@@ -60,7 +60,6 @@ def _default(name: str) -> Any:
 
 
 Photos = Annotated[list[Path], Argument(metavar="PHOTO...", help="Photos, or folders of photos.", show_default=False)]
-Photo = Annotated[Path, Argument(metavar="PHOTO", help="The photo.", show_default=False)]
 Out = Annotated[
     Path, Option("--out", "-o", help="File to write; a folder where several pictures come out.", show_default=False)
 ]
@@ -75,6 +74,22 @@ ModelFile = Annotated[
     Option(
         "--model",
         help="Another face model: a file, or a name from `mien models`; without it the embedded one.",
+        show_default=False,
+    ),
+]
+
+
+JudgeOfLooks = Annotated[
+    Path | None,
+    Option(
+        "--features", help="MobileNetV2 as .tflite to compare looks; without it mien's own discriminator.", show_default=False
+    ),
+]
+JudgeOfPeople = Annotated[
+    Path | None,
+    Option(
+        "--identity",
+        help="MobileFaceNet as .safetensors, or ArcFace IR-SE50, to tell people apart; without it mien's own.",
         show_default=False,
     ),
 ]
