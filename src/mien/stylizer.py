@@ -33,10 +33,12 @@ from mien.finetune.learn import NO_DISCRIMINATOR, References, learn
 from mien.finetune.oneshot import FitConfig, apply_changes, random_layers, reference_weights
 from mien.inversion import Codes, InvertConfig, encode, invert, mean_code, warn_of_strangers
 from mien.latents import StyleCodes, wholly_random
+from mien.losses.judges import mobilenet_maps
 from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
 from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
+from mien.models.mobilenet_v2 import MobileNetV2
 from mien.results import Inversion, Result, StylizedFace
 from mien.runtime import Progress, pick_device
 from mien.shipped import EMBEDDED_MODEL, REGIONS
@@ -124,17 +126,19 @@ class Stylizer:
         self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
         extreme: bool = False, inverter: InvertConfig | None = None, refine_steps: int | None = None,
         weights: Sequence[float] | None = None, name: str | None = None, identity: Embedder | None = None,
-        control: Control | None = None, follow: FollowConfig | None = None, progress: Progress | None = None,
+        loss_network: MobileNetV2 | None = None, control: Control | None = None, follow: FollowConfig | None = None,
+        progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style.
 
         `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
         `inverter` finds the references' codes (None: the encoder), and `refine_steps` optimises them; None: not at all, or 300
         steps when the model has no encoder.
-        `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss; None: the
-        one that comes with mien. `control` says which parts of the face stay the person's and which take the reference's shape,
-        by other codes to learn from (the virtual inverter). `follow` asks for previews, and for a state from which a fit that
-        was stopped goes on. Raises `FaceNotFoundError` and `ModelMismatchError`.
+        `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss (None: the
+        one that comes with mien), `loss_network` that of the loss mobilenet-v2. `control` says which parts of the face stay the
+        person's and which take the reference's shape, by other codes to learn from (the virtual inverter). `follow` asks for
+        previews, and for a state from which a fit that was stopped goes on. Raises `FaceNotFoundError` and
+        `ModelMismatchError`.
         """
         if self.model.discriminator is None:
             raise ModelMismatchError(NO_DISCRIMINATOR)
@@ -154,8 +158,11 @@ class Stylizer:
         else:
             w_plus = self._reference_codes(pictures, inverter, refine_steps, [files[i].name for i in kept])
         config, base = config or FitConfig(), self.digest
+        if (config.loss == "mobilenet-v2") != (loss_network is not None):
+            raise InputError("The loss mobilenet-v2 and its network (--loss-network, a .tflite file) go together: give both.")
         styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
-        given = References(pictures, w_plus, merged, inside, styles, features, identity)
+        judge = None if loss_network is None else mobilenet_maps(loss_network.to(self.device))
+        given = References(pictures, w_plus, merged, inside, styles, features, identity, judge)
         gaps, made = learn(self.model, given, config, bf16=self.bf16, follow=follow, progress=progress)
         if inverter is not None:
             made["inverter"] = asdict(inverter)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mien.finetune.oneshot import FitConfig
     from mien.inversion import InvertConfig
     from mien.models.embedders import ArcFace
+    from mien.models.mobilenet_v2 import MobileNetV2
     from mien.stylizer import Stylizer
 
 _FIT = settings_in_source("mien.finetune.oneshot", "FitConfig")
@@ -90,6 +91,15 @@ JudgeOfPeople = Annotated[
     Option(
         "--identity",
         help="MobileFaceNet as .safetensors, or ArcFace IR-SE50, to tell people apart; without it mien's own.",
+        show_default=False,
+    ),
+]
+
+PresetName = Annotated[
+    Literal["paper"] | None,
+    Option(
+        "--preset",
+        help="Values for all options that are not given: paper is the set-up of the JoJoGAN paper.",
         show_default=False,
     ),
 ]
@@ -183,8 +193,13 @@ class FitFlags:
     space: Annotated[Literal["s", "w-plus"], _fit("space", "--space")] = "s"
     random_from: Annotated[str, _fit("random_from", "--random-from")] = _default("random_from")
     random_layers: Annotated[str | None, _fit("random_layers", "--random-layers")] = _default("random_layers")
+    mean_layers: Annotated[str | None, _fit("mean_layers", "--mean-layers")] = _default("mean_layers")
     mask: Annotated[str, _fit("mask", "--mask")] = _default("mask")
     batch: Annotated[int, _fit("batch", "--batch", least=0)] = _default("batch")
+    loss: Annotated[Literal["discriminator", "pixels", "identity", "mobilenet-v2"], _fit("loss", "--loss")] = _default("loss")
+    loss_network: Annotated[
+        Path | None, Option("--loss-network", help="MobileNetV2 as .tflite, for the loss mobilenet-v2.", show_default=False)
+    ] = None
     identity_weight: Annotated[float, _fit("identity_weight", "--identity-weight", least=0)] = _default("identity_weight")
     identity_network: Annotated[
         Path | None,
@@ -241,9 +256,11 @@ class FitFlags:
             space="w_plus" if self.space == "w-plus" else "s",
             random_from=self.random_from,
             random_layers=self.random_layers,
+            mean_layers=self.mean_layers,
             mask=self.mask,
             color=self.color,
             batch=self.batch,
+            loss=self.loss,
             identity_weight=self.identity_weight,
             noise=self.noise,
             seed=self.seed,
@@ -252,6 +269,14 @@ class FitFlags:
     def inverter(self) -> InvertConfig | None:
         """How the references become codes; None: as usual."""
         return chosen_inverter(self.reference_inverter)
+
+    def judge(self) -> MobileNetV2 | None:
+        """The user's own network for the loss mobilenet-v2, loaded."""
+        if self.loss_network is None:
+            return None
+        from mien.checkpoint.measuring import read_mobilenet_v2
+
+        return read_mobilenet_v2(self.loss_network)
 
     def identity(self) -> ArcFace | None:
         """The user's own network for the identity loss, loaded; None: mien's own."""
