@@ -221,8 +221,8 @@ def _page(numbers: Mapping[str, Any]) -> str:
         rows.append([name, str(of["references"]), *texts])
     words = (
         f"{len(numbers['references'])} references, {len(numbers['photos'])} photos, {numbers['steps']} steps; means over the "
-        f"photos, then mean ± deviation over references. Looks by {numbers['looks']}, people by {numbers['identity']}: a loss that is "
-        "also the judge is flattered by it. The measures are those of `mien evaluate`."
+        f"photos, then mean ± deviation over references. Looks by {numbers['looks']}, people by {numbers['identity']}: who "
+        "also is the loss is flattered as a judge. The measures are those of `mien evaluate`."
     )
     head = ["", "styles", *(_COLUMNS[key][0] for key in shown)]
     return f"# Ablation: {numbers['question']}\n\n{words}\n\n{markdown_table(head, rows)}\n"
