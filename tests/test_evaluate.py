@@ -19,6 +19,7 @@ from mien.errors import InputError
 from mien.evaluation import NO_STYLE, EvaluateConfig, evaluate, open_judges
 from mien.faces import AlignConfig
 from mien.faces.align import CropFrame
+from mien.finetune.oneshot import FitConfig
 from mien.metrics.distances import frechet_distance, kernel_distance
 from mien.metrics.evaluate import Candidate, measure
 from mien.metrics.evaluate_text import page, write_evaluation
@@ -39,7 +40,7 @@ from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilefacenet import MobileFaceNet
 from mien.models.mobilenet_v2 import MobileNetV2
 from mien.ops.resample import resize
-from mien.stylizer import FitConfig, Stylizer
+from mien.stylizer import Stylizer
 
 _SIDE = 64
 

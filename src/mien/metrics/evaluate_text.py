@@ -95,7 +95,7 @@ def _cell(found: Mapping[str, Any], column: _Column) -> str:
 
 
 def _distances(found: Mapping[str, float] | None) -> list[str]:
-    return ["", ""] if found is None else [f"{found['frechet']:.3g}", f"{1000 * found['kernel']:.3g}"]
+    return ["", ""] if found is None else [f"{found['frechet']:.4g}", f"{1000 * found['kernel']:.4g}"]
 
 
 def page(numbers: Mapping[str, Any], notes: list[str]) -> str:
