@@ -4,13 +4,14 @@ Each page gets a folder of its own with the files that it speaks of. Commands ru
 steps: what is tested is that the words are right. A block marked `no-run` says why in its first line.
 """
 
-import importlib.util
+import importlib
 import os
 import re
 import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from PIL import Image
@@ -21,7 +22,7 @@ from mien.cli.main import shell
 _REPOSITORY = Path(__file__).parent.parent
 _EXAMPLES = _REPOSITORY / "examples"
 _PAGES = [_REPOSITORY / name for name in ("README.md", "MODEL_CARD.md", "CONTRIBUTING.md", "CHANGELOG.md")]
-_PAGES += sorted((_REPOSITORY / "docs").glob("*.md"))
+_PAGES += sorted((_REPOSITORY / "docs").glob("**/*.md"))
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 _READABLE = {"sh", "bash", "python", "text", "bibtex"}
 
@@ -80,10 +81,19 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
         assert tool in script
 
 
-def test_the_page_of_commands_is_what_the_program_says() -> None:
-    place = _REPOSITORY / "tools" / "commands_page.py"
-    tool = importlib.util.module_from_spec(importlib.util.spec_from_file_location("commands_page", place))  # type: ignore[arg-type]
-    tool.__spec__.loader.exec_module(tool)  # type: ignore[union-attr]
+def _tool(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(_REPOSITORY / "tools"))
+    return importlib.import_module(name)
+
+
+def test_the_gallery_is_what_its_tool_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = _tool("make_gallery", monkeypatch)
+    written = {path.name: path.read_text(encoding="utf-8") for path in tool.PAGES.glob("*.md")}
+    assert written == tool.pages(), "run: python tools/make_gallery.py"
+
+
+def test_the_page_of_commands_is_what_the_program_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = _tool("commands_page", monkeypatch)
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run: python tools/commands_page.py"
 
 

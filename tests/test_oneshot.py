@@ -18,6 +18,7 @@ from mien.finetune.oneshot import (
     random_layers,
     random_rows,
     reference_weights,
+    usual_start,
 )  # fmt: skip
 from mien.finetune.oneshot_plain import PlainTuner
 from mien.latents import broadcast
@@ -83,7 +84,9 @@ def test_the_valid_part_is_learned_as_before_and_the_rest_is_not() -> None:
     pictures[..., R // 2 :] = torch.tensor([1.0, -1.0, 1.0])[:, None, None]  # what the crop made up: magenta
     gaps = []
     for valid in (None, left_half()):
-        tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=25, noise="const", learning_rate=0.02), valid=valid)
+        tuner = OneShotTuner(
+            g, d, pictures, w_plus, FitConfig(steps=25, random_from="64px", noise="const", learning_rate=0.02), valid=valid
+        )
         tuner.run()
         with torch.no_grad():
             styles = g.synthesis.styles(w_plus)
@@ -148,6 +151,12 @@ def test_space_s_leaves_the_affine_layers_alone_and_w_plus_trains_them() -> None
         touched = changes(g.synthesis, tuner.synthesis)
         assert any("affine" in name for name in touched) is trained
         assert "b64.conv1.weight" in touched
+
+
+def test_random_from_by_itself_follows_the_size_of_the_model() -> None:
+    assert [usual_start(r) for r in (16, 64, 128, 256, 512, 1024)] == [16, 16, 16, 16, 32, 64]
+    for r in (64, 1024):
+        assert random_layers(r, FitConfig()) == random_layers(r, FitConfig(random_from=f"{usual_start(r)}px"))
 
 
 def test_random_from_and_masks() -> None:

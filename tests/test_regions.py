@@ -218,7 +218,7 @@ def test_the_virtual_inverter_blends_channel_by_channel() -> None:
 def test_the_tuner_mixes_the_given_codes() -> None:
     g, d, pictures, w_plus = setting()
     given = g.synthesis.styles(w_plus).map(lambda s: s + 1)
-    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(), styles=given)
+    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_from="64px"), styles=given)
     assert torch.equal(tuner.codes(torch.tensor([0]))["16conv"], given["16conv"])
 
 

@@ -15,6 +15,7 @@ from mien.errors import InputError
 from mien.finetune.freeze import method
 from mien.finetune.sweep import parse_variant
 from mien.finetune.train_config import TrainConfig
+from mien.metrics.transfer import Kept, layout_features, structure_kept
 from mien.models.bundle import Model, Provenance
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
@@ -93,3 +94,40 @@ def test_minutes_each_stops_and_goes_on(desk: Path, capsys: pytest.CaptureFixtur
     assert "not all methods are complete" in capsys.readouterr().err
     assert shell(words) == 0
     assert "not all" not in capsys.readouterr().err
+
+
+def test_a_sweep_measures_nearness_and_structure(desk: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(1)
+    for i in range(3, 9):
+        Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(desk / "cartoons" / f"{i}.png")
+    network = shared / "weights" / "mobilenet_v2_imagenet_int8.tflite"
+    words = (
+        "sweep cartoons --from faces.safetensors --kimg 0.008 --batch 4 --methods structure:1 --cuts 16px -o out --device cpu"
+    )
+    assert shell([*words.split(), "--features", str(network), "--samples", "100", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["written"][1]["rows"]
+    assert [row["name"] for row in rows] == ["source", "structure-1", "structure-1, swapped at 16 px"]
+    assert rows[0]["kept"]["structure"] == pytest.approx(1.0)
+    assert rows[1]["kept"]["structure"] <= rows[2]["kept"]["structure"] <= 1
+    assert all(row["frechet"] > 0 for row in rows)
+    table = (desk / "out" / "table.md").read_text()
+    assert table.count("\n") == 6
+    assert "0.250 by chance" in table  # half of nine pictures
+    assert shell([*words.split(), "--features", "nowhere.tflite"]) == 2
+    assert "nowhere.tflite" in capsys.readouterr().err
+
+
+def test_structure_kept_ignores_colour_and_what_all_faces_share() -> None:
+    torch.manual_seed(0)
+    pictures = torch.nn.functional.interpolate(torch.randn(12, 3, 8, 8), (64, 64), mode="bicubic").clamp(-1, 1)
+    features = layout_features(pictures)
+    assert structure_kept(features, features) == Kept(pytest.approx(1.0), 1.0)
+    tinted = layout_features(-0.5 * pictures + 0.2)  # a negative has the same edges
+    assert structure_kept(features, tinted).structure > 0.9
+    assert structure_kept(features, features.roll(1, 0)).structure < 0.1
+    assert structure_kept(features, features.roll(1, 0)).found == 0
+    assert structure_kept(features, features[:1].expand_as(features)).structure == 0
+    moved = layout_features(pictures.roll(4, dims=3))
+    assert structure_kept(features, moved).structure < 0.7
+    with pytest.raises(ValueError, match="square"):
+        layout_features(torch.zeros(1, 3, 64, 32))

@@ -17,6 +17,7 @@ from PIL import Image
 import mien
 from mien.checkpoint.bundle import read_model, write_model
 from mien.cli.main import shell
+from mien.cli.training_screen import progress_text
 from mien.cli.verbs import train as verb
 from mien.config import from_toml, to_toml
 from mien.errors import InputError, ModelMismatchError
@@ -199,10 +200,10 @@ def test_progress_text() -> None:
         "px": 64, "images": 12_345, "images_per_second": 31.25, "generator": 1.5, "discriminator": 0.75, "real_sign": 0.6,
         "ada_p": 0.125, "seconds_left": 5400.0, "r1": 0.01,
     }  # fmt: skip
-    text = verb.progress_text(line)
+    text = progress_text(line)
     for part in ("64 px", "12.3k", "31.2/s", "G 1.500", "D 0.750", "r1 0.01", "r_t 0.60", "ADA p 0.125", "1 h 30 min left"):
         assert part in text
-    assert "left" not in verb.progress_text({**line, "seconds_left": None})
+    assert "left" not in progress_text({**line, "seconds_left": None})
 
 
 class TestSwap:

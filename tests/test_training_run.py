@@ -1,9 +1,13 @@
 """Whole training runs in a folder: begun, stopped, killed, continued, grown; what is refused and what is written."""
 
+import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import torch
 from PIL import Image
 
 from mien.checkpoint.bundle import read_model, write_model
+from mien.checkpoint.load import load_model
 from mien.config import from_toml
 from mien.errors import CheckpointError, InputError, MienError
 from mien.finetune import train as train_module
@@ -384,3 +389,40 @@ def test_generator_and_discriminator_of_the_state_are_the_live_ones(straight: Pa
     assert {"generator", "discriminator", "ema", "g_adam", "d_adam", "g_adam_steps", "d_adam_steps", "loop"} <= kinds
     assert isinstance(read_model(straight / "model.safetensors").generator, Generator)
     assert Discriminator.__name__ in str(type(read_model(straight / "model.safetensors").discriminator))
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="the script is for Linux machines")
+def test_the_script_for_lent_gpus_joins_pieces_and_goes_on_from_its_parts(tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent
+    random = np.random.default_rng(0)
+    pieces = tmp_path / "pieces"
+    pieces.mkdir()
+    for number in range(2):
+        with zipfile.ZipFile(pieces / f"faces-{number}.zip", "w") as piece:
+            for index in range(4):
+                stream = io.BytesIO()
+                Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(stream, "png")
+                piece.writestr(f"{number}/{index}.png", stream.getvalue())
+    environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(root / "src")}
+    words = ["sh", str(root / "tools" / "train_on_gpu.sh"), str(pieces), str(tmp_path / "out"), "10"]
+    words += ["--batch", "4", "--micro-batch", "4", "--kimg", "0.004", "--device", "cpu"]
+
+    first = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
+    assert first.returncode == 0, first.stderr
+    assert "8 pictures of" in first.stderr
+    parts = sorted((tmp_path / "out").glob("model.part-*"))
+    assert parts
+    assert max(part.stat().st_size for part in parts) <= 15_000_000
+    joined = tmp_path / "joined.safetensors"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert load_model(joined).provenance.images_seen == 4
+    assert load_model(joined).encoder is not None
+
+    for file in (*parts, tmp_path / "out" / "sums.txt"):
+        shutil.copy(file, pieces)
+    again = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    (pieces / parts[0].name).write_bytes(b"damaged")
+    refused = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "FAILED" in refused.stdout + refused.stderr

@@ -11,6 +11,7 @@ from torch import Tensor
 from mien.errors import InputError
 from mien.finetune.adversarial import AdversarialConfig, AdversarialTrainer
 from mien.finetune.augment import AdaptiveAugment
+from mien.finetune.disturb import disturb
 from mien.finetune.freeze import PlanConfig, make_plan, method
 from mien.finetune.grow import grow_discriminator, grow_encoder, grow_generator
 from mien.finetune.processes import Streams
@@ -462,3 +463,21 @@ def test_a_model_without_noise_stays_without() -> None:
     strengths = [p for name, p in [*g.named_parameters(), *t.ema.named_parameters()] if name.endswith("noise_strength")]
     assert strengths
     assert all(float(p) == 0 for p in strengths)
+
+
+def test_disturbed_pictures_are_darkened_blurred_drawn_over_but_not_moved() -> None:
+    x = torch.linspace(-0.5, 0.5, 32).expand(64, 3, 32, 32).contiguous()
+    assert torch.equal(disturb(x, 0.0, torch.Generator().manual_seed(0)), x)
+    all_, half = (disturb(x, share, torch.Generator().manual_seed(0)) for share in (1.0, 0.5))
+    assert torch.equal(all_, disturb(x, 1.0, torch.Generator().manual_seed(0)))
+    assert all_.abs().max() <= 1
+    changed = [int((y != x).flatten(1).any(dim=1).sum()) for y in (all_, half)]
+    assert 56 <= changed[0] <= 64
+    assert 20 <= changed[1] <= 44
+    # A bright square in the middle stays where it was: its columns are brighter than the outer ones, or darker in a drawing.
+    square = torch.full((64, 3, 32, 32), -0.8)
+    square[..., 12:20, 12:20] = 0.8
+    y = disturb(square, 1.0, torch.Generator().manual_seed(1))
+    contrast = (y - y.mean(dim=(1, 2, 3), keepdim=True)).abs().mean(dim=1)
+    inside, outside = contrast[:, 10:22, 10:22].mean(dim=(1, 2)), contrast[:, :8, :].mean(dim=(1, 2))
+    assert (inside > outside).float().mean() > 0.9

@@ -28,7 +28,7 @@ from mien.evaluation import open_judges
 from mien.faces import AlignConfig
 from mien.files import write_whole
 from mien.finetune.masks import PRESETS as MASKS
-from mien.finetune.oneshot import FitConfig
+from mien.finetune.oneshot import FitConfig, usual_start
 from mien.inversion import METHODS, Codes, InvertConfig
 from mien.media.images import from_tensor, write_picture
 from mien.media.sheet import sheet
@@ -46,24 +46,7 @@ from mien.stylizer import Stylizer
 Options = dict[str, Any]
 USUAL: Options = {"reference_inverter": "encoder", "inverter": "encoder", "likeness": 0.7, "refine": 40}
 TOGETHER = "together"
-QUESTIONS: dict[str, dict[str, Options]] = {
-    "losses": {
-        "discriminator": {}, "pixels": {"loss": "pixels"}, "identity network": {"loss": "identity"},
-        "MobileNetV2": {"loss": "mobilenet-v2"},
-    },
-    "spaces": {"S, mask m1": {"random_layers": "m1"}, "W+, mask m1": {"space": "w_plus"}},
-    "masks": {"from 64px (usual)": {}, **{name: {"random_layers": name} for name in MASKS}},
-    "inverters": {name: {"reference_inverter": name} for name in METHODS},
-    "presets": {"mien": {}, "paper": preset_values("paper")},
-    # Figure 17 of the paper.
-    "colour": {
-        "neither": {}, "mask alone": {"random_layers": "m2"}, "grey loss alone": {"color": "photo", "random_layers": "64px.."},
-        "both: --color photo": {"color": "photo"},
-    },
-    # Figure 12 of the paper.
-    "several": {"one reference": {}, "all references": {TOGETHER: True}},
-}  # fmt: skip
-"""{question: {variant: options that differ from the usual ones}}."""
+QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "colour", "several")
 
 _STEPS, _QUICK = 300, {"references": 2, "photos": 6, "steps": 60}
 _ROWS, _CELL = 12, 128
@@ -73,6 +56,29 @@ _COLUMNS = {
     "looks_apart": ("looks apart ↑", ".0%"), "like_reference": ("like the reference's face ↓", ".3f"),
     "learning": ("seconds to learn", ".1f"), "drawing": ("seconds a photo", ".2f"),
 }  # fmt: skip
+
+
+def variants_of(question: str, resolution: int) -> dict[str, Options]:
+    """{variant: options that differ from the usual ones} for a model of `resolution` px."""
+    usual_mask = f"{usual_start(resolution)}px.."
+    every: dict[str, dict[str, Options]] = {
+        "losses": {
+            "discriminator": {}, "pixels": {"loss": "pixels"}, "identity network": {"loss": "identity"},
+            "MobileNetV2": {"loss": "mobilenet-v2"},
+        },
+        "spaces": {"S, mask m1": {"random_layers": "m1"}, "W+, mask m1": {"space": "w_plus"}},
+        "masks": {f"usual: {usual_mask}": {}, **{name: {"random_layers": name} for name in MASKS}},
+        "inverters": {name: {"reference_inverter": name} for name in METHODS},
+        "presets": {"mien": {}, "paper": preset_values("paper")},
+        # Figure 17 of the paper.
+        "colour": {
+            "neither": {}, "mask alone": {"random_layers": "m2"},
+            "grey loss alone": {"color": "photo", "random_layers": usual_mask}, "both: --color photo": {"color": "photo"},
+        },
+        # Figure 12 of the paper.
+        "several": {"one reference": {}, "all references": {TOGETHER: True}},
+    }  # fmt: skip
+    return every[question]
 
 
 @dataclass
@@ -170,7 +176,7 @@ class Bench:
 
 def ask(bench: Bench, question: str, out: Path) -> None:
     """All variants of one question on all references: OUT/question.md, .json and .png."""
-    variants, cells = QUESTIONS[question], {}
+    variants, cells = variants_of(question, bench.stylizer.resolution), {}
     if question == "losses" and bench.features is None:
         variants = {name: options for name, options in variants.items() if options.get("loss") != "mobilenet-v2"}
         print("losses: MobileNetV2 is left out, for want of --features.", flush=True)

@@ -146,6 +146,8 @@ class Stylizer:
             raise InputError("A style needs at least one reference picture: give one.")
         if control and extreme:
             raise InputError("--extreme learns from the mean face alone, so --keep and --exaggerate change nothing: choose.")
+        if extreme and config and config.gaze:
+            raise InputError("--gaze photo looks for eyes and a mouth, and --extreme says that there are none: choose.")
         align = align or AlignConfig(face="largest")
         by_hand = align.box is not None or align.landmarks is not None
         align = AlignConfig(aligned=True) if extreme and not by_hand else replace(align, purpose="reference")
@@ -160,6 +162,8 @@ class Stylizer:
         config, base = config or FitConfig(), self.digest
         if (config.loss == "mobilenet-v2") != (loss_network is not None):
             raise InputError("The loss mobilenet-v2 and its network (--loss-network, a .tflite file) go together: give both.")
+        if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
+            config = replace(config, random_from=f"{min(64, self.resolution)}px")
         styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
         judge = None if loss_network is None else mobilenet_maps(loss_network.to(self.device))
         given = References(pictures, w_plus, merged, inside, styles, features, identity, judge)

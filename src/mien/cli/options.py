@@ -190,6 +190,7 @@ class FitFlags:
     steps: Annotated[str, _fit("steps", "--steps", check=_steps)] = str(_default("steps"))
     learning_rate: Annotated[float, _fit("learning_rate", "--learning-rate", least=0)] = _default("learning_rate")
     color: Annotated[Literal["reference", "photo"], _fit("color", "--color", "--colour")] = _default("color")
+    gaze: Annotated[Literal["photo"] | None, _fit("gaze", "--gaze")] = _default("gaze")
     space: Annotated[Literal["s", "w-plus"], _fit("space", "--space")] = "s"
     random_from: Annotated[str, _fit("random_from", "--random-from")] = _default("random_from")
     random_layers: Annotated[str | None, _fit("random_layers", "--random-layers")] = _default("random_layers")
@@ -259,6 +260,7 @@ class FitFlags:
             mean_layers=self.mean_layers,
             mask=self.mask,
             color=self.color,
+            gaze=self.gaze,
             batch=self.batch,
             loss=self.loss,
             identity_weight=self.identity_weight,

@@ -2,9 +2,10 @@
 
 The landmark network says where eyes and mouth are, what lies there says the rest. Irises are the darkest round things between
 lids. Both eyes look the same way but are each other's mirror image, so their pictures, put on top of each other, leave the
-irises and smear lashes, corners and shadows; mean shift (Comaniciu & Meer 2002) walks to the middle of what is dark there. The
-mouth's corners are two of the network's points; between them, what is darker than skin in all three colours, or paler than it,
-is no lip but the open mouth.
+irises and smear lashes, corners and shadows; mean shift (Comaniciu & Meer 2002) walks to the middle of what is dark there, and
+to that of all that is not skin: the opening, for the network's own points of the eyes follow the irises. The mouth's corners
+are two of the network's points; between them, what is darker than skin in all three colours, or paler than it, is no lip but
+the open mouth.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ _LEAST_SIDE = 64
 # All lengths are in units of the distance between the eyes.
 _EYE_WINDOW, _EYE_PIXELS = (0.36, 0.24), (48, 72)  # half width and half height; rows and columns
 _EYE_OPENING = (0.15, 0.08)  # standard deviations of where darkness is compared
-_IRIS, _IRIS_REACH, _SHIFTS = (0.1, 0.08), (0.25, 0.125), 6  # mean shift: kernel, how far from the middle, steps
+_IRIS, _IRIS_REACH, _OPENING = (0.1, 0.08), (0.25, 0.125), (0.2, 0.1)  # kernels of mean shift; how far out an iris may be
+_SHIFTS = 6
+_DISTINCT, _FLAT = 0.3, 0.02  # contrast, as a share of the eye's, that is not skin; least contrast, of 2
+_EYE, _EDGE = (0.26, 0.15), 1.4  # half width and height of an eye in its region; where its soft edge ends, of these
 _MOUTH_WINDOW, _MOUTH_PIXELS = (0.5, 0.4), (48, 60)
 _LIPS = (0.15, 0.16)  # standard deviations of where the mouth is looked into
 
@@ -71,6 +75,25 @@ def expression_distance(one: Expression, other: Expression) -> ExpressionDistanc
     return ExpressionDistance((one.gaze - other.gaze).norm(dim=1), (one.mouth - other.mouth).norm(dim=1))
 
 
+def expression_region(crops: Tensor, network: LandmarkNetwork | None = None) -> Tensor:
+    """Where FFHQ crops [N, 3, S, S] show gaze and expression: [N, 1, S, S], 1 in eyes and mouth, 0 elsewhere, soft between."""
+    points, side = crop_points(crops.detach().float().cpu(), network), crops.shape[-1]
+    centres = torch.stack([points[:, 0], points[:, 1], (points[:, 3] + points[:, 4]) / 2], dim=1)  # [N, 3, 2]
+    across = points[:, 1] - points[:, 0]
+    unit, axis = across.norm(dim=1), F.normalize(across, dim=1)
+    pixels = (torch.arange(side) + 0.5) / side
+    y, x = torch.meshgrid(pixels, pixels, indexing="ij")
+    away = torch.stack([x, y], dim=-1) - centres[:, :, None, None]  # [N, 3, S, S, 2]
+    right = (away * axis[:, None, None, None]).sum(dim=-1)
+    down = (away * torch.stack([-axis[:, 1], axis[:, 0]], dim=1)[:, None, None, None]).sum(dim=-1)
+    wide = (points[:, 4] - points[:, 3]).norm(dim=1) / unit / 2
+    halves = torch.stack([torch.full_like(wide, _EYE[0])] * 2 + [wide], dim=1), torch.tensor([_EYE[1], _EYE[1], _LIPS[1]])
+    scale = unit[:, None, None, None]
+    distance = ((right / scale / halves[0][..., None, None]) ** 2 + (down / scale / halves[1][:, None, None]) ** 2).sqrt()
+    inside: Tensor = ((_EDGE - distance) / (_EDGE - 1)).clamp(0, 1)
+    return inside.amax(dim=1, keepdim=True)
+
+
 def _cut_out(pictures: Tensor, centre: Tensor, across: Tensor, half: tuple[float, float], size: tuple[int, int]) -> Tensor:
     """Windows [N, C, *size] of pictures [N, C, S, S] around `centre` [N, 2], with `across` [N, 2] as x axis and unit."""
     x, y = _grid(half, size)
@@ -96,17 +119,24 @@ def _mean(values: Tensor, weights: Tensor) -> Tensor:
 
 
 def _gaze(eyes: list[Tensor]) -> Tensor:
-    """The middle of the irises [N, 2] in windows [N, 1, h, w] of the eyes."""
+    """How far the middle of the irises lies from that of the opening [N, 2] in windows [N, 1, h, w] of the eyes."""
     x, y = _grid(_EYE_WINDOW, _EYE_PIXELS)
-    opening, total = _bell(x, y, _EYE_OPENING), torch.zeros(())
+    middle, dark, distinct = _bell(x, y, _EYE_OPENING), torch.zeros(()), torch.zeros(())
     for eye in eyes:  # each in its own contrast
-        gap = eye - _mean(eye, opening)
-        total = total + gap / (_mean(gap**2, opening).sqrt() + 0.02)
-    dark = F.relu(-total[:, 0]) ** 2 * _bell(x, y, _IRIS_REACH)
-    at_x = at_y = torch.zeros(len(dark), 1, 1)
+        gap = eye - _mean(eye, middle)
+        dark = dark - gap / (_mean(gap**2, middle).sqrt() + _FLAT)
+        skin = (eye - eye.flatten(1).median(dim=1).values[:, None, None, None]).abs()
+        distinct = distinct + (skin / (_DISTINCT * _mean(skin**2, middle).sqrt() + _FLAT)).clamp(max=1)
+    irises = _walk(F.relu(dark[:, 0]) ** 2 * _bell(x, y, _IRIS_REACH), x, y, _IRIS)
+    return irises - _walk(distinct[:, 0] ** 2, x, y, _OPENING)
+
+
+def _walk(weights: Tensor, x: Tensor, y: Tensor, kernel: tuple[float, float]) -> Tensor:
+    """Where mean shift through `weights` [N, h, w] gets from the middle of the window: [N, 2]."""
+    at_x = at_y = torch.zeros(len(weights), 1, 1)
     for _ in range(_SHIFTS):
-        kernel = dark * _bell(x - at_x, y - at_y, _IRIS)
-        at_x, at_y = _mean(x, kernel), _mean(y, kernel)
+        near = weights * _bell(x - at_x, y - at_y, kernel)
+        at_x, at_y = _mean(x, near), _mean(y, near)
     return torch.cat([at_x[:, 0], at_y[:, 0]], dim=1)
 
 

@@ -15,7 +15,7 @@ from mien.models.generator import Generator
 from mien.runtime import seeded
 
 PRESETS = {
-    "m1": ("32rgb,64px..", "the usual mask: pose and shape are the reference's, all else is random"),
+    "m1": ("32rgb,64px..", "the usual mask at 1024 px: pose and shape are the reference's, all else is random"),
     "m2": ("64rgb,128up,128rgb,256up,top", "the mask that keeps colours: colour and finest texture are random"),
     "color": ("16px..:rgb", "toRGB layers alone: shape and line are the reference's"),
     "texture": ("64px..:up,64px..:conv", "convolutions from 64 px on: line and texture without the toRGB layers"),

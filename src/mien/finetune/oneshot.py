@@ -17,16 +17,20 @@ from torch import Tensor, nn
 
 from mien.checkpoint.landmarks import read_identity_network
 from mien.errors import InputError, ModelMismatchError
+from mien.faces.expression import expression_region
 from mien.finetune.masks import parse_layers, parse_mask
 from mien.finetune.stopping import LONGEST, enough
 from mien.latents import RandomLayers, StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.losses.identity import identity_loss
 from mien.losses.judges import Judge, identity_maps, pixels
+from mien.losses.layout import layout_loss
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
 from mien.models.generator import Generator, Noise, SynthesisNetwork
 from mien.ops import current
+
+_LAYOUT_WEIGHT = 0.2  # of the layout loss beside the style distance, for the gaze of the photo
 
 Progress = Callable[[int, int, float], None]
 
@@ -45,7 +49,9 @@ class FitConfig:
     ] = 300
     learning_rate: Annotated[float, "Adam's learning rate"] = 2e-3
     space: Annotated[Literal["s", "w_plus"], "where codes are mixed: s as in the paper, w_plus as in the published code"] = "s"
-    random_from: Annotated[str, "space s: first up-convolution whose layers are random, such as 64px"] = "64px"
+    random_from: Annotated[
+        str, "space s: first up-convolution whose layers are random, such as 64px; auto: that for 1024 px, 16px up to 256 px"
+    ] = "auto"
     random_layers: Annotated[
         str | None, "space s: the random layers by name in place of random_from: presets, sizes or layers, see `mien masks`"
     ] = None
@@ -54,6 +60,9 @@ class FitConfig:
         str | None, "space s: layers, named as for random_layers, in which the mean face's code stands for the reference's"
     ] = None
     color: Annotated[Literal["reference", "photo"], "whose colours the result has"] = "reference"
+    gaze: Annotated[
+        Literal["photo"] | None, "photo: eyes look where the photo's do, and mouths stay as they are; without it as drawn"
+    ] = None
     batch: Annotated[int, "references per step (0: all of them); bounds the memory"] = 4
     loss: Annotated[
         Loss, "what reference and picture are compared by: features of the discriminator, or others to compare with them"
@@ -87,7 +96,7 @@ def random_layers(
         # The counterpart of the published W+ rows 9, 11, 15.. in S: colour and the finest texture, without the layers of line.
         return parse_layers("m2", resolution)
     try:
-        start = int(config.random_from.removesuffix("px"))
+        start = usual_start(resolution) if config.random_from == "auto" else int(config.random_from.removesuffix("px"))
     except ValueError:
         start = 0
     if start not in {layer.resolution for layer in style_layers(resolution)}:
@@ -95,6 +104,15 @@ def random_layers(
             f"--random-from is a block size of the model, such as {resolution // 2}px, got {config.random_from!r}: choose one."
         )
     return frozenset(layer.name for layer in style_layers(resolution)) - keep_below(resolution, start)
+
+
+def usual_start(resolution: int) -> int:
+    """Where layers begin to be random: at 64 px of 1024 (the published code), and as far below the top in smaller models.
+
+    There colour and line are the business of lower layers: held to the reference's code, they would be learned for this code
+    alone. Below 16 px are pose and the shape of the head.
+    """
+    return min(resolution, max(16, resolution // 16))
 
 
 def random_rows(resolution: int, config: FitConfig) -> tuple[int, ...]:
@@ -138,6 +156,7 @@ class OneShotTuner:
         if config.identity_weight:
             self.identity = (identity or copy.deepcopy(read_identity_network())).to(self.device)
         self.weights = None if weights is None or bool((weights == weights[0]).all()) else weights / weights.mean()
+        self.region = expression_region(pictures).to(self.device) if config.gaze == "photo" else None
         self.valid, self.given_styles = valid, styles
         resolution = generator.config.resolution
         if config.space == "s":
@@ -217,11 +236,15 @@ class OneShotTuner:
         codes = self.codes(index)
         picture = self._render(self.synthesis, codes, noise)
         loss = self.style_distance(picture, index)
-        if self.identity is None:
+        if self.identity is None and self.region is None:
             return loss
         with torch.no_grad():
             before = self._render(self.base.synthesis, codes, noise)
-        return loss + self.config.identity_weight * identity_loss(self.identity, picture, before, self._weights(index))
+        if self.identity is not None:
+            loss = loss + self.config.identity_weight * identity_loss(self.identity, picture, before, self._weights(index))
+        if self.region is not None:
+            loss = loss + _LAYOUT_WEIGHT * layout_loss(picture, before, self.region[index], self._weights(index))
+        return loss
 
     def _weights(self, index: Tensor) -> Tensor | None:
         return None if self.weights is None else self.weights[index]

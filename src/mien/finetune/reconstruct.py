@@ -14,7 +14,7 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from mien.finetune.encoder import disturb
+from mien.finetune.disturb import disturb
 from mien.finetune.processes import Streams
 from mien.latents import Codes
 from mien.losses.features import feature_distance, loss_resolutions, multiscale_l1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from mien.finetune.run_folder import RunFolder, sample_pictures
 from mien.finetune.swap import swap
 from mien.finetune.train import Outcome, Session, train
 from mien.finetune.train_config import TrainConfig, changed
-from mien.media.sheet import sheet
 
 _COUNTED = {
     "baseline": ("freeze_d",), "freeze-g": ("freeze_g",),
@@ -72,25 +71,21 @@ def run_sweep(variants: Sequence[Variant], config: TrainConfig, folder: Path, se
     return outcomes
 
 
-def sweep_sheet(folder: Path, names: Sequence[str], cuts: Sequence[int], *, count: int = 8, seed: int = 0) -> Tensor:
-    """The same `count` faces in the source, in every variant, and in its swaps with the source at `cuts`: [3, H, W].
+def sweep_pictures(
+    folder: Path, names: Sequence[str], cuts: Sequence[int], *, count: int, seed: int = 0
+) -> Iterator[tuple[str, Tensor]]:
+    """The same `count` faces in the source, in every variant, and in its swaps with the source at `cuts`, each with its name.
 
-    A swap has the source's blocks below the cut and the variant's from there on.
+    A swap has the source's blocks below the cut and the variant's from there on. Pictures are [count, 3, R, R].
     """
-    rows: list[list[Tensor]] = []
-    labels: list[str] = []
-    for name in names:
+    for index, name in enumerate(names):
         run = RunFolder(folder / name)
         config, source, target = run.config(), read_model(run.source), read_model(run.model)
         assert config is not None
-        if not rows:
-            rows.append(list(sample_pictures(source.generator, count, seed=seed)))
-            labels.append("source")
+        if index == 0:
+            yield "source", sample_pictures(source.generator, count, seed=seed)
         low_rows = max(0, 2 * config.plan.freeze_styles - 1)
-        own = sample_pictures(target.generator, count, seed=seed, source=source.generator, source_rows=low_rows)
-        rows.append(list(own))
-        labels.append(name)
+        yield name, sample_pictures(target.generator, count, seed=seed, source=source.generator, source_rows=low_rows)
         for cut in cuts:
-            rows.append(list(sample_pictures(swap(source, target, cut).generator, count, seed=seed)))
-            labels.append(f"{name}, swapped at {cut} px")
-    return sheet(rows, row_labels=labels)
+            pictures = sample_pictures(swap(source, target, cut).generator, count, seed=seed)
+            yield f"{name}, swapped at {cut} px", pictures

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
 from mien.cli.flags import ScreenFlags
-from mien.cli.report import Report
+from mien.cli.paths import existing
+from mien.cli.report import Report, progress
+from mien.cli.train_flags import LoopFlags, TrainMachineFlags, wishes_of
+from mien.cli.training_screen import ProgressLine, stop_on_signals
 from mien.cli.verbs.swap import pixels
-from mien.cli.verbs.train import LoopFlags, ProgressLine, TrainMachineFlags, pick_bf16, stop_on_signals, wishes_of
+from mien.cli.verbs.train import pick_bf16
 from mien.errors import InputError
 from mien.runtime import pick_device, set_threads
 
@@ -19,6 +24,7 @@ EXAMPLES = (
     "mien sweep cartoons --from faces.safetensors --kimg 40 -o sweep",
     "mien sweep cartoons --from faces.safetensors --kimg 20 --methods structure:1,structure:2,structure:3 -o sweep",
     "mien sweep cartoons --from faces.safetensors --kimg 40 --methods structure --cuts 8px,16px,32px -o sweep",
+    "mien sweep cartoons --from faces.safetensors --kimg 40 --cuts 32px --features mobilenet_v2.tflite -o sweep",
 )
 
 
@@ -39,6 +45,13 @@ def run(
     minutes_each: Annotated[
         float | None, Option(help="Stop each after so many minutes; the same command goes on.", min=0.0, show_default=False)
     ] = None,
+    features: Annotated[
+        Path | None,
+        Option(help="MobileNetV2 as TFLite: measure every method with it, into table.md.", show_default=False),
+    ] = None,
+    samples: Annotated[
+        int, Option(help="Pictures of every method to measure; at most half as many as DATASET has.", min=2)
+    ] = 2500,
     seed: Annotated[int, Option(help="Start of all random numbers, the same for every method.", min=0)] = 0,
 ) -> Report:
     """Fine-tune one model by several methods with the same pictures and random numbers, and show the same faces in all.
@@ -47,13 +60,16 @@ def run(
     """
     set_threads(machine.threads)
     blocks = [pixels(word, "--cuts") for word in cuts.split(",")] if cuts else []
+    if features is not None:
+        existing(features)
 
     from mien.checkpoint.load import load_model
     from mien.finetune.swap import swap_weights
-    from mien.finetune.sweep import parse_variant, run_sweep, sweep_sheet
+    from mien.finetune.sweep import parse_variant, run_sweep, sweep_pictures
     from mien.finetune.train import Session
     from mien.finetune.train_config import resolve
     from mien.media.images import from_tensor, write_picture
+    from mien.media.sheet import sheet
 
     model = load_model(source)
     for cut in blocks:
@@ -71,10 +87,52 @@ def run(
     if len(outcomes) < len(variants):
         raise InputError("The sweep was stopped before every method had begun: the same command goes on.")
     report = Report()
-    write_picture(out / "sheet.png", from_tensor(sweep_sheet(out, list(outcomes), blocks)), overwrite=True)
+    shown = dict(sweep_pictures(out, list(outcomes), blocks, count=8))
+    drawn = sheet([list(pictures) for pictures in shown.values()], row_labels=list(shown))
+    write_picture(out / "sheet.png", from_tensor(drawn), overwrite=True)
     report.wrote(out / "sheet.png", {"methods": {name: o.images for name, o in outcomes.items()}, "cuts": blocks})
+    if features is not None:
+        report.wrote(
+            out / "table.md", {"rows": _table(out, list(outcomes), blocks, features, data, samples, quiet=screen.quiet)}
+        )
     for outcome in outcomes.values():
         report.wrote(outcome.model, {"images": outcome.images, "complete": outcome.complete})
     if not all(o.complete for o in outcomes.values()) and not screen.quiet:
         print("mien: not all methods are complete; the same command goes on.", file=sys.stderr)
     return report
+
+
+def _table(
+    out: Path, names: list[str], cuts: list[int], features: Path, data: Path, samples: int, *, quiet: bool
+) -> list[dict[str, Any]]:
+    """Measure every method and swap, write table.md, and return its rows."""
+    import torch
+
+    from mien.checkpoint.bundle import read_model
+    from mien.checkpoint.measuring import read_mobilenet_v2
+    from mien.files import write_whole
+    from mien.finetune.sweep import sweep_pictures
+    from mien.media.dataset import load_dataset
+    from mien.metrics.distances import frechet_distance, kernel_distance
+    from mien.metrics.features import in_batches, pooled_features
+    from mien.metrics.transfer import layout_features, measure_transfer, transfer_table
+
+    describe = partial(pooled_features, read_mobilenet_v2(features))
+    model = read_model(out / names[0] / "model.safetensors")
+    real = load_dataset(data, model.resolution).pixels
+    count = min(samples, len(real) // 2)  # distances compare at equal counts only
+    if count < 2:
+        raise InputError(f"{data} has too few pictures to measure with: --features needs four or more.")
+    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
+    half, other = (in_batches(describe, real[order[part : part + count]]) for part in (0, count))
+    rows, total = [], 1 + len(names) * (1 + len(cuts))
+    with progress("measuring", quiet=quiet) as advance:
+        for done, (name, pictures) in enumerate(sweep_pictures(out, names, cuts, count=count), start=1):
+            layouts = in_batches(layout_features, pictures)
+            if done == 1:
+                source = layouts
+            rows.append(measure_transfer(name, (source, layouts), (in_batches(describe, pictures), half)))
+            advance(done, total, 0.0)
+    floor = frechet_distance(other, half), kernel_distance(other, half)
+    write_whole(out / "table.md", transfer_table(rows, floor, count).encode())
+    return [asdict(row) for row in rows]

@@ -1,0 +1,32 @@
+"""Layout loss: what is dark and what is light in eyes and mouth lies where the untuned generator puts it.
+
+Our answer to a failure that the JoJoGAN paper names (section 6): the reference's gaze is copied into every face. Where irises,
+lids and lips lie is a matter of light and dark; how they are drawn, of colour, contrast and line, which are free here.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.losses.features import grey
+
+_FLAT = 1e-4  # variance of pictures in [-1, 1] below which there is no layout
+
+
+def layout_loss(pictures: Tensor, originals: Tensor, region: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean of 1 - correlation of softened luma between `pictures` and `originals` [N, 3, R, R] over `region`: 0 to 2.
+
+    `region` [N, 1, R, R] in [0, 1] says how much each pixel counts; `weights` [N], with mean 1, weighs the pictures of the
+    batch against each other. Brightness and contrast do not matter. Computed in float32.
+    """
+    share = region / region.sum(dim=(2, 3), keepdim=True)
+
+    def layout(picture: Tensor) -> Tensor:
+        soft = F.avg_pool2d(grey(picture.float())[:, :1], 3, 1, 1, count_include_pad=False)
+        soft = soft - (soft * share).sum(dim=(2, 3), keepdim=True)
+        return soft / ((soft**2 * share).sum(dim=(2, 3), keepdim=True) + _FLAT).sqrt()
+
+    # Half the squared distance of normalised layouts is 1 - correlation, and exactly 0 for equal ones.
+    gap = ((layout(pictures) - layout(originals)) ** 2 * share).sum(dim=(1, 2, 3)) / 2
+    return gap.mean() if weights is None else (gap * weights).mean()

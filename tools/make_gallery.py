@@ -1,0 +1,196 @@
+"""Make the gallery: a page per control with pictures, made by running the very commands that the page shows.
+
+    python tools/make_gallery.py [NAME ...]
+
+Writes docs/gallery/ and docs/images/gallery/. People and references are the examples that ship, made up by our own model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from draw_styles import draw
+from make_assets import EXAMPLES, IMAGES, ROOT
+from PIL import Image
+from torch import Tensor
+
+from mien.cli.main import shell
+from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.sheet import sheet
+from mien.stylizer import Stylizer
+
+PAGES = ROOT / "docs" / "gallery"
+PEOPLE = ("face.png", "portrait.png")
+SIDE = 176
+MASKS = ("m1", "m2", "texture", "features", "all")
+
+
+@dataclass(frozen=True)
+class Control:
+    """A page: what a control does, commands that come first, and one command with a caption per column of the picture."""
+
+    name: str
+    title: str
+    text: str
+    columns: tuple[tuple[str, str], ...]
+    """Caption, and the command that writes out.png."""
+    first: tuple[str, ...] = ()
+    manner: str = "pastel"
+
+
+def _apply(options: str = "", style: str = "style") -> str:
+    return f"mien apply {style}.safetensors me.jpg --crop {options} -o out.png".replace("  ", " ")
+
+
+_FIT = "mien fit reference.png -o style.safetensors"
+
+CONTROLS = (
+    Control(
+        "strength", "Strength",
+        "From the model's own face of the person (0) to the full style (1), and beyond. Nothing is learned again.",
+        tuple((s, _apply(f"--strength {s}")) for s in ("0", "0.33", "0.67", "1", "1.4")), (_FIT,),
+    ),
+    Control(
+        "bands", "Strength by size",
+        "The style in the shape of the head (coarse), in the features (middle), or in line and colour (fine) alone.",
+        (
+            ("all", _apply()),
+            ("coarse", _apply("--strength 0,coarse=1")),
+            ("middle", _apply("--strength 0,middle=1")),
+            ("fine", _apply("--strength 0,fine=1")),
+            ("all but coarse", _apply("--strength 1,coarse=0")),
+        ),
+        (_FIT,),
+    ),
+    Control(
+        "likeness", "Likeness",
+        "How much is kept of what no code of the model can say of the person: without it the face is freer, and nearer to the "
+        "reference.",
+        tuple((s, _apply(f"--likeness {s}")) for s in ("0", "0.35", "0.7", "1")), (_FIT,),
+    ),
+    Control(
+        "refine", "Refinement",
+        "Steps of optimisation after the encoder's look at the photo: closer to the person, some seconds slower.",
+        tuple((s, _apply(f"--refine {s}")) for s in ("0", "20", "40", "100")), (_FIT,),
+    ),
+    Control(
+        "colour", "Whose colours",
+        "The reference's, or the photo's own: then colour layers stay free and the loss compares grey pictures.",
+        (("reference", _apply()), ("photo", _apply(style="own"))),
+        (_FIT, "mien fit reference.png --color photo -o own.safetensors"), "neon",
+    ),
+    Control(
+        "masks", "Masks",
+        "What is random while the style is learned is left to the person; the rest is taken from the reference.",
+        tuple((m, _apply(style=m)) for m in MASKS),
+        tuple(f"mien fit reference.png --random-layers {m} -o {m}.safetensors" for m in MASKS),
+        "ink",
+    ),
+    Control(
+        "parts", "Parts of the face",
+        "On a finished style: parts that keep the person's shape, or take the reference's.",
+        (
+            ("style", _apply()),
+            ("keep eyes", _apply("--keep eyes")),
+            ("keep mouth", _apply("--keep mouth")),
+            ("exaggerate eyes", _apply("--exaggerate eyes")),
+            ("exaggerate jaw", _apply("--exaggerate jaw")),
+        ),
+        (_FIT,),
+    ),
+    Control(
+        "identity", "Identity loss",
+        "The style is held to the people while it is learned: more of them, and with too much of it less style.",
+        tuple((w, _apply(style=f"weight-{w}")) for w in ("0", "0.01", "0.1")),
+        tuple(f"mien fit reference.png --identity-weight {w} -o weight-{w}.safetensors" for w in ("0", "0.01", "0.1")),
+    ),
+    Control(
+        "references", "Several references",
+        "Each reference alone, and both together: what they share is learned, what only one has is averaged out.",
+        (("first alone", _apply(style="one")), ("second alone", _apply(style="two")), ("both", _apply(style="both"))),
+        (
+            "mien fit reference.png -o one.safetensors",
+            "mien fit another.png -o two.safetensors",
+            "mien fit reference.png another.png --batch 2 -o both.safetensors",
+        ),
+        "poster",
+    ),
+)  # fmt: skip
+
+
+def main() -> None:
+    """Make all pages, or those that are named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these pages")
+    names = parser.parse_args().names
+    for control in CONTROLS:
+        if not names or control.name in names:
+            _save(_picture(control), IMAGES / "gallery" / f"{control.name}.webp")
+            print(control.name, flush=True)
+    for name, text in pages().items():
+        PAGES.mkdir(exist_ok=True)
+        (PAGES / name).write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """The pages, by file name, and the one that leads to them."""
+    links = "\n".join(f"- [{control.title}]({control.name}.md): {control.text}" for control in CONTROLS)
+    told = "A page per control. Faces and references are made up by our own model; the commands are those that were run."
+    return {"index.md": f"# Gallery\n\n{told}\n\n{links}\n"} | {f"{control.name}.md": _page(control) for control in CONTROLS}
+
+
+def _page(control: Control) -> str:
+    shown = ", ".join(caption for caption, _ in control.columns)
+    lines = [line.replace("out.png", f"{caption.replace(' ', '-')}.png") for caption, line in control.columns]
+    return "\n\n".join(
+        (
+            f"# {control.title}",
+            control.text,
+            f"![Photo, reference, {shown}](../images/gallery/{control.name}.webp)",
+            "```bash\n" + "\n".join((*control.first, *lines)) + "\n```",
+            "[All controls](../styles.md), [all pages](index.md)\n",
+        )
+    )
+
+
+def _picture(control: Control) -> Tensor:
+    rows: list[list[Tensor]] = []
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        write_picture(Path("reference.png"), read_picture(EXAMPLES / f"{control.manner}.png"))
+        other = Stylizer.load().sample(1, seed=3, psi=0.6)[0]
+        write_picture(Path("another.png"), from_tensor(draw(other, control.manner, size=512)))
+        for line in control.first:
+            _run(f"{line} --aligned")
+        for person in PEOPLE:
+            write_picture(Path("me.jpg"), read_picture(EXAMPLES / person), overwrite=True)
+            _run("mien align me.jpg -o crop.png --overwrite")
+            row = [read_picture(Path("crop.png")).rgb(), read_picture(Path("reference.png")).rgb()]
+            for _, line in control.columns:
+                _run(f"{line} --overwrite")
+                row.append(read_picture(Path("out.png")).rgb())
+            rows.append(row)
+    return sheet(rows, size=SIDE, column_labels=["photo", "reference", *(word for word, _ in control.columns)])
+
+
+def _run(line: str) -> None:
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = shell(shlex.split(line)[1:])
+    if code:
+        raise SystemExit(f"`{line}` ended with {code} in {os.getcwd()}")
+
+
+def _save(picture: Tensor, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = picture.add(1).mul(127.5).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).save(path, quality=88, method=6)
+
+
+if __name__ == "__main__":
+    main()
