@@ -11,6 +11,7 @@ from PIL import Image
 from mien.checkpoint.bundle import read_model, write_model
 from mien.checkpoint.encoders import LoadedEncoder
 from mien.checkpoint.format import read
+from mien.checkpoint.style import Style
 from mien.cli.main import shell
 from mien.media.images import read_picture
 from mien.models.bundle import Model, Provenance
@@ -312,6 +313,75 @@ def test_invert_writes_picture_and_code(desk: Path, model: Path, capsys: pytest.
     assert mien(f"invert photos/a.png --aligned --model {model} -o inv.png") == 2
     assert mien(f"invert photos/a.png --aligned --refine 3 --overwrite --model {model} -o inv.png") == 0
     assert not torch.equal(read(desk / "inv.safetensors")[0]["w_plus"], tensors["w_plus"])
+
+
+def test_inverters(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every way leads to another code; the options reach the reference, the photo and the picture that invert draws."""
+    ways = ["", "--method iterated", "--method w --steps 2", "--method w+ --steps 2", "--method prior --steps 2"]
+    ways += ["--method mean", "--towards-mean 0.5", "--method iterated --steps 1"]
+    for index, way in enumerate(ways):
+        assert mien(f"invert photos/a.png --aligned --model {model} {way} -o {index}.png") == 0
+    codes = [read(desk / f"{index}.safetensors")[0]["w_plus"] for index in range(len(ways))]
+    assert len({code.numpy().tobytes() for code in codes}) == len(ways)
+    assert mien(f"invert photos/a.png --aligned --model {model} --method mean --steps 3 -o x.png") == 2
+    assert "leave them out" in capsys.readouterr().err
+    line = f"fit reference.png {_FIT} --learning-rate 0.1 --aligned --model {model}"
+    assert mien(f"{line} --reference-inverter mean -o m.safetensors") == 0
+    assert (desk / "m.safetensors").read_bytes() != (desk / style).read_bytes()
+    line = f"apply {style} photos/a.png --aligned --crop --refine 0 --model {model}"
+    assert mien(f"{line} -o e.png") == 0
+    assert mien(f"{line} --inverter mean -o m.png") == 0
+    assert (desk / "e.png").read_bytes() != (desk / "m.png").read_bytes()
+
+
+def test_a_preset_fills_in_what_is_not_given(desk: Path, model: Path) -> None:
+    line = f"fit reference.png --steps 2 --aligned --model {model}"
+    written = "--random-layers m1 --mean-layers 16up,32up,64up --batch 0 --reference-inverter iterated"
+    for name, options in {
+        "preset": "--preset paper", "written": written, "plain": "", "own": "--preset paper --random-from 32px --batch 4",
+        "colour": "--preset paper --color photo",
+    }.items():  # fmt: skip
+        assert mien(f"{line} {options} -o {name}.safetensors") == 0
+    assert (desk / "preset.safetensors").read_bytes() == (desk / "written.safetensors").read_bytes()
+    assert (desk / "preset.safetensors").read_bytes() != (desk / "plain.safetensors").read_bytes()
+    fit = {n: Style.load(desk / f"{n}.safetensors").settings["fit"] for n in ("preset", "own", "colour")}
+    assert (fit["preset"]["random_layers"], fit["preset"]["batch"]) == ("m1", 0)
+    # An option that is written counts, also where it has mien's own value.
+    assert (fit["own"]["random_from"], fit["own"]["batch"], "random_layers" in fit["own"]) == ("32px", 4, False)
+    assert "random_layers" not in fit["colour"]
+    drawn = f"apply preset.safetensors photos/a.png --aligned --crop --model {model}"
+    for name, options in {
+        "a": "--preset paper", "b": "--inverter iterated --likeness 0 --refine 0", "c": "", "d": "--preset paper --refine 3"
+    }.items():  # fmt: skip
+        assert mien(f"{drawn} {options} -o {name}.png") == 0
+    pictures = {name: (desk / f"{name}.png").read_bytes() for name in "abcd"}
+    assert pictures["a"] == pictures["b"]
+    assert len(set(pictures.values())) == 3
+    together = f"stylize photos/a.png --style reference.png --steps 2 --aligned --style-aligned --crop --model {model}"
+    assert mien(f"{together} --preset paper -o e.png") == 0
+    assert (desk / "e.png").read_bytes() == pictures["a"]
+
+
+def test_losses_to_compare_with(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"fit reference.png {_FIT} --aligned --model {model}"
+    for loss in ("discriminator", "pixels", "identity"):
+        assert mien(f"{line} --loss {loss} -o {loss}.safetensors") == 0
+    assert len({(desk / f"{loss}.safetensors").read_bytes() for loss in ("discriminator", "pixels", "identity")}) == 3
+    assert mien(f"{line} --loss mobilenet-v2 -o x.safetensors") == 2
+    assert "--loss-network" in capsys.readouterr().err
+
+
+def test_invert_compares_all_methods(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = f"invert photos --compare --steps 1 --aligned --model {model} -o table"
+    assert mien(f"{line} --json") == 0
+    document = _json(capsys)
+    assert len(document["comparison"]["ways"]) == 9
+    assert [Path(w["out"]).name for w in document["written"]] == ["inverters.png", "inverters.md", "inverters.json"]
+    assert mien(line) == 2
+    assert mien(f"invert photos --aligned --model {model} -o x.png") == 2
+    assert "--compare" in capsys.readouterr().err
+    assert mien(f"{line} --overwrite --method w") == 2
+    assert mien(f"{line} --overwrite --face 2") == 2
 
 
 @pytest.mark.parametrize("kind", ["e4e", "restyle-psp"])

@@ -55,7 +55,7 @@ def test_the_two_numbers_are_relative(model: Model) -> None:
     assert sum(found.picture for found in somebody_else) / 6 == pytest.approx(1, abs=0.4)
     # The same directions, three times as far from the centre: nine times as far out.
     p_space = torch.where(codes < 0, codes * 5, codes)
-    further = known.centre + 3 * (p_space - known.centre)
+    further = known.density.centre + 3 * (p_space - known.density.centre)
     out = remoteness(model, known, faces, torch.where(further < 0, further / 5, further))
     for a, b in zip(out, right, strict=True):
         assert a.code == pytest.approx(9 * b.code, rel=1e-3)

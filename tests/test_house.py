@@ -19,19 +19,19 @@ _FILES = sorted(_SOURCE.rglob("*.py"))
 
 # An import only points down. Members of one tuple do not import each other.
 _LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "runtime", "config", "files"),
+    ("errors", "runtime", "config", "files", "presets"),
     ("ops", "latents"),
     ("models", "media"),
     ("checkpoint",),
     ("faces", "losses"),
     ("inversion", "finetune", "editing", "metrics", "preparation", "results", "shipped"),
     ("stylizer",),
-    ("functions", "evaluation"),
+    ("functions", "evaluation", "comparison"),
     ("benchmark",),
     ("cli", "web"),
 )
 # The bottom: everybody may use these, they themselves only each other.
-_BOTTOM = {"errors", "runtime", "config", "files"}
+_BOTTOM = {"errors", "runtime", "config", "files", "presets"}
 _HARD_LIMIT, _LIMIT = 400, 300
 _FORBIDDEN = re.compile(r"(?i:^|_)(?i:utils?|helpers?|misc)(?i:$|_)|Manager|Helper|Utils?$")
 

@@ -1,12 +1,15 @@
 """One-shot fine-tuning: the fast path is the plain one, and every option does what its name says."""
 
 import dataclasses
+import itertools
 
 import pytest
 import torch
 
+from mien.checkpoint.landmarks import read_identity_network
 from mien.editing import render_between
 from mien.errors import InputError
+from mien.finetune.masks import parse_layers
 from mien.finetune.oneshot import (
     FitConfig,
     OneShotTuner,
@@ -20,7 +23,9 @@ from mien.finetune.oneshot import (
 from mien.finetune.oneshot_plain import PlainTuner
 from mien.latents import broadcast
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
+from mien.losses.judges import identity_maps, mobilenet_maps, pixels
 from mien.models.generator import Generator, GeneratorConfig
+from mien.models.mobilenet_v2 import MobileNetV2
 from test_models import tiny, tiny_discriminator
 
 R = 64
@@ -280,3 +285,71 @@ def test_a_model_without_noise_stays_without() -> None:
     touched = changes(g.synthesis, tuner.synthesis)
     assert "b64.conv1.noise_strength" not in touched
     assert "b64.conv0.noise_strength" in touched
+
+
+@pytest.mark.parametrize("loss", ["discriminator", "pixels", "identity", "mobilenet-v2"])
+def test_losses(loss: str) -> None:
+    """Each judge falls while it is the loss, and each leads elsewhere than the discriminator."""
+    g, d, pictures, w_plus = setting()
+    config = FitConfig(loss=loss, random_from="32px", noise="const", learning_rate=0.01)  # type: ignore[arg-type]
+    judge = None
+    if loss == "mobilenet-v2":
+        network = MobileNetV2(64).requires_grad_(False)
+        for parameter in network.parameters():  # zeros would tell no pictures apart
+            torch.nn.init.normal_(parameter, std=0.1)
+        judge = mobilenet_maps(network)
+    tuner = OneShotTuner(g, d, pictures, w_plus, config, valid=left_half(), judge=judge)
+    losses = [tuner.step() for _ in range(12)]
+    assert sum(losses[-3:]) < sum(losses[:3])
+    usual = OneShotTuner(g, d, pictures, w_plus, dataclasses.replace(config, loss="discriminator"), valid=left_half())
+    same = [usual.step() for _ in range(12)] == losses
+    assert same == (loss == "discriminator")
+
+
+def test_identity_maps_see_the_whole_frame_and_pixels_are_pixels() -> None:
+    picture = torch.randn(1, 3, R, R).clamp(-1, 1)
+    assert torch.equal(pixels(picture)[0], picture)
+    judge = identity_maps(read_identity_network())
+    maps = judge(picture)
+    assert len(maps) == 4
+    assert all(m.shape[-1] * 2 == n.shape[-1] for n, m in itertools.pairwise(maps))
+    assert torch.allclose(maps[0].norm(dim=1), torch.ones(1), atol=1e-4)
+    corner = picture.clone()
+    corner[..., -4:, -4:] *= -1  # outside of the face that the embedding sees
+    assert not torch.equal(judge(corner)[0][..., -3:, -3:], maps[0][..., -3:, -3:])
+
+
+def test_a_loss_of_the_users_own_network_needs_it() -> None:
+    g, d, pictures, w_plus = setting()
+    with pytest.raises(ValueError, match="needs a judge"):
+        OneShotTuner(g, d, pictures, w_plus, FitConfig(loss="mobilenet-v2"))
+    with pytest.raises(ValueError, match="plain loop"):
+        PlainTuner(g, d, pictures, w_plus, FitConfig(loss="pixels"))
+
+
+def test_mean_layers_put_the_mean_face_in_place_of_the_reference() -> None:
+    g, d, pictures, w_plus = setting(2)
+    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(mean_layers="16up,32up"))
+    own, mean = g.synthesis.styles(w_plus), g.synthesis.styles(broadcast(g.mapping.w_avg[None], g.num_ws))
+    for name in own:
+        wanted = mean[name].expand(2, -1) if name in ("16up", "32up") else own[name]
+        assert torch.equal(tuner.reference_styles[name], wanted)
+    with pytest.raises(InputError, match="--mean-layers"):
+        FitConfig(mean_layers="16up", space="w_plus", mask="5")
+    with pytest.raises(InputError, match="names no layer"):
+        OneShotTuner(g, d, pictures, w_plus, FitConfig(mean_layers="nose"))
+
+
+def test_colour_halves_are_expert_options() -> None:
+    """Mask and grey loss are chosen together by `color`, and alone by `random_layers` (the paper's figure 17)."""
+    g, d, pictures, w_plus = setting()
+
+    def made(**options: str) -> tuple[bool, bool]:
+        tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_from="32px", **options))  # type: ignore[arg-type]
+        seen = tuner._seen(pictures)
+        return tuner.layers == parse_layers("m2", R), bool((seen[:, 0] == seen[:, 1]).all())
+
+    assert made() == (False, False)
+    assert made(random_layers="m2") == (True, False)
+    assert made(color="photo", random_layers="32px..") == (False, True)
+    assert made(color="photo") == (True, True)

@@ -15,7 +15,7 @@ from mien.cli.options import RenderFlags
 from mien.editing import Control
 from mien.errors import FaceNotFoundError, InputError, ModelMismatchError
 from mien.faces import AlignConfig
-from mien.inversion import RefineConfig, refine
+from mien.inversion import InvertConfig, RefineConfig, mean_code, refine
 from mien.latents import Codes, style_layers
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.bundle import Model
@@ -296,8 +296,27 @@ def test_likeness(detailed: Stylizer, folder: Path) -> None:
 
 def test_a_style_is_learned_from_codes_alone(detailed: Stylizer, stylizer: Stylizer, folder: Path) -> None:
     """The detail map of a reference would put its features into every face."""
-    with_map = detailed._reference_codes(detailed.align(folder / "reference.png", ALIGNED)[0][1][None], 0)
-    assert with_map.shape == (1, 8, 16)
+    crop = detailed.align(folder / "reference.png", ALIGNED)[0][1][None]
+    assert detailed._reference_codes(crop, None, 0, ["it"]).shape == (1, 8, 16)
+
+
+def test_inverters_of_the_reference_and_of_the_photo(stylizer: Stylizer, style: Style, folder: Path) -> None:
+    def learned(inverter: InvertConfig | None) -> Style:
+        return stylizer.fit([folder / "reference.png"], QUICK, align=ALIGNED, inverter=inverter)
+
+    name = "b32.conv1.weight"
+    assert torch.equal(learned(InvertConfig()).changes[name], style.changes[name])
+    other = learned(InvertConfig("w", 3))
+    assert not torch.equal(other.changes[name], style.changes[name])
+    assert other.settings["inverter"]["method"] == "w"
+    assert "inverter" not in style.settings
+
+    def face(inverter: InvertConfig | None) -> torch.Tensor:
+        return stylizer.apply(style, folder / "photo.png", align=ALIGNED, inverter=inverter).faces[0].stylized
+
+    assert torch.equal(face(None), face(InvertConfig()))
+    mean = Codes(mean_code(stylizer.model))
+    assert torch.equal(face(InvertConfig("mean")), stylizer.render(mean, stylizer._tuned_network(style))[0])
 
 
 def test_refinement_finds_a_detail_map_unless_told_not_to(stylizer: Stylizer, folder: Path) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mien.finetune.oneshot import FitConfig as FitConfig
     from mien.functions import align_faces as align_faces
     from mien.functions import invert as invert
+    from mien.inversion import InvertConfig as InvertConfig
     from mien.inversion import RefineConfig as RefineConfig
     from mien.media.images import Picture as Picture
     from mien.media.images import from_tensor as from_tensor
@@ -37,6 +38,7 @@ _PUBLIC = {
     "AlignConfig": "mien.faces",
     "FitConfig": "mien.finetune.oneshot",
     "FollowConfig": "mien.finetune.follow",
+    "InvertConfig": "mien.inversion",
     "MienError": "mien.errors",
     "Picture": "mien.media.images",
     "RefineConfig": "mien.inversion",
@@ -57,6 +59,7 @@ __all__ = [
     "AlignConfig",
     "FitConfig",
     "FollowConfig",
+    "InvertConfig",
     "MienError",
     "Picture",
     "RefineConfig",

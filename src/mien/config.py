@@ -61,10 +61,11 @@ def settings_in_source(module: str, config: str) -> dict[str, Setting]:
     For `mien --help`: the modules that define the configuration import torch, which takes longer than the help may take.
     Defaults that are not literals are `MISSING`.
     """
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
+    package, *parts = module.split(".")
+    spec = importlib.util.find_spec(package)  # of the module itself would import the packages around it
+    if spec is None or spec.origin is None or not parts:
         raise ValueError(f"there is no module {module}")
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    tree = ast.parse(Path(spec.origin).parent.joinpath(*parts).with_suffix(".py").read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name == config:
             return {s.name: s for s in map(_setting_of, node.body) if s is not None}

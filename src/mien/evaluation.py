@@ -18,6 +18,7 @@ from mien.checkpoint.measuring import file_digest, read_mobilefacenet, read_mobi
 from mien.checkpoint.style import Style
 from mien.editing import Strength
 from mien.errors import InputError
+from mien.inversion import InvertConfig
 from mien.media.dataset import load_dataset
 from mien.metrics.evaluate import Candidate, Evaluation, measure
 from mien.metrics.features import as_pictures
@@ -37,7 +38,8 @@ class EvaluateConfig:
 
     strength: Annotated[float | Strength, "how much style: 0 the model's own face, 1 the full style"] = 1.0
     likeness: Annotated[float, "how much is kept of the person that no code can say, 0 to 1"] = 0.7
-    refine_steps: Annotated[int, "optimisation steps after the encoder's answer"] = 40
+    refine_steps: Annotated[int, "optimisation steps after the inverter's answer"] = 40
+    inverter: Annotated[InvertConfig | None, "how faces become codes; None: by the encoder"] = None
     aligned: Annotated[bool, "the photos are face crops already"] = False
     references_aligned: Annotated[bool, "the references are face crops already"] = False
     outputs_are: Annotated[
@@ -137,7 +139,9 @@ def _drawn(
     for face in faces:
         start = time.perf_counter()
         crop = face.crops[stylizer.resolution][None]
-        codes.append(stylizer.invert_crops(crop, refine_steps=config.refine_steps).scaled(config.likeness))
+        codes.append(stylizer.invert_crops(
+            crop, inverter=config.inverter, refine_steps=config.refine_steps, likeness=config.likeness
+        ))  # fmt: skip
         spent.append(face.seconds + time.perf_counter() - start)
         tick()
     drawn = [Candidate(NO_STYLE, every, torch.cat([stylizer.render(code) for code in codes]), facts={"drawn_by": "model"})]

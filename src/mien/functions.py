@@ -11,6 +11,7 @@ from mien.editing import random_codes
 from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.finetune.mask_sheet import mask_sheet, usual_masks
 from mien.finetune.masks import parse_mask
+from mien.inversion import InvertConfig
 from mien.latents import RandomLayers
 from mien.media.images import Picture, read_picture
 from mien.models.bundle import Model
@@ -32,13 +33,15 @@ def align_faces(
 
 
 def invert(
-    photo: Picture | str | Path, *, model: Model | None = None, align: AlignConfig | None = None, refine_steps: int = 0
-) -> Inversion:
+    photo: Picture | str | Path, *, model: Model | None = None, align: AlignConfig | None = None,
+    inverter: InvertConfig | None = None, refine_steps: int = 0,
+) -> Inversion:  # fmt: skip
     """The code of one face (the largest, unless `align` says otherwise), and what the model renders for it.
 
-    `model` is any loaded one; None takes the embedded model. `refine_steps` improves the encoder's answer by optimisation.
+    `model` is any loaded one; None takes the embedded model. `inverter` says how the code is found; None: by the
+    encoder. `refine_steps` improves the answer by optimisation.
     """
-    return Stylizer(model or embedded_model()).invert(photo, align=align, refine_steps=refine_steps)
+    return Stylizer(model or embedded_model()).invert(photo, align=align, inverter=inverter, refine_steps=refine_steps)
 
 
 def draw_masks(

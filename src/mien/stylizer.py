@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -31,12 +31,14 @@ from mien.faces.paste import head_mask, paste_back
 from mien.finetune.follow import FollowConfig
 from mien.finetune.learn import NO_DISCRIMINATOR, References, learn
 from mien.finetune.oneshot import FitConfig, apply_changes, random_layers, reference_weights
-from mien.inversion import Codes, RefineConfig, encode, mean_code, refine, warn_of_strangers
+from mien.inversion import Codes, InvertConfig, encode, invert, mean_code, warn_of_strangers
 from mien.latents import StyleCodes, wholly_random
+from mien.losses.judges import mobilenet_maps
 from mien.media.images import Picture, from_tensor, read_picture
 from mien.models.bundle import Model
 from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
+from mien.models.mobilenet_v2 import MobileNetV2
 from mien.results import Inversion, Result, StylizedFace
 from mien.runtime import Progress, pick_device
 from mien.shipped import EMBEDDED_MODEL, REGIONS
@@ -96,24 +98,25 @@ class Stylizer:
         rgb, name = picture.rgb(), str(picture.path or "the picture")
         return [(frame, *extract(rgb, frame, self.resolution)) for frame in locate(rgb, align, name=name)]
 
-    def invert_crops(self, crops: Tensor, *, refine_steps: int = 0, progress: Progress | None = None) -> Codes:
-        """The codes of aligned pictures [N, 3, R, R]; without an encoder, optimisation starts at the mean code."""
-        crops = as_learned(self.model, crops).to(self.device)
-        return refine(self.model, crops, self._start(crops, refine_steps), RefineConfig(steps=refine_steps), progress)
+    def invert_crops(
+        self, crops: Tensor, *, inverter: InvertConfig | None = None, refine_steps: int = 0, likeness: float = 1.0,
+        progress: Progress | None = None,
+    ) -> Codes:  # fmt: skip
+        """The codes of aligned pictures [N, 3, R, R], as `inverter` finds them (None: the encoder), and then refined.
 
-    def _start(self, pictures: Tensor, refine_steps: int) -> Codes:
-        """The encoder's answer; without an encoder the mean code, if it will be refined."""
-        if self.model.encoder is None and refine_steps:
-            return Codes(mean_code(self.model, len(pictures)))
-        return encode(self.model, pictures)
+        Without an encoder, refinement starts at the mean code. `likeness` 0 looks for no detail map.
+        """
+        crops, inverter = as_learned(self.model, crops).to(self.device), inverter or InvertConfig()
+        inverter = replace(inverter, detail=inverter.detail and likeness > 0)
+        return invert(self.model, crops, inverter, refine_steps=refine_steps, progress=progress).scaled(likeness)
 
     def invert(
-        self, photo: Picture | str | Path, *, align: AlignConfig | None = None, refine_steps: int = 0,
-        progress: Progress | None = None,
+        self, photo: Picture | str | Path, *, align: AlignConfig | None = None, inverter: InvertConfig | None = None,
+        refine_steps: int = 0, progress: Progress | None = None,
     ) -> Inversion:  # fmt: skip
         """The code of one face (the largest, unless `align` says otherwise) and what the base model renders for it."""
         frame, crop = self.align(photo, align or AlignConfig(face="largest"))[0]
-        codes = self.invert_crops(crop[None], refine_steps=refine_steps, progress=progress)
+        codes = self.invert_crops(crop[None], inverter=inverter, refine_steps=refine_steps, progress=progress)
         detail = None if codes.detail is None else codes.detail.cpu()
         return Inversion(codes.w_plus.cpu(), detail, crop, self.render(codes)[0], frame)
 
@@ -121,18 +124,21 @@ class Stylizer:
 
     def fit(
         self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
-        extreme: bool = False, refine_steps: int | None = None, weights: Sequence[float] | None = None, name: str | None = None,
-        identity: Embedder | None = None, control: Control | None = None, follow: FollowConfig | None = None,
+        extreme: bool = False, inverter: InvertConfig | None = None, refine_steps: int | None = None,
+        weights: Sequence[float] | None = None, name: str | None = None, identity: Embedder | None = None,
+        loss_network: MobileNetV2 | None = None, control: Control | None = None, follow: FollowConfig | None = None,
         progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style.
 
         `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
-        `refine_steps` optimises the references' codes; None: not at all, or 300 steps when the model has no encoder.
-        `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss; None: the
-        one that comes with mien. `control` says which parts of the face stay the person's and which take the reference's shape,
-        by other codes to learn from (the virtual inverter). `follow` asks for previews, and for a state from which a fit that
-        was stopped goes on. Raises `FaceNotFoundError` and `ModelMismatchError`.
+        `inverter` finds the references' codes (None: the encoder), and `refine_steps` optimises them; None: not at all, or 300
+        steps when the model has no encoder.
+        `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss (None: the
+        one that comes with mien), `loss_network` that of the loss mobilenet-v2. `control` says which parts of the face stay the
+        person's and which take the reference's shape, by other codes to learn from (the virtual inverter). `follow` asks for
+        previews, and for a state from which a fit that was stopped goes on. Raises `FaceNotFoundError` and
+        `ModelMismatchError`.
         """
         if self.model.discriminator is None:
             raise ModelMismatchError(NO_DISCRIMINATOR)
@@ -148,31 +154,38 @@ class Stylizer:
         _, crops, valid = zip(*(self._cut_out(reference, align)[0] for reference in references), strict=True)
         kept, merged = reference_weights([_content(crop) for crop in crops], weights)
         pictures, inside = (torch.stack([part[i] for i in kept]) for part in (crops, valid))
-        if refine_steps is None:
-            refine_steps = 0 if self.model.encoder else _STEPS_WITHOUT_ENCODER
         files = [_opened_path(r) for r in references]
         if extreme:
             w_plus = mean_code(self.model, len(kept))
         else:
-            w_plus = self._reference_codes(pictures, refine_steps, [files[i].name for i in kept])
+            w_plus = self._reference_codes(pictures, inverter, refine_steps, [files[i].name for i in kept])
         config, base = config or FitConfig(), self.digest
+        if (config.loss == "mobilenet-v2") != (loss_network is not None):
+            raise InputError("The loss mobilenet-v2 and its network (--loss-network, a .tflite file) go together: give both.")
         if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
             config = replace(config, random_from=f"{min(64, self.resolution)}px")
         styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
-        given = References(pictures, w_plus, merged, inside, styles, features, identity)
+        judge = None if loss_network is None else mobilenet_maps(loss_network.to(self.device))
+        given = References(pictures, w_plus, merged, inside, styles, features, identity, judge)
         gaps, made = learn(self.model, given, config, bf16=self.bf16, follow=follow, progress=progress)
+        if inverter is not None:
+            made["inverter"] = asdict(inverter)
         if control:
             made["control"] = {"keep": dict(control.keep), "exaggerate": dict(control.exaggerate)}
         settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
         return Style(name or files[0].stem, base, self.resolution, gaps, thumbnail(pictures), settings)
 
-    def _reference_codes(self, pictures: Tensor, refine_steps: int, names: Sequence[str] | None = None) -> Tensor:
+    def _reference_codes(
+        self, pictures: Tensor, inverter: InvertConfig | None, refine_steps: int | None, names: Sequence[str]
+    ) -> Tensor:
         # The family around a reference is made of codes: a detail map of the reference would be in every face.
+        inverter = replace(inverter or InvertConfig(), detail=False)
+        if refine_steps is None:
+            refine_steps = _STEPS_WITHOUT_ENCODER if self.model.encoder is None and inverter.method == "encoder" else 0
         pictures = as_learned(self.model, pictures).to(self.device)
-        start = Codes(self._start(pictures, refine_steps).w_plus)
-        if names is not None:  # says nothing of a model without an encoder
-            warn_of_strangers(self.model, pictures, start.w_plus, names)
-        return refine(self.model, pictures, start, RefineConfig(steps=refine_steps, detail_resolution=0)).w_plus
+        if self.model.encoder is not None:
+            warn_of_strangers(self.model, pictures, encode(self.model, pictures).w_plus, names)
+        return invert(self.model, pictures, inverter, refine_steps=refine_steps).w_plus
 
     def _virtual_codes(self, w_plus: Tensor, config: FitConfig, control: Control | None) -> StyleCodes | None:
         if not control:
@@ -197,21 +210,27 @@ class Stylizer:
 
     def apply(
         self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float | Strength = 1.0,
-        likeness: float = 0.7, refine_steps: int = 0, crop: bool = False, control: Control | None = None,
-        progress: Progress | None = None,
+        likeness: float = 0.7, inverter: InvertConfig | None = None, refine_steps: int = 0, crop: bool = False,
+        control: Control | None = None, progress: Progress | None = None,
     ) -> Result:  # fmt: skip
         """Redraw every face of a photo in the style and put it back in its place.
 
         `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates; a `Strength` has a number per band of
-        sizes. `likeness` 1 keeps of the person also what no code can say, 0 only what the code says. `control` keeps parts of
-        the person, or makes them the reference's. `crop` returns the square of the first face alone. Raises
-        `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
+        sizes. `inverter` finds the people's codes (None: the encoder). `likeness` 1 keeps of the person also what no code can
+        say, 0 only what the code says. `control` keeps parts of the person, or makes them the reference's. `crop` returns the
+        square of the first face alone. Raises `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of
+        another model.
         """
         picture = _opened(photo)
         tuned, steering = self._tuned_network(style), self._steering(style, control)
         found = self.align(picture, align)
-        codes = self.invert_crops(torch.stack([c for _, c in found]), refine_steps=refine_steps, progress=progress)
-        codes = codes.scaled(likeness)
+        codes = self.invert_crops(
+            torch.stack([c for _, c in found]),
+            inverter=inverter,
+            refine_steps=refine_steps,
+            likeness=likeness,
+            progress=progress,
+        )
         before, after = self.render(codes), self.render(codes, tuned, strength, steering)
         result = Result(picture, [])
         for (frame, face), inversion, stylized in zip(found, before, after, strict=True):

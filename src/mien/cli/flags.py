@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 
-from typer import Option
+from typer import Context, Option
 from typer.models import OptionInfo
 
 from mien.cli.report import Report
+from mien.presets import preset_values
 from mien.runtime import Device, Dtype, set_threads
 
 
@@ -58,9 +59,11 @@ def expand(verb: Callable[..., Report]) -> Callable[..., int]:
         else:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
-    def command(**values: Any) -> int:
+    def command(context: Context | None = None, **values: Any) -> int:
+        preset = preset_values(values.get("preset"), lambda option: _given(context, groups, option))
         for name, group in groups.items():
-            values[name] = group(**{field.name: values.pop(f"{name}__{field.name}") for field in dataclasses.fields(group)})
+            found = {field.name: values.pop(f"{name}__{field.name}") for field in dataclasses.fields(group)}
+            values[name] = group(**found | {option: preset[option] for option in found.keys() & preset.keys()})
         machine = next((v for v in values.values() if isinstance(v, MachineFlags)), None)
         set_threads(machine.threads if machine else None)
         screen = next((v for v in values.values() if isinstance(v, ScreenFlags)), ScreenFlags())
@@ -71,10 +74,20 @@ def expand(verb: Callable[..., Report]) -> Callable[..., int]:
         report.warnings = list(dict.fromkeys([*noted, *report.warnings]))
         return report.show(as_json=screen.json, quiet=screen.quiet)
 
+    parameters.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=Context))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     command.__doc__ = inspect.getdoc(verb)
     return command
+
+
+def _given(context: Context | None, groups: Mapping[str, Any], option: str) -> bool:
+    """Whether the user wrote this option, in whichever group it is."""
+    names = [
+        f"{name}__{option}" for name, group in groups.items() if option in {field.name for field in dataclasses.fields(group)}
+    ]
+    sources = [context.get_parameter_source(name) for name in names] if context is not None else []
+    return any(source is not None and source.name != "DEFAULT" for source in sources)
 
 
 def _options(prefix: str, group: type) -> list[inspect.Parameter]:

@@ -17,11 +17,15 @@ from mien.runtime import pick_device
 if TYPE_CHECKING:
     from mien.finetune.follow import FollowConfig
     from mien.finetune.oneshot import FitConfig
+    from mien.inversion import InvertConfig
     from mien.models.embedders import ArcFace
+    from mien.models.mobilenet_v2 import MobileNetV2
     from mien.stylizer import Stylizer
 
 _FIT = settings_in_source("mien.finetune.oneshot", "FitConfig")
 _FOLLOW = settings_in_source("mien.finetune.follow", "FollowConfig")
+_INVERT = settings_in_source("mien.inversion.methods", "InvertConfig")
+Inverter = Literal["encoder", "iterated", "w", "w+", "prior", "mean"]
 
 
 def told(setting: Setting, *flags: str, least: float | None = None, check: Callable[[str], str] | None = None) -> Any:
@@ -47,12 +51,16 @@ def _follow(name: str, *flags: str, least: float | None = None) -> Any:
     return told(_FOLLOW[name], *flags, least=least)
 
 
+def inverting(name: str, *flags: str, least: float | None = None) -> Any:
+    """An option with the sentence of a field of `InvertConfig`."""
+    return told(_INVERT[name], *flags, least=least)
+
+
 def _default(name: str) -> Any:
     return _FIT[name].default
 
 
 Photos = Annotated[list[Path], Argument(metavar="PHOTO...", help="Photos, or folders of photos.", show_default=False)]
-Photo = Annotated[Path, Argument(metavar="PHOTO", help="The photo.", show_default=False)]
 Out = Annotated[
     Path, Option("--out", "-o", help="File to write; a folder where several pictures come out.", show_default=False)
 ]
@@ -67,6 +75,31 @@ ModelFile = Annotated[
     Option(
         "--model",
         help="Another face model: a file, or a name from `mien models`; without it the embedded one.",
+        show_default=False,
+    ),
+]
+
+
+JudgeOfLooks = Annotated[
+    Path | None,
+    Option(
+        "--features", help="MobileNetV2 as .tflite to compare looks; without it mien's own discriminator.", show_default=False
+    ),
+]
+JudgeOfPeople = Annotated[
+    Path | None,
+    Option(
+        "--identity",
+        help="MobileFaceNet as .safetensors, or ArcFace IR-SE50, to tell people apart; without it mien's own.",
+        show_default=False,
+    ),
+]
+
+PresetName = Annotated[
+    Literal["paper"] | None,
+    Option(
+        "--preset",
+        help="Values for all options that are not given: paper is the set-up of the JoJoGAN paper.",
         show_default=False,
     ),
 ]
@@ -141,6 +174,13 @@ class InvertingModelFlags(ModelFlags):
         return stylizer
 
 
+def chosen_inverter(method: Inverter) -> InvertConfig | None:
+    """The library's configuration; None for the encoder, which is the usual way."""
+    from mien.inversion import InvertConfig
+
+    return None if method == "encoder" else InvertConfig(method)
+
+
 @dataclass(frozen=True)
 class FitFlags:
     """How a style is learned."""
@@ -154,8 +194,13 @@ class FitFlags:
     space: Annotated[Literal["s", "w-plus"], _fit("space", "--space")] = "s"
     random_from: Annotated[str, _fit("random_from", "--random-from")] = _default("random_from")
     random_layers: Annotated[str | None, _fit("random_layers", "--random-layers")] = _default("random_layers")
+    mean_layers: Annotated[str | None, _fit("mean_layers", "--mean-layers")] = _default("mean_layers")
     mask: Annotated[str, _fit("mask", "--mask")] = _default("mask")
     batch: Annotated[int, _fit("batch", "--batch", least=0)] = _default("batch")
+    loss: Annotated[Literal["discriminator", "pixels", "identity", "mobilenet-v2"], _fit("loss", "--loss")] = _default("loss")
+    loss_network: Annotated[
+        Path | None, Option("--loss-network", help="MobileNetV2 as .tflite, for the loss mobilenet-v2.", show_default=False)
+    ] = None
     identity_weight: Annotated[float, _fit("identity_weight", "--identity-weight", least=0)] = _default("identity_weight")
     identity_network: Annotated[
         Path | None,
@@ -179,6 +224,10 @@ class FitFlags:
             show_default=False,
         ),
     ] = None
+
+    reference_inverter: Annotated[
+        Inverter, Option("--reference-inverter", help="How the reference becomes a code: as --method of mien invert.")
+    ] = "encoder"
 
     previews: Annotated[Path | None, _follow("previews", "--previews")] = None
     preview_every: Annotated[int | None, _follow("preview_every", "--preview-every", least=1)] = None
@@ -208,14 +257,28 @@ class FitFlags:
             space="w_plus" if self.space == "w-plus" else "s",
             random_from=self.random_from,
             random_layers=self.random_layers,
+            mean_layers=self.mean_layers,
             mask=self.mask,
             color=self.color,
             gaze=self.gaze,
             batch=self.batch,
+            loss=self.loss,
             identity_weight=self.identity_weight,
             noise=self.noise,
             seed=self.seed,
         )
+
+    def inverter(self) -> InvertConfig | None:
+        """How the references become codes; None: as usual."""
+        return chosen_inverter(self.reference_inverter)
+
+    def judge(self) -> MobileNetV2 | None:
+        """The user's own network for the loss mobilenet-v2, loaded."""
+        if self.loss_network is None:
+            return None
+        from mien.checkpoint.measuring import read_mobilenet_v2
+
+        return read_mobilenet_v2(self.loss_network)
 
     def identity(self) -> ArcFace | None:
         """The user's own network for the identity loss, loaded; None: mien's own."""
@@ -241,8 +304,9 @@ class DrawFlags:
             max=1,
         ),
     ] = 0.7
+    inverter: Annotated[Inverter, Option(help="How a face becomes a code: as --method of mien invert.")] = "encoder"
     refine: Annotated[
-        int, Option(help="Optimisation steps that make the face more like the person; 0: the encoder's answer alone.", min=0)
+        int, Option(help="Optimisation steps that make the face more like the person; 0: the inverter's answer alone.", min=0)
     ] = 30
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.cli.options import RenderFlags
+from mien.cli.options import RenderFlags, chosen_inverter
 from mien.cli.paths import Job, existing
 from mien.cli.report import Report, progress
 
@@ -42,7 +42,7 @@ def render(
             job = jobs[index]
             result = stylizer.apply(
                 styles[job.style], job.photo, align=align, strength=strength, likeness=flags.likeness,
-                refine_steps=flags.refine, crop=flags.crop, control=control,
+                inverter=chosen_inverter(flags.inverter), refine_steps=flags.refine, crop=flags.crop, control=control,
             )  # fmt: skip
             write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
             faces = [{"scale": round(face.scale, 3)} for face in result.faces]

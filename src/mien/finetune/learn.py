@@ -17,6 +17,7 @@ from mien.finetune.follow import FollowConfig, Follower
 from mien.finetune.masks import small_family
 from mien.finetune.oneshot import FitConfig, OneShotTuner, changes
 from mien.latents import StyleCodes
+from mien.losses.judges import Judge
 from mien.models.bundle import Model
 from mien.models.embedders import Embedder
 from mien.runtime import Progress
@@ -42,6 +43,8 @@ class References:
     """Channels of the parts of the face that the mask names, {part: {S layer: [channels] bool}}."""
     identity: Embedder | None = None
     """The network of the identity loss; None: the one that comes with mien."""
+    judge: Judge | None = None
+    """What makes the feature maps that are compared; None: what the settings name."""
 
     @property
     def invented(self) -> list[float]:
@@ -70,6 +73,7 @@ def learn(
         replace(config, bf16=config.bf16 or bf16),
         weights=torch.tensor(references.weights, device=device), valid=references.valid.to(device) if padded else None,
         styles=references.styles, features=references.features, identity=references.identity,
+        judge=references.judge,
     )  # fmt: skip
     if saved:
         saved.resume(tuner, base)

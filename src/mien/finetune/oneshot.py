@@ -23,6 +23,7 @@ from mien.finetune.stopping import LONGEST, enough
 from mien.latents import RandomLayers, StyleCodes, broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.losses.identity import identity_loss
+from mien.losses.judges import Judge, identity_maps, pixels
 from mien.losses.layout import layout_loss
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
@@ -34,6 +35,8 @@ _LAYOUT_WEIGHT = 0.2  # of the layout loss beside the style distance, for the ga
 Progress = Callable[[int, int, float], None]
 
 # Rows of W+ that are random in the published code ("M1", "M2" and M2 before February 2022), for 18 rows and fewer.
+Loss = Literal["discriminator", "pixels", "identity", "mobilenet-v2"]
+
 W_PLUS_MASKS = {"m1": tuple(range(7, 18)), "m2": (9, 11, 15, 16, 17), "m2-2021": (7, 9, 11, 15, 16, 17)}
 
 
@@ -53,11 +56,17 @@ class FitConfig:
         str | None, "space s: the random layers by name in place of random_from: presets, sizes or layers, see `mien masks`"
     ] = None
     mask: Annotated[str, "space w_plus: the random rows: m1, m2, m2-2021 or numbers such as 7,9,11"] = "m1"
+    mean_layers: Annotated[
+        str | None, "space s: layers, named as for random_layers, in which the mean face's code stands for the reference's"
+    ] = None
     color: Annotated[Literal["reference", "photo"], "whose colours the result has"] = "reference"
     gaze: Annotated[
         Literal["photo"] | None, "photo: eyes look where the photo's do, and mouths stay as they are; without it as drawn"
     ] = None
     batch: Annotated[int, "references per step (0: all of them); bounds the memory"] = 4
+    loss: Annotated[
+        Loss, "what reference and picture are compared by: features of the discriminator, or others to compare with them"
+    ] = "discriminator"
     identity_weight: Annotated[float, "how strongly faces stay the people they were, 0.01 for clearly; 0: not at all"] = 0.0
     noise: Annotated[Literal["random", "const"], "noise while training: fresh at every step, or the stored maps"] = "random"
     seed: Annotated[int, "seed of codes, noise and order"] = 0
@@ -68,6 +77,8 @@ class FitConfig:
             raise InputError(f"The number of steps must not be negative, got {self.steps}.")
         if self.random_layers is not None and self.space != "s":
             raise InputError("--random-layers names layers of S: leave out --space w-plus, or give its rows with --mask.")
+        if self.mean_layers is not None and self.space != "s":
+            raise InputError("--mean-layers blends layers of S: leave out --space w-plus.")
         if not 0 <= self.identity_weight < math.inf:
             raise InputError(f"--identity-weight is 0 or more, such as 0.01, got {self.identity_weight}.")
 
@@ -125,13 +136,14 @@ class OneShotTuner:
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
         *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
         features: Mapping[str, Mapping[str, Tensor]] | None = None, identity: Embedder | None = None,
+        judge: Judge | None = None,
     ) -> None:  # fmt: skip
         """`pictures` [N, 3, R, R] in [-1, 1], their inversions `w_plus` [N, num_ws, w_dim]; `weights` [N] weigh them.
 
         `valid` [N, 1, R, R] in [0, 1] is the part of each picture that is to be learned; None: all of it. `styles` [N] are S
         codes to mix with in place of those of `w_plus`, for space `s`. `features` are the channels of the parts of the face
         that `config.random_layers` may name. `identity` is the network of the identity loss; None: the one that comes with
-        mien.
+        mien. `judge` makes the feature maps that are compared; None: those that `config.loss` names.
         """
         self.config, self.base = config, generator
         self.synthesis: SynthesisNetwork = copy.deepcopy(generator.synthesis).train().requires_grad_(True)
@@ -151,12 +163,17 @@ class OneShotTuner:
             self.layers = random_layers(resolution, config, features)
             with torch.no_grad():
                 self.reference_styles = styles or generator.synthesis.styles(w_plus)
+                if config.mean_layers is not None:
+                    mean = generator.mapping.w_avg[None].expand(len(w_plus), -1)
+                    mean_styles = generator.synthesis.styles(broadcast(mean, generator.num_ws))
+                    layers = parse_layers(config.mean_layers, resolution)
+                    self.reference_styles = mix_styles(self.reference_styles, mean_styles, layers)
             for layer in style_layers(resolution):  # S codes come from the base model: the affine layers stay as they are
                 self.synthesis.layer(layer.name).affine.requires_grad_(False)
         else:
             self.rows = random_rows(resolution, config)
             self.layers = frozenset(layer.name for layer in style_layers(resolution) if layer.row in self.rows)
-        self.judge = FrozenFeatures(discriminator, loss_resolutions(resolution), self.dtype)
+        self.judge = judge or self._usual_judge(discriminator)
         with torch.no_grad():
             self.targets = self.judge(self._seen(pictures))  # constant: computed once
         for name, parameter in self.synthesis.named_parameters():
@@ -166,6 +183,16 @@ class OneShotTuner:
         self.adam = torch.optim.Adam(
             parameters, lr=config.learning_rate, betas=(0.0, 0.99), eps=1e-8, fused=current() == "fast"
         )
+
+    def _usual_judge(self, discriminator: Discriminator) -> Judge:
+        loss = self.config.loss
+        if loss == "pixels":
+            return pixels
+        if loss == "identity":
+            return identity_maps(copy.deepcopy(read_identity_network()).to(self.device))
+        if loss == "mobilenet-v2":
+            raise ValueError("the loss mobilenet-v2 needs a judge: its network is the user's own")
+        return FrozenFeatures(discriminator, loss_resolutions(self.base.config.resolution), self.dtype)
 
     def _seen(self, pictures: Tensor) -> Tensor:
         return grey(pictures) if self.config.color == "photo" else pictures

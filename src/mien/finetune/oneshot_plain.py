@@ -22,14 +22,16 @@ from mien.ops import use_ops
 
 
 class PlainTuner(OneShotTuner):
-    """`OneShotTuner` without its fast path; float32 only."""
+    """`OneShotTuner` without its fast path; float32 and the discriminator's features only."""
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
         *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
         features: Mapping[str, Mapping[str, Tensor]] | None = None, identity: Embedder | None = None,
     ) -> None:  # fmt: skip
-        """Takes what `OneShotTuner` takes."""
+        """Takes what `OneShotTuner` takes, but for a judge."""
+        if config.loss != "discriminator":
+            raise ValueError(f"the plain loop compares by the discriminator, not by {config.loss}")
         with use_ops("plain"):
             super().__init__(
                 generator, discriminator, pictures, w_plus, config, weights=weights, valid=valid, styles=styles,

@@ -2,16 +2,21 @@
 
 from mien.inversion.distribution import FaceDistribution, Remoteness, calibrate, remoteness, warn_of_strangers
 from mien.inversion.encode import encode, mean_code
+from mien.inversion.methods import METHODS, InvertConfig, Method, invert
 from mien.inversion.optimize import RefineConfig, refine
 from mien.latents import Codes
 
 __all__ = [
+    "METHODS",
     "Codes",
     "FaceDistribution",
+    "InvertConfig",
+    "Method",
     "RefineConfig",
     "Remoteness",
     "calibrate",
     "encode",
+    "invert",
     "mean_code",
     "refine",
     "remoteness",

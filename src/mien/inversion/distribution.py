@@ -21,33 +21,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mien.inversion.density import CodeDensity, mapped_codes
 from mien.inversion.encode import encode
 from mien.latents import broadcast
 from mien.losses.features import FrozenFeatures, grey, loss_resolutions
 from mien.models.bundle import Model
 from mien.ops import resize
-from mien.runtime import seeded
 
 _CODES, _FACES = 2000, 12
 _DIRECTIONS = 64  # of the P space: those beyond hardly vary, and would count as much
 # With the embedded model four animals cropped by hand had 0.57 to 0.95, ten photos at most 0.26, and 26 style pictures at most
 # 0.33 but for three with 0.68 to 1.0.
 _FAR = 0.5
-_INVERSE_SLOPE = 5.0  # of the leaky ReLU that ends the mapping network
 
 
 @dataclass(frozen=True)
 class FaceDistribution:
     """The faces that a model knows, as `calibrate` finds them."""
 
-    centre: Tensor
-    """Mean of the P space, [w_dim]."""
-    whitening: Tensor
-    """[w_dim, directions]: principal directions of the P space over their standard deviations."""
+    density: CodeDensity
+    """Where its codes lie."""
     faces: Tensor
     """Random faces, [K, 3, R, R] in [-1, 1]."""
     code: float
-    """Median of `_out` over the inversions of these faces."""
+    """Median of `density.out` over the inversions of these faces."""
     gap: Tensor
     """[2]: medians of the gaps (structure, features) between these faces and their inversions."""
 
@@ -75,24 +72,18 @@ class Remoteness:
 @torch.no_grad()
 def calibrate(model: Model, *, seed: int = 0) -> FaceDistribution:
     """What is usual for this model and its encoder: codes of 2000 random faces, pictures and inversions of 12 of them."""
-    generator, random = model.generator, seeded(seed)
-    w_avg = generator.mapping.w_avg
-    w = generator.mapping(torch.randn(_CODES, generator.config.z_dim, generator=random).to(w_avg.device))
-    p = _to_p(w)
-    centre = p.mean(dim=0)
-    spread, directions = torch.linalg.svd((p - centre) / len(p) ** 0.5, full_matrices=False)[1:]
-    count = min(_DIRECTIONS, int((spread > 1e-4 * spread[0]).sum()))
-    whitening = (directions[:count] / spread[:count, None]).T
-    faces = _render(model, broadcast(w[:_FACES], generator.num_ws))
+    w = mapped_codes(model.generator, _CODES, seed=seed)
+    density = CodeDensity.of(w, _DIRECTIONS)
+    faces = _render(model, broadcast(w[:_FACES], model.generator.num_ws))
     codes = encode(model, faces).w_plus
     gaps = _gaps(model, faces, _render(model, codes))
-    return FaceDistribution(centre, whitening, faces, float(_out(codes, centre, whitening).median()), gaps.median(dim=0).values)
+    return FaceDistribution(density, faces, float(density.out(codes).median()), gaps.median(dim=0).values)
 
 
 @torch.no_grad()
 def remoteness(model: Model, known: FaceDistribution, pictures: Tensor, w_plus: Tensor) -> list[Remoteness]:
     """How far each of the aligned `pictures` [N, 3, R, R] with inversions `w_plus` [N, num_ws, w_dim] lies outside."""
-    codes = _out(w_plus, known.centre, known.whitening) / max(known.code, 1e-12)
+    codes = known.density.out(w_plus) / max(known.code, 1e-12)
     own = _gaps(model, pictures, _render(model, w_plus))
     found = []
     for picture, code, gap in zip(pictures, codes.tolist(), own, strict=True):
@@ -117,15 +108,6 @@ def warn_of_strangers(model: Model, pictures: Tensor, w_plus: Tensor, names: Seq
             "not resemble it. If the style comes out badly, take --extreme, which starts from the mean face.",
             stacklevel=3,
         )
-
-
-def _to_p(w: Tensor) -> Tensor:
-    return torch.where(w < 0, w * _INVERSE_SLOPE, w)
-
-
-def _out(w_plus: Tensor, centre: Tensor, whitening: Tensor) -> Tensor:
-    """Mean square of the whitened codes over rows and directions, [N]."""
-    return ((_to_p(w_plus) - centre) @ whitening).square().mean(dim=(1, 2))
 
 
 def _render(model: Model, w_plus: Tensor) -> Tensor:

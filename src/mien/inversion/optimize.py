@@ -1,8 +1,9 @@
-"""Inversion by optimisation in F/W+: a few steps of Adam from the encoder's answer (or the mean code), held near it.
+"""Inversion by optimisation in F/W+, W+ or W: a few steps of Adam from the encoder's answer (or the mean code), held near it.
 
 The objective compares pictures at four scales and, where the model has one, in the discriminator's features. A quadratic pull
 towards the start keeps the code where the generator can be edited: what the encoder says of a drawing stays a face. What a
-code cannot say of a photo goes into a coarse detail map (Kang et al. 2021), which every style redraws with the rest.
+code cannot say of a photo goes into a coarse detail map (Kang et al. 2021), which every style redraws with the rest. Instead of
+the start, or beside it, the density of the model's codes can hold the code (II2S, Zhu et al. 2020).
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
 from mien.errors import InputError
+from mien.inversion.density import CodeDensity, mapped_codes
 from mien.latents import Codes
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions, multiscale_l1
 from mien.models.bundle import Model
@@ -24,17 +26,21 @@ from mien.ops import resize
 
 Progress = Callable[[int, int, float], None]
 
+_MAPPED = 4000  # codes that the density is fitted to
+
 
 @dataclass(frozen=True)
 class RefineConfig:
     """Numbers of the optimisation."""
 
     steps: Annotated[int, "optimisation steps; 0: the start is the answer"] = 100
+    space: Annotated[Literal["w+", "w"], "w+: one code for every row; w: the same in all rows"] = "w+"
     learning_rate: Annotated[float, "Adam's rate at the start; it falls to zero along a cosine"] = 0.03
     detail_resolution: Annotated[int, "side of the detail map, where the start has none; 0: W+ alone"] = 16
     detail_learning_rate: Annotated[float, "Adam's rate for the detail map"] = 0.02
     detail_prior: Annotated[float, "pull of the detail map towards the start's"] = 0.02
     prior: Annotated[float, "pull towards the start, in units of the spread of mapped codes"] = 0.02
+    density: Annotated[float, "weight of the code's squared Mahalanobis distance in the P space; 0: none"] = 0.0
     pixels: Annotated[float, "weight of the L1 distance of pictures at four scales"] = 1.0
     features: Annotated[float, "weight of the L1 distance of discriminator features"] = 0.5
 
@@ -54,17 +60,22 @@ def refine(
         judge = FrozenFeatures(model.discriminator, loss_resolutions(model.resolution))
         with torch.no_grad():
             wanted = judge(target)
-    begun = [start.w_plus] + ([_detail(model, start, config)] if config.detail_resolution else [])
+    first = start.w_plus if config.space == "w+" else start.w_plus.mean(dim=1, keepdim=True)
+    density = CodeDensity.of(mapped_codes(generator, _MAPPED)) if config.density else None
+    begun = [first] + ([_detail(model, start, config)] if config.detail_resolution else [])
     found = [b.detach().clone().requires_grad_(True) for b in begun]
     rates, pulls = (config.learning_rate, config.detail_learning_rate), (config.prior, config.detail_prior)
     states = [(torch.zeros_like(f), torch.zeros_like(f), torch.zeros([])) for f in found]
     for step in range(config.steps):
-        picture = generator(found[0], noise, detail=found[1] if len(found) > 1 else None)
+        code = found[0].expand_as(start.w_plus)
+        picture = generator(code, noise, detail=found[1] if len(found) > 1 else None)
         loss = config.pixels * multiscale_l1(picture, target, scales=4)
         if judge is not None:
             loss = loss + config.features * feature_distance(judge(picture), wanted)
         for value, origin, pull in zip(found, begun, pulls, strict=False):
             loss = loss + pull * (value - origin).square().mean()
+        if density is not None:
+            loss = loss + config.density * density.out(code).mean()
         # One sum, not one mean: every picture of a batch gets the gradient it would get alone.
         gradients = torch.autograd.grad(loss * len(pictures), found)
         fall = 0.5 * (1 + math.cos(math.pi * step / config.steps))
@@ -77,7 +88,8 @@ def refine(
                 )  # fmt: skip
         if progress is not None:
             progress(step + 1, config.steps, float(loss.detach()))
-    return Codes(found[0].detach(), found[1].detach() if len(found) > 1 else start.detail)
+    w_plus = found[0].detach().expand_as(start.w_plus).contiguous()
+    return Codes(w_plus, found[1].detach() if len(found) > 1 else start.detail)
 
 
 def _detail(model: Model, start: Codes, config: RefineConfig) -> Tensor:

@@ -41,10 +41,22 @@ class IdentityNetwork(nn.Module):
         side = config.size >> len(widths)
         self.out = nn.Linear(widths[-1] * side * side, config.outputs)
 
-    def forward(self, face: Tensor) -> Tensor:
+    def maps(self, picture: Tensor) -> list[Tensor]:
+        """FFHQ crop [N, 3, R, R] in [-1, 1] -> feature maps of the whole frame after every halving; differentiable."""
+        side = round(self.config.size / self.config.field / 16) * 16
+        x = self._stem(F.interpolate(picture, (side, side), mode="bilinear", align_corners=False, antialias=True))
+        found = [x]
+        for block in self.blocks:
+            found.append(block(found[-1]))
+        return found
+
+    def _stem(self, face: Tensor) -> Tensor:
         # Neither brightness nor contrast says whose face it is; the tint of skin and hair may.
         mean, spread = face.mean(dim=(1, 2, 3), keepdim=True), face.std(dim=(1, 2, 3), keepdim=True)
-        x = F.leaky_relu(self.stem((face - mean) / (spread + 0.05)), _SLOPE)
+        return F.leaky_relu(self.stem((face - mean) / (spread + 0.05)), _SLOPE)
+
+    def forward(self, face: Tensor) -> Tensor:
+        x = self._stem(face)
         for block in self.blocks:
             x = block(x)
         return F.normalize(self.out(x.contiguous().flatten(1)).float(), dim=1)

@@ -9,7 +9,16 @@ from typer import Argument, Option
 
 from mien.cli.flags import MachineFlags, ScreenFlags
 from mien.cli.named import distinct, folders, named
-from mien.cli.options import DrawFlags, InvertingModelFlags, OutputsAre, Overwrite, PhotosAligned
+from mien.cli.options import (
+    DrawFlags,
+    InvertingModelFlags,
+    JudgeOfLooks,
+    JudgeOfPeople,
+    OutputsAre,
+    Overwrite,
+    PhotosAligned,
+    chosen_inverter,
+)
 from mien.cli.paths import existing, photos_in
 from mien.cli.render import find_styles
 from mien.cli.report import Report, progress, table
@@ -63,17 +72,8 @@ def run(
             show_default=False,
         ),
     ] = None,
-    features: Annotated[
-        Path | None,
-        Option(help="MobileNetV2 as .tflite to compare looks; without it mien's own discriminator.", show_default=False),
-    ] = None,
-    identity: Annotated[
-        Path | None,
-        Option(
-            help="MobileFaceNet as .safetensors, or ArcFace IR-SE50, to tell people apart; without it mien's own.",
-            show_default=False,
-        ),
-    ] = None,
+    features: JudgeOfLooks = None,
+    identity: JudgeOfPeople = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Measure styles on photos: near to the reference, true to the people, as different as they are, and how long it takes.
@@ -95,7 +95,10 @@ def run(
 
     check_free(out, FILES, overwrite=overwrite)
     stylizer = model.stylizer(machine) if files else None
-    config = EvaluateConfig(parse_strength(draw.strength), draw.likeness, draw.refine, aligned, reference_aligned, outputs_are)
+    config = EvaluateConfig(
+        parse_strength(draw.strength), draw.likeness, draw.refine, chosen_inverter(draw.inverter), aligned, reference_aligned,
+        outputs_are,
+    )  # fmt: skip
     with progress("evaluating", quiet=screen.quiet) as advance:
         found = evaluate(
             pictures, open_judges(features, identity, pick_device(machine.device)), config, stylizer=stylizer,

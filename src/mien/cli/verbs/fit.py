@@ -10,7 +10,7 @@ from typer import Argument, Option
 from mien.cli.align_flags import AlignFlags
 from mien.cli.control_flags import ControlFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import FitFlags, InvertingModelFlags, Overwrite
+from mien.cli.options import FitFlags, InvertingModelFlags, Overwrite, PresetName
 from mien.cli.paths import check_outputs, existing
 from mien.cli.report import Report, progress
 
@@ -35,6 +35,7 @@ def run(
     model: InvertingModelFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
+    preset: PresetName = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Learn a style from one picture, or a few, and save it as a small file for mien apply."""
@@ -46,7 +47,8 @@ def run(
     parts.give_regions(stylizer)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, config, align=where, extreme=fit.extreme, refine_steps=fit.refine_reference, identity=identity,
+            pictures, config, align=where, extreme=fit.extreme, inverter=fit.inverter(), loss_network=fit.judge(),
+            refine_steps=fit.refine_reference, identity=identity,
             control=control, follow=follow, progress=advance,
         )  # fmt: skip
     style.save(out, overwrite=overwrite)

@@ -10,7 +10,7 @@ from typer import Option
 from mien.cli.align_flags import AlignFlags, StyleAlignFlags, speaking_of_the_reference
 from mien.cli.control_flags import ControlFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import FitFlags, InvertingModelFlags, Out, Overwrite, Photos, RenderFlags
+from mien.cli.options import FitFlags, InvertingModelFlags, Out, Overwrite, Photos, PresetName, RenderFlags
 from mien.cli.paths import check_outputs, existing, plan
 from mien.cli.render import render
 from mien.cli.report import Report, progress
@@ -37,6 +37,7 @@ def run(
     machine: MachineFlags,
     screen: ScreenFlags,
     save_style: Annotated[Path | None, Option(help="Also save the style, for `mien apply`.", show_default=False)] = None,
+    preset: PresetName = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Redraw every face in photos in the style of one picture.
@@ -59,7 +60,8 @@ def run(
         stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
         learned = stylizer.fit(
-            references, config, align=where_references, extreme=fit.extreme, refine_steps=fit.refine_reference, control=control,
+            references, config, align=where_references, extreme=fit.extreme, inverter=fit.inverter(), loss_network=fit.judge(),
+            refine_steps=fit.refine_reference, control=control,
             identity=identity, follow=follow, progress=advance,
         )  # fmt: skip
     if save_style:

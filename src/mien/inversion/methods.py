@@ -1,0 +1,104 @@
+"""The family of inversions, by name: how an aligned picture becomes a code.
+
+`encoder` is one look (or as many as the encoder learned to take: ReStyle). `iterated` looks at its own renderings too. `w`,
+`w+` and `prior` optimise the code, from the encoder's answer, or from the mean code where a model has no encoder: one code for
+all rows; any code; a code held where the model's own codes are dense (as in II2S). `mean` is the average face.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from mien.errors import InputError
+from mien.inversion.encode import encode, mean_code
+from mien.inversion.optimize import Progress, RefineConfig, refine
+from mien.latents import Codes
+from mien.models.bundle import Model
+
+Method = Literal["encoder", "iterated", "w", "w+", "prior", "mean"]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+_ROUNDS = 5
+_DAMPING = 0.5
+_OPTIMISED = {
+    "w": RefineConfig(steps=200, space="w", detail_resolution=0, prior=0.0),
+    "w+": RefineConfig(steps=200, detail_resolution=0, prior=0.0),
+    "prior": RefineConfig(steps=200, detail_resolution=0, prior=0.0, density=0.01),
+}
+
+
+@dataclass(frozen=True)
+class InvertConfig:
+    """How a picture becomes a code."""
+
+    method: Annotated[Method, "how a face becomes a code: encoder, iterated, w, w+, prior or mean"] = "encoder"
+    steps: Annotated[int | None, "rounds of iterated, or optimisation steps of w, w+ and prior; None: 5, or 200"] = None
+    towards_mean: Annotated[float, "how far the answer goes towards the mean face: 0 not at all, 1 all the way"] = 0.0
+    detail: Annotated[bool, "whether the encoder's detail map, what no code can say, is part of the answer"] = True
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise InputError(f"There is no inversion '{self.method}': choose one of {', '.join(METHODS)}.")
+        if self.steps is not None and (self.steps < 0 or self.method in ("encoder", "mean")):
+            raise InputError("Steps, from 0, are for the inversions iterated, w, w+ and prior: choose one, or leave them out.")
+        if not 0 <= self.towards_mean <= 1:
+            raise InputError(f"The share of the mean face is a number from 0 to 1, got {self.towards_mean:g}.")
+
+
+def invert(
+    model: Model, pictures: Tensor, config: InvertConfig | None = None, *, refine_steps: int = 0,
+    progress: Progress | None = None,
+) -> Codes:  # fmt: skip
+    """The codes of aligned pictures [N, 3, S, S] in [-1, 1], refined by `refine_steps` of optimisation; deterministic.
+
+    Refinement starts at the mean code where a model has no encoder. Raises `ModelMismatchError` where a method needs one.
+    """
+    config = config or InvertConfig()
+    if config.method == "encoder" and model.encoder is None and refine_steps:
+        config = replace(config, method="mean")
+    start, numbers = _answer(model, pictures, config, progress), RefineConfig(steps=refine_steps)
+    return refine(model, pictures, start, numbers if config.detail else replace(numbers, detail_resolution=0), progress)
+
+
+def _answer(model: Model, pictures: Tensor, config: InvertConfig, progress: Progress | None) -> Codes:
+    mean = mean_code(model, len(pictures))
+    if config.method == "mean":
+        return Codes(mean)
+    if config.method in _OPTIMISED:
+        numbers = _OPTIMISED[config.method]
+        start = Codes(mean if model.encoder is None else encode(model, pictures).w_plus)
+        numbers = numbers if config.steps is None else replace(numbers, steps=config.steps)
+        if config.method == "w":  # also where no step follows
+            start = Codes(start.w_plus.mean(dim=1, keepdim=True).expand_as(mean).contiguous())
+        found = refine(model, pictures, start, numbers, progress)
+    else:
+        found = encode(model, pictures)
+        found = found if config.detail else Codes(found.w_plus)
+        if config.method == "iterated":
+            found = _iterate(model, found, _ROUNDS if config.steps is None else config.steps, progress)
+    return Codes(torch.lerp(found.w_plus, mean, config.towards_mean), found.detail).scaled(1 - config.towards_mean)
+
+
+@torch.no_grad()
+def _iterate(model: Model, said: Codes, rounds: int, progress: Progress | None) -> Codes:
+    """Codes whose rendering the encoder takes for the picture: each round adds half of what it still says otherwise.
+
+    ReStyle (Alaluf et al. 2021) shows an encoder picture and rendering side by side, which it has to learn. Any other can be
+    asked about both in turn: c <- c + (E(picture) - E(G(c))) / 2.
+    """
+    noise = model.generator.synthesis.noise("const")
+    w_plus, detail = said.w_plus, said.detail
+    for done in range(rounds):
+        rendering = torch.cat([model.generator(one.w_plus, noise, detail=one.detail) for one in Codes(w_plus, detail).single()])
+        again = encode(model, rendering.clamp(-1, 1))
+        gap = said.w_plus - again.w_plus
+        w_plus = w_plus + _DAMPING * gap
+        if detail is not None and said.detail is not None and again.detail is not None:
+            detail = detail + _DAMPING * (said.detail - again.detail)
+        if progress is not None:
+            progress(done + 1, rounds, float(gap.abs().mean()))
+    return Codes(w_plus, detail)

@@ -1,0 +1,228 @@
+"""The family of inversions: each method does what its name says, on a tiny random model."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from mien.cli import options
+from mien.comparison import Way, compare_inverters, usual_ways, write_comparison
+from mien.errors import InputError, ModelMismatchError
+from mien.evaluation import open_judges
+from mien.faces import AlignConfig
+from mien.inversion import METHODS, Codes, InvertConfig, Method, encode, invert, mean_code
+from mien.inversion.density import CodeDensity, mapped_codes, to_p
+from mien.inversion.optimize import RefineConfig, refine
+from mien.latents import broadcast
+from mien.media.images import from_tensor, write_picture
+from mien.models.bundle import Model
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
+from mien.stylizer import Stylizer
+from test_models import tiny, tiny_discriminator
+
+R = 32
+
+
+def small_model(*, detail: bool = False) -> Model:
+    torch.manual_seed(0)
+    generator, discriminator = tiny(R).requires_grad_(False).eval(), tiny_discriminator(R).requires_grad_(False)
+    channels = generator.config.channels(8) if detail else 0
+    shape = CompactEncoderConfig(R, 8, 16, width=8, max_width=16, detail_channels=channels, detail_resolution=8)
+    encoder = CompactEncoder(shape).requires_grad_(False).eval()
+    encoder.out.weight.mul_(5)
+    if detail:
+        encoder.detail.out.weight.normal_(generator=torch.Generator().manual_seed(1)).mul_(0.1)
+    return Model(generator, discriminator, encoder)
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return small_model()
+
+
+@pytest.fixture(scope="module")
+def pictures(model: Model) -> torch.Tensor:
+    return faces(model, mapped_codes(model.generator, 2, seed=9))
+
+
+def faces(model: Model, w: torch.Tensor) -> torch.Tensor:
+    generator = model.generator
+    return generator(broadcast(w, generator.num_ws), generator.synthesis.noise("const")).clamp(-1, 1)
+
+
+def gap(model: Model, codes: Codes, pictures: torch.Tensor) -> float:
+    drawn = model.generator(codes.w_plus, model.generator.synthesis.noise("const"), detail=codes.detail)
+    return float((drawn - pictures).abs().mean())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_answers_alone_as_in_a_batch(method: Method, model: Model, pictures: torch.Tensor) -> None:
+    steps = None if method in ("encoder", "mean") else 3
+    together = invert(model, pictures, InvertConfig(method, steps))
+    assert together.w_plus.shape == (2, 8, 16)
+    assert together.detail is None
+    alone = invert(model, pictures[1:], InvertConfig(method, steps))
+    assert torch.allclose(alone.w_plus, together.w_plus[1:], atol=1e-4)
+
+
+def test_encoder_and_mean_are_what_they_were(model: Model, pictures: torch.Tensor) -> None:
+    assert torch.equal(invert(model, pictures).w_plus, encode(model, pictures).w_plus)
+    assert torch.equal(invert(model, pictures, InvertConfig("mean")).w_plus, mean_code(model, 2))
+    refined = invert(model, pictures, refine_steps=4)
+    assert refined.detail is not None
+    same = refine(model, pictures, encode(model, pictures), RefineConfig(steps=4))
+    assert torch.equal(refined.w_plus, same.w_plus)
+    assert invert(model, pictures, InvertConfig(detail=False), refine_steps=4).detail is None
+
+
+def test_optimisation_comes_nearer_in_w_and_nearer_still_in_w_plus(model: Model, pictures: torch.Tensor) -> None:
+    found = {name: invert(model, pictures, InvertConfig(name, 60)) for name in ("w", "w+")}  # type: ignore[arg-type]
+    assert torch.equal(found["w"].w_plus, found["w"].w_plus[:, :1].expand(-1, 8, -1))
+    assert not torch.equal(found["w+"].w_plus[:, 0], found["w+"].w_plus[:, 1])
+    start = invert(model, pictures, InvertConfig("w", 0))
+    assert gap(model, found["w"], pictures) < gap(model, start, pictures)
+    assert gap(model, found["w+"], pictures) < gap(model, encode(model, pictures), pictures)
+
+
+def test_the_prior_holds_the_code_where_codes_are(model: Model, pictures: torch.Tensor) -> None:
+    density = CodeDensity.of(mapped_codes(model.generator, 2000))
+    free, held = (invert(model, pictures, InvertConfig(name, 60)) for name in ("w+", "prior"))  # type: ignore[arg-type]
+    assert float(density.out(held.w_plus).mean()) < float(density.out(free.w_plus).mean())
+    loose = refine(model, pictures, encode(model, pictures), RefineConfig(steps=60, prior=0, detail_resolution=0, density=1e-9))
+    assert float(density.out(held.w_plus).mean()) < float(density.out(loose.w_plus).mean())
+
+
+def test_the_density_is_about_one_for_mapped_codes_and_grows_with_the_square(model: Model) -> None:
+    w = mapped_codes(model.generator, 2000, seed=3)
+    density = CodeDensity.of(mapped_codes(model.generator, 2000))
+    assert 0.7 < float(density.out(w[:, None]).mean()) < 1.3
+    p = density.centre + 2 * (to_p(w[:5]) - density.centre)
+    further = torch.where(p < 0, p / 5, p)
+    assert torch.allclose(density.out(further[:, None]), 4 * density.out(w[:5, None]), rtol=1e-3)
+    assert CodeDensity.of(w, 3).whitening.shape == (16, 3)
+
+
+class _Brightness(CompactEncoder):
+    """An encoder that sees brightness alone, and says too little: `code` + a third of the way that would make it."""
+
+    way: torch.Tensor
+    usual: torch.Tensor
+
+    def look(
+        self, picture: torch.Tensor, code: torch.Tensor, rendering: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        return code + (picture.mean(dim=(1, 2, 3)) - self.usual)[:, None, None] * self.way, None
+
+
+def test_iteration_corrects_an_encoder_that_says_too_little() -> None:
+    model = small_model()
+    generator = model.generator
+
+    def brightness(w_plus: torch.Tensor) -> torch.Tensor:
+        return generator(w_plus, generator.synthesis.noise("const")).clamp(-1, 1).mean(dim=(1, 2, 3))
+
+    mean = mean_code(model).requires_grad_(True)
+    (gradient,) = torch.autograd.grad(brightness(mean).sum(), mean)
+    encoder = _Brightness(CompactEncoderConfig(R, 8, 16, width=8, max_width=16))
+    encoder.way, encoder.usual = gradient / gradient.square().sum() / 3, brightness(mean).detach()
+    model.encoder = encoder
+    wanted = mean.detach() + 0.05 * gradient / gradient.square().sum()
+    picture, goal = generator(wanted, generator.synthesis.noise("const")).clamp(-1, 1), brightness(wanted)
+    rounds = (0, 1, 4, 12)
+    off = [float((brightness(invert(model, picture, InvertConfig("iterated", n)).w_plus) - goal).abs()) for n in rounds]
+    assert off == sorted(off, reverse=True)
+    assert off[-1] < 0.2 * off[0]
+    usual = invert(model, picture, InvertConfig("iterated"))
+    assert torch.equal(usual.w_plus, invert(model, picture, InvertConfig("iterated", 5)).w_plus)
+    assert torch.equal(invert(model, picture, InvertConfig("iterated", 0)).w_plus, encode(model, picture).w_plus)
+
+
+def test_iteration_corrects_the_detail_map_too_unless_it_is_not_wanted(pictures: torch.Tensor) -> None:
+    detailed = small_model(detail=True)
+    once, more = invert(detailed, pictures), invert(detailed, pictures, InvertConfig("iterated", 3))
+    assert once.detail is not None
+    assert more.detail is not None
+    assert not torch.equal(once.detail, more.detail)
+    plain = invert(detailed, pictures, InvertConfig("iterated", 3, detail=False))
+    assert plain.detail is None
+    assert not torch.equal(plain.w_plus, more.w_plus)  # corrected for what the code alone draws
+
+
+def test_a_blend_goes_from_the_answer_to_the_mean(pictures: torch.Tensor) -> None:
+    detailed = small_model(detail=True)
+    answer, mean = invert(detailed, pictures), mean_code(detailed, 2)
+    half = invert(detailed, pictures, InvertConfig(towards_mean=0.5))
+    assert torch.allclose(half.w_plus, (answer.w_plus + mean) / 2, atol=1e-6)
+    assert answer.detail is not None
+    assert half.detail is not None
+    assert torch.allclose(half.detail, answer.detail / 2)
+    all_the_way = invert(detailed, pictures, InvertConfig(towards_mean=1.0))
+    assert torch.allclose(all_the_way.w_plus, mean, atol=1e-6)
+    assert all_the_way.detail is None
+
+
+def test_without_an_encoder_optimisation_starts_at_the_mean(model: Model, pictures: torch.Tensor) -> None:
+    blind = replace(model, encoder=None)
+    assert torch.equal(invert(blind, pictures, InvertConfig("w+", 0)).w_plus, mean_code(blind, 2))
+    assert gap(model, invert(blind, pictures, InvertConfig("w+", 40)), pictures) < gap(
+        model, Codes(mean_code(blind, 2)), pictures
+    )
+    for method in ("encoder", "iterated"):
+        with pytest.raises(ModelMismatchError, match="no encoder"):
+            invert(blind, pictures, InvertConfig(method))  # type: ignore[arg-type]
+    assert invert(blind, pictures, refine_steps=2).w_plus.shape == (2, 8, 16)
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    with pytest.raises(InputError, match="choose one of encoder"):
+        InvertConfig("magic")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="leave them out"):
+        InvertConfig("mean", 5)
+    with pytest.raises(InputError, match="from 0 to 1"):
+        InvertConfig(towards_mean=1.5)
+
+
+def test_the_command_line_knows_the_same_methods() -> None:
+    assert options.Inverter.__args__ == METHODS  # type: ignore[attr-defined]
+
+
+def test_ways_beside_each_other(model: Model, pictures: torch.Tensor, tmp_path: Path) -> None:
+    for index, picture in enumerate(pictures):
+        write_picture(tmp_path / "photos" / f"{index}.png", from_tensor(picture))
+    stylizer = Stylizer(model)
+    photos, ways = sorted((tmp_path / "photos").iterdir()), usual_ways(steps=2)
+    assert set(METHODS) < set(ways)
+    made = compare_inverters(stylizer, photos, open_judges(), ways, aligned=True)
+    assert made.numbers["photos"] == ["0", "1"]
+    assert list(made.numbers["ways"]) == list(ways)
+    crops = torch.stack([stylizer.align(photo, AlignConfig(aligned=True))[0][1] for photo in photos])
+    mean = stylizer.render(Codes(mean_code(model))).clamp(-1, 1)
+    assert made.numbers["ways"]["mean"]["mean"]["l1"] == pytest.approx(float((mean - crops).abs().mean()), abs=1e-5)
+    assert made.numbers["ways"]["w+"]["inverter"]["steps"] == 2
+    assert all(way["mean"]["seconds"] > 0 for way in made.numbers["ways"].values())
+    assert made.numbers["ways"]["mean"]["mean"]["seconds"] < made.numbers["ways"]["w+"]["mean"]["seconds"]
+    # A picture of the model compared with itself.
+    perfect = compare_inverters(stylizer, photos, open_judges(), {"w+": Way(InvertConfig("w+", 150))}, aligned=True)
+    for measure in ("l1", "perceptual"):
+        assert perfect.numbers["ways"]["w+"]["mean"][measure] < made.numbers["ways"]["encoder"]["mean"][measure]
+    files = write_comparison(made, tmp_path / "out")
+    assert [file.name for file in files] == ["inverters.png", "inverters.md", "inverters.json"]
+    assert "| iterated |" in files[1].read_text()
+    assert json.loads(files[2].read_text())["identity"] == "mien-identity"
+    with pytest.raises(InputError, match="--overwrite"):
+        write_comparison(made, tmp_path / "out")
+    assert set(usual_ways(model_has_encoder=False)) == {"w", "w+", "prior", "mean"}
+
+
+def test_iterating_pays_with_the_embedded_encoder(shared: Path) -> None:
+    """Held-out photos: five rounds are nearer to the photo than one look."""
+    stylizer = Stylizer.load()
+    photos = sorted((shared / "data" / "photos-small").iterdir())[:3]
+
+    def distance(config: InvertConfig) -> float:
+        found = [stylizer.invert(photo, inverter=config) for photo in photos]
+        return sum(float((one.picture - one.crop).abs().mean()) for one in found)
+
+    assert distance(InvertConfig("iterated")) < distance(InvertConfig())
