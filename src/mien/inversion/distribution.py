@@ -1,14 +1,8 @@
-"""How far a picture lies outside the faces that a model knows, judged by its inversion.
+"""How far a picture lies outside the faces that a model knows: how little its inversion resembles it.
 
-Two numbers, both in units of the model's own random faces, so that they mean the same for another model:
-
-- how far out the code is: its mean square in the whitened P space, where W is about Gaussian (Zhu et al., "Improved StyleGAN
-  Embedding: Where are the Good Latents?", 2020);
-- how little the inversion resembles the picture: 0 as one of the model's faces resembles its own inversion, 1 as somebody
-  else's face would. Structure (grey, 16 px, any contrast) and the discriminator's features count alike.
-
-Their product counts, for neither is enough alone: a drawing is not resembled by its realistic inversion, which is what the
-method wants, and an unusual photo has an unusual code that resembles it.
+In units of the model's own random faces, so that the number means the same for another model: 0 as one of them resembles its
+own inversion, 1 as somebody else's face would do as well. Structure (grey, 16 px, any contrast) and the discriminator's features
+count alike.
 """
 
 from __future__ import annotations
@@ -21,17 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.inversion.density import CodeDensity, mapped_codes
+from mien.inversion.density import mapped_codes
 from mien.inversion.encode import encode
 from mien.latents import broadcast
 from mien.losses.features import FrozenFeatures, grey, loss_resolutions
 from mien.models.bundle import Model
 from mien.ops import resize
 
-_CODES, _FACES = 2000, 12
-_DIRECTIONS = 64  # of the P space: those beyond hardly vary, and would count as much
-# With the embedded model four animals cropped by hand had 0.57 to 0.95, ten photos at most 0.26, and 26 style pictures at most
-# 0.33 but for three with 0.68 to 1.0.
+_FACES = 12
+# With the embedded model four animals cropped by hand had 0.53 to 0.73, ten photos at most 0.29, and 26 style pictures at most
+# 0.48 but for one with 0.63.
 _FAR = 0.5
 
 
@@ -39,12 +32,8 @@ _FAR = 0.5
 class FaceDistribution:
     """The faces that a model knows, as `calibrate` finds them."""
 
-    density: CodeDensity
-    """Where its codes lie."""
     faces: Tensor
     """Random faces, [K, 3, R, R] in [-1, 1]."""
-    code: float
-    """Median of `density.out` over the inversions of these faces."""
     gap: Tensor
     """[2]: medians of the gaps (structure, features) between these faces and their inversions."""
 
@@ -53,15 +42,8 @@ class FaceDistribution:
 class Remoteness:
     """How far one picture lies outside."""
 
-    code: float
-    """How far out its code is, in units of the inversions of the model's own faces: about 1 for a face."""
-    picture: float
+    value: float
     """How little its inversion resembles it: about 0 for a face of the model, 1 where somebody else's would do as well."""
-
-    @property
-    def value(self) -> float:
-        """Both in one number: below about 0.5 for faces, photographed or drawn."""
-        return self.code * max(self.picture, 0.0)
 
     @property
     def far(self) -> bool:
@@ -71,25 +53,20 @@ class Remoteness:
 
 @torch.no_grad()
 def calibrate(model: Model, *, seed: int = 0) -> FaceDistribution:
-    """What is usual for this model and its encoder: codes of 2000 random faces, pictures and inversions of 12 of them."""
-    w = mapped_codes(model.generator, _CODES, seed=seed)
-    density = CodeDensity.of(w, _DIRECTIONS)
-    faces = _render(model, broadcast(w[:_FACES], model.generator.num_ws))
-    codes = encode(model, faces).w_plus
-    gaps = _gaps(model, faces, _render(model, codes))
-    return FaceDistribution(density, faces, float(density.out(codes).median()), gaps.median(dim=0).values)
+    """What is usual for this model and its encoder: 12 random faces, and how well their inversions resemble them."""
+    w = mapped_codes(model.generator, _FACES, seed=seed)
+    faces = _render(model, broadcast(w, model.generator.num_ws))
+    return FaceDistribution(faces, _gaps(model, faces, _render(model, encode(model, faces).w_plus)).median(dim=0).values)
 
 
 @torch.no_grad()
 def remoteness(model: Model, known: FaceDistribution, pictures: Tensor, w_plus: Tensor) -> list[Remoteness]:
     """How far each of the aligned `pictures` [N, 3, R, R] with inversions `w_plus` [N, num_ws, w_dim] lies outside."""
-    codes = known.density.out(w_plus) / max(known.code, 1e-12)
-    own = _gaps(model, pictures, _render(model, w_plus))
     found = []
-    for picture, code, gap in zip(pictures, codes.tolist(), own, strict=True):
+    for picture, gap in zip(pictures, _gaps(model, pictures, _render(model, w_plus)), strict=True):
         others = _gaps(model, picture[None].expand_as(known.faces), known.faces).median(dim=0).values
         share = ((gap - known.gap) / (others - known.gap).clamp(min=1e-6)).clamp(-2, 2)
-        found.append(Remoteness(code, float(share.mean())))
+        found.append(Remoteness(max(0.0, float(share.mean()))))
     return found
 
 
