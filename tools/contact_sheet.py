@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--color", default="reference")
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--refine", type=int, default=0)
+    parser.add_argument("--likeness", type=float, default=0.7)
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--bf16", action="store_true")
     arguments = parser.parse_args()
@@ -44,7 +45,7 @@ def main() -> None:
         _, crop = stylizer.align(photo, AlignConfig(face="largest"))[0]
         crops.append(crop)
     codes = stylizer.invert_crops(torch.stack(crops), refine_steps=arguments.refine)
-    base = stylizer.render(codes)
+    base, codes = stylizer.render(codes), codes.scaled(arguments.likeness)
     columns = [[scaled(c) for c in crops], [scaled(b) for b in base]]
     top: list[torch.Tensor | None] = [None, None]
     names = ["photo", "inversion"]

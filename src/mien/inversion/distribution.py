@@ -1,8 +1,8 @@
 """How far a picture lies outside the faces that a model knows: how little its inversion resembles it.
 
 In units of the model's own random faces, so that the number means the same for another model: 0 as one of them resembles its
-own inversion, 1 as somebody else's face would do as well. Structure (grey, 16 px, any contrast) and the discriminator's features
-count alike.
+own inversion, 1 as somebody else's face would do as well. Structure (grey, 16 px, any contrast) and the discriminator's
+features count alike.
 """
 
 from __future__ import annotations
