@@ -148,7 +148,7 @@ def pages() -> dict[str, str]:
 
 def _page(control: Control) -> str:
     shown = ", ".join(caption for caption, _ in control.columns)
-    lines = [line.replace("out.png", f"{caption.replace(' ', '-')}.png") for caption, line in control.columns]
+    lines = [line.replace("out.png", f"{control.name}-{caption.replace(' ', '-')}.png") for caption, line in control.columns]
     return "\n\n".join(
         (
             f"# {control.title}",

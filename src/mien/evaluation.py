@@ -38,7 +38,7 @@ class EvaluateConfig:
 
     strength: Annotated[float | Strength, "how much style: 0 the model's own face, 1 the full style"] = 1.0
     likeness: Annotated[float, "how much is kept of the person that no code can say, 0 to 1"] = 0.7
-    refine_steps: Annotated[int, "optimisation steps after the inverter's answer"] = 40
+    refine_steps: Annotated[int, "optimisation steps after the inverter's answer"] = 20
     inverter: Annotated[InvertConfig | None, "how faces become codes; None: by the encoder"] = None
     aligned: Annotated[bool, "the photos are face crops already"] = False
     references_aligned: Annotated[bool, "the references are face crops already"] = False

@@ -307,7 +307,7 @@ class DrawFlags:
     inverter: Annotated[Inverter, Option(help="How a face becomes a code: as --method of mien invert.")] = "encoder"
     refine: Annotated[
         int, Option(help="Optimisation steps that make the face more like the person; 0: the inverter's answer alone.", min=0)
-    ] = 30
+    ] = 20
 
 
 @dataclass(frozen=True)
