@@ -24,7 +24,7 @@ from mien.checkpoint.format import digest
 from mien.checkpoint.measuring import file_digest, read_mobilenet_v2
 from mien.cli.paths import photos_in
 from mien.errors import MienError
-from mien.evaluation import open_judges
+from mien.evaluation import EvaluateConfig, open_judges
 from mien.faces import AlignConfig
 from mien.files import write_whole
 from mien.finetune.masks import PRESETS as MASKS
@@ -44,7 +44,10 @@ from mien.runtime import pick_device, set_threads
 from mien.stylizer import Stylizer
 
 Options = dict[str, Any]
-USUAL: Options = {"reference_inverter": "encoder", "inverter": "encoder", "likeness": 0.7, "refine": 40}
+_CONFIG = EvaluateConfig()
+USUAL: Options = {
+    "reference_inverter": "encoder", "inverter": "encoder", "likeness": _CONFIG.likeness, "refine": _CONFIG.refine_steps,
+}  # fmt: skip
 TOGETHER = "together"
 QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "colour", "several")
 

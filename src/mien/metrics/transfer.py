@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.metrics.distances import cosines, frechet_distance, kernel_distance, nearest_neighbours
+from mien.metrics.report_text import markdown_table
 
 _SIDE, _CELLS, _DIRECTIONS = 64, 8, 8
 
@@ -75,9 +76,9 @@ def measure_transfer(name: str, layouts: tuple[Tensor, Tensor], features: tuple[
 
 def transfer_table(rows: Sequence[Transfer], floor: tuple[float, float], count: int) -> str:
     """The table in Markdown; `floor` are the two distances between halves of the target's own pictures."""
-    head = "| | FD to the target | KD x 1000 | structure kept | own face found |\n| --- | --- | --- | --- | --- |\n"
-    lines = [
-        f"| {r.name} | {r.frechet:.1f} | {r.kernel * 1000:.1f} | {r.kept.structure:.3f} | {r.kept.found:.3f} |" for r in rows
+    head = ["", "FD to the target", "KD x 1000", "structure kept", "own face found"]
+    shown = [
+        [r.name, f"{r.frechet:.1f}", f"{r.kernel * 1000:.1f}", f"{r.kept.structure:.3f}", f"{r.kept.found:.3f}"] for r in rows
     ]
-    lines.append(f"| target, half against half | {floor[0]:.1f} | {floor[1] * 1000:.1f} | | {1 / count:.3f} by chance |")
-    return head + "\n".join(lines) + "\n"
+    shown.append(["target, half against half", f"{floor[0]:.1f}", f"{floor[1] * 1000:.1f}", "", f"{1 / count:.3f} by chance"])
+    return markdown_table(head, shown) + "\n"
