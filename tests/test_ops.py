@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mien.ops import bias_act, downsample2, fir, modulated_conv2d, upsample2, use_ops
+from mien.ops import bias_act, downsample2, fir, modulated_conv, modulated_conv2d, upsample2, use_ops
 
 TAPS = [1 / 8, 3 / 8, 3 / 8, 1 / 8]
 
@@ -102,6 +102,30 @@ def test_modulated_convolution_gradients() -> None:
     # The normalisation is float32 by definition, which is too coarse for finite differences: checked without it.
     assert torch.autograd.gradcheck(lambda *a: modulated_conv2d(*a, demodulate=False), (x, weight, styles))
     assert torch.autograd.gradgradcheck(lambda *a: modulated_conv2d(*a, demodulate=False), (x, weight, styles))
+
+
+@pytest.mark.parametrize(("batch", "channels", "size"), [(1, 64, 256), (2, 128, 128)])  # weights scaled, activations scaled
+def test_weight_gradient_by_a_matrix_product_is_that_of_the_plain_twin(batch: int, channels: int, size: int) -> None:
+    leaves = torch.randn(batch, channels, size, size), torch.randn(64, channels, 3, 3), torch.randn(batch, channels)
+    assert leaves[0].numel() * 64 >= modulated_conv._PRODUCT_FROM
+    gradients = []
+    for twin in ("plain", "fast"):
+        copies = [leaf.clone().requires_grad_(True) for leaf in leaves]
+        with use_ops(twin):  # type: ignore[arg-type]
+            modulated_conv2d(*copies, up=True).square().mean().backward()
+        gradients.append([copy.grad for copy in copies])
+    for plain, fast in zip(*gradients, strict=True):
+        assert float((plain - fast).abs().max() / plain.abs().max()) < 1e-4
+
+
+def test_gradients_of_the_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.ops.modulated_conv._PRODUCT_FROM", 0)
+    monkeypatch.setattr("mien.ops.modulated_conv._PRODUCT_CHANNELS", 1)
+    x, weight, styles = (
+        torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((2, 2, 3, 2), (3, 2, 3, 3), (2, 2))
+    )
+    assert torch.autograd.gradcheck(lambda *a: modulated_conv2d(*a, up=True, demodulate=False), (x, weight, styles))
+    assert torch.autograd.gradgradcheck(lambda *a: modulated_conv2d(*a, up=True, demodulate=False), (x, weight, styles))
 
 
 @pytest.mark.parametrize("twin", ["plain", "fast"])
