@@ -26,7 +26,7 @@ _LAYERS: tuple[tuple[str, ...], ...] = (
     ("faces", "losses"),
     ("inversion", "finetune", "editing", "metrics", "preparation", "results", "shipped"),
     ("stylizer",),
-    ("functions", "evaluation", "comparison"),
+    ("functions", "evaluation", "comparison", "sweep_table"),
     ("benchmark",),
     ("cli", "web"),
 )

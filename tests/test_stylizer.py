@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from inspect import signature
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from mien.editing import Control
 from mien.errors import FaceNotFoundError, InputError, ModelMismatchError
 from mien.faces import AlignConfig
 from mien.inversion import InvertConfig, RefineConfig, mean_code, refine
-from mien.latents import Codes, style_layers
+from mien.latents import USUAL_LIKENESS, Codes, style_layers
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
@@ -340,5 +340,16 @@ def test_refinement_finds_a_detail_map_unless_told_not_to(stylizer: Stylizer, fo
     assert held.detail.abs().mean() < rich.detail.abs().mean()
 
 
-def test_the_command_and_the_library_have_one_default_likeness() -> None:
-    assert signature(Stylizer.apply).parameters["likeness"].default == RenderFlags().likeness
+def test_without_a_likeness_a_face_gets_as_much_detail_as_suits_the_style(detailed: Stylizer, folder: Path) -> None:
+    learned = detailed.fit([folder / "reference.png"], QUICK, align=ALIGNED)
+    carried_over = replace(learned, settings={"model": "cartoon"})  # as of a model that was fine-tuned on a data set
+
+    def face(style: Style, likeness: float | None = None) -> torch.Tensor:
+        return detailed.apply(style, folder / "photo.png", align=ALIGNED, likeness=likeness).faces[0].stylized
+
+    assert torch.equal(face(learned), face(learned, USUAL_LIKENESS))
+    assert torch.equal(face(carried_over), face(carried_over, 0.0))
+    assert not torch.equal(face(learned), face(carried_over))
+    assert RenderFlags().likeness is None
+    told = get_type_hints(RenderFlags, include_extras=True)["likeness"].__metadata__[0].help
+    assert f"without it {USUAL_LIKENESS}," in told

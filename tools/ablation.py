@@ -30,6 +30,7 @@ from mien.files import write_whole
 from mien.finetune.masks import PRESETS as MASKS
 from mien.finetune.oneshot import FitConfig, usual_start
 from mien.inversion import METHODS, Codes, InvertConfig
+from mien.latents import USUAL_LIKENESS
 from mien.media.images import from_tensor, write_picture
 from mien.media.sheet import sheet
 from mien.metrics.evaluate import Candidate, measure
@@ -46,7 +47,7 @@ from mien.stylizer import Stylizer
 Options = dict[str, Any]
 _CONFIG = EvaluateConfig()
 USUAL: Options = {
-    "reference_inverter": "encoder", "inverter": "encoder", "likeness": _CONFIG.likeness, "refine": _CONFIG.refine_steps,
+    "reference_inverter": "encoder", "inverter": "encoder", "likeness": USUAL_LIKENESS, "refine": _CONFIG.refine_steps,
 }  # fmt: skip
 TOGETHER = "together"
 QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "colour", "several")

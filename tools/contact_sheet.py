@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from mien.errors import MienError
 from mien.faces import AlignConfig, extract, whole_frame
+from mien.latents import USUAL_LIKENESS
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.media.sheet import sheet
 from mien.stylizer import FitConfig, Style, Stylizer
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("--color", default="reference")
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--refine", type=int, default=0)
-    parser.add_argument("--likeness", type=float, default=0.7)
+    parser.add_argument("--likeness", type=float, default=USUAL_LIKENESS)
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--bf16", action="store_true")
     arguments = parser.parse_args()

@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from mien.checkpoint.style import Style
 from mien.editing import Strength
 from mien.errors import InputError
 from mien.inversion import InvertConfig
+from mien.latents import USUAL_LIKENESS, Codes
 from mien.media.dataset import load_dataset
 from mien.metrics.evaluate import Candidate, Evaluation, measure
 from mien.metrics.features import as_pictures
@@ -37,7 +39,9 @@ class EvaluateConfig:
     """How styles are drawn, and how pictures are read."""
 
     strength: Annotated[float | Strength, "how much style: 0 the model's own face, 1 the full style"] = 1.0
-    likeness: Annotated[float, "how much is kept of the person that no code can say, 0 to 1"] = 0.7
+    likeness: Annotated[
+        float | None, "how much is kept of the person that no code can say, 0 to 1; None: as suits each style"
+    ] = None
     refine_steps: Annotated[int, "optimisation steps after the inverter's answer"] = 20
     inverter: Annotated[InvertConfig | None, "how faces become codes; None: by the encoder"] = None
     aligned: Annotated[bool, "the photos are face crops already"] = False
@@ -134,26 +138,39 @@ def _drawn(
     stylizer: Stylizer, styles: Mapping[str, Style], faces: Sequence[PhotoFace], config: EvaluateConfig,
     references: Mapping[str, Tensor], tick: Callable[[], None],
 ) -> list[Candidate]:  # fmt: skip
-    """The model without a style, then every style; each photo is inverted once, and that time counts for each."""
-    every, codes, spent = range(len(faces)), [], []
-    for face in faces:
-        start = time.perf_counter()
-        crop = face.crops[stylizer.resolution][None]
-        codes.append(stylizer.invert_crops(
-            crop, inverter=config.inverter, refine_steps=config.refine_steps, likeness=config.likeness
-        ))  # fmt: skip
-        spent.append(face.seconds + time.perf_counter() - start)
+    """The model without a style, then every style; a photo is inverted once a likeness, and that time counts for each style."""
+
+    @cache
+    def inverted(likeness: float) -> list[tuple[Codes, float]]:
+        found = []
+        for face in faces:
+            start = time.perf_counter()
+            codes = stylizer.invert_crops(
+                face.crops[stylizer.resolution][None], inverter=config.inverter, refine_steps=config.refine_steps,
+                likeness=likeness,
+            )  # fmt: skip
+            found.append((codes, face.seconds + time.perf_counter() - start))
+        return found
+
+    def likeness_of(style: Style | None) -> float:
+        usual = USUAL_LIKENESS if style is None else style.likeness
+        return usual if config.likeness is None else config.likeness
+
+    plain = []
+    for codes, _ in inverted(likeness_of(None)):
+        plain.append(stylizer.render(codes))
         tick()
-    drawn = [Candidate(NO_STYLE, every, torch.cat([stylizer.render(code) for code in codes]), facts={"drawn_by": "model"})]
+    every = range(len(faces))
+    drawn = [Candidate(NO_STYLE, every, torch.cat(plain), facts={"drawn_by": "model"})]
     for name, style in styles.items():
         pictures, seconds = [], []
-        for code, before in zip(codes, spent, strict=True):
+        for code, before in inverted(likeness_of(style)):
             start = time.perf_counter()
             pictures.append(stylizer.draw(style, code, config.strength))
             seconds.append(before + time.perf_counter() - start)
             tick()
         # A model that was fine-tuned on a set carries a face of its own there, and no reference.
-        small = style.references() if "references" in style.settings else None
+        small = style.references() if style.of_pictures else None
         reference = references.get(name, small)
         drawn.append(Candidate(name, every, torch.cat(pictures), reference, seconds, {"drawn_by": "style"}))
     return drawn

@@ -163,6 +163,10 @@ def mix_rows(reference: Tensor, random: Tensor, random_rows: Sequence[int]) -> T
     return mixed
 
 
+USUAL_LIKENESS = 0.7
+"""How much of a face's detail map is drawn where nobody says."""
+
+
 @dataclass(frozen=True)
 class Codes:
     """What an inversion finds for N pictures: codes, and what no code can say."""

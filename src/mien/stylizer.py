@@ -210,16 +210,16 @@ class Stylizer:
 
     def apply(
         self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float | Strength = 1.0,
-        likeness: float = 0.7, inverter: InvertConfig | None = None, refine_steps: int = 0, crop: bool = False,
+        likeness: float | None = None, inverter: InvertConfig | None = None, refine_steps: int = 0, crop: bool = False,
         control: Control | None = None, progress: Progress | None = None,
     ) -> Result:  # fmt: skip
         """Redraw every face of a photo in the style and put it back in its place.
 
         `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates; a `Strength` has a number per band of
         sizes. `inverter` finds the people's codes (None: the encoder). `likeness` 1 keeps of the person also what no code can
-        say, 0 only what the code says. `control` keeps parts of the person, or makes them the reference's. `crop` returns the
-        square of the first face alone. Raises `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of
-        another model.
+        say, 0 only what the code says, None as much as suits the style. `control` keeps parts of the person, or makes them the
+        reference's. `crop` returns the square of the first face alone. Raises `FaceNotFoundError` when there is none and
+        `ModelMismatchError` for a style of another model.
         """
         picture = _opened(photo)
         tuned, steering = self._tuned_network(style), self._steering(style, control)
@@ -228,7 +228,7 @@ class Stylizer:
             torch.stack([c for _, c in found]),
             inverter=inverter,
             refine_steps=refine_steps,
-            likeness=likeness,
+            likeness=style.likeness if likeness is None else likeness,
             progress=progress,
         )
         before, after = self.render(codes), self.render(codes, tuned, strength, steering)
@@ -278,7 +278,7 @@ class Stylizer:
             return None
         if not control.exaggerate:
             return Steering(self.regions, control)
-        if "references" not in style.settings:
+        if not style.of_pictures:
             raise InputError(f"The style {style.name!r} was not learned from pictures: there is nothing to exaggerate towards.")
         references = as_learned(self.model, style.references()).to(self.device)
         return Steering(self.regions, control, encode(self.model, references).w_plus)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mien.checkpoint import format
 from mien.errors import CheckpointError, InputError, ModelMismatchError
+from mien.latents import USUAL_LIKENESS
 
 KIND = "style"
 _PART = "synthesis"
@@ -49,6 +50,16 @@ class Style:
                 f"The style {self.name!r} was learned on another base model ({self.base}, this one is {digest}): "
                 "give its own model with --model, or learn the style again with `mien fit`."
             )
+
+    @property
+    def of_pictures(self) -> bool:
+        """Whether it was learned from pictures; otherwise it is a model that was fine-tuned on a data set."""
+        return "references" in self.settings
+
+    @property
+    def likeness(self) -> float:
+        """How much of a face's detail map suits it: none where a whole data set moved the features that the map is added to."""
+        return USUAL_LIKENESS if self.of_pictures else 0.0
 
     def references(self) -> Tensor:
         """The aligned references (the first eight), [N, 3, H, H] in [-1, 1], as small as the thumbnail is."""

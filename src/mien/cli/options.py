@@ -297,13 +297,15 @@ class DrawFlags:
 
     strength: StrengthText = "1"
     likeness: Annotated[
-        float,
+        float | None,
         Option(
-            help="How much is kept of the person that no code of the model can say: 1 all of it, 0 none (nearer to the style).",
+            help="How much is kept of the person that no code of the model can say: 1 all of it, 0 none (nearer to the style); "
+            "without it 0.7, and 0 for a model that was fine-tuned on a set.",
             min=0,
             max=1,
+            show_default=False,
         ),
-    ] = 0.7
+    ] = None
     inverter: Annotated[Inverter, Option(help="How a face becomes a code: as --method of mien invert.")] = "encoder"
     refine: Annotated[
         int, Option(help="Optimisation steps that make the face more like the person; 0: the inverter's answer alone.", min=0)

@@ -140,10 +140,8 @@ def _drawn_with(settings: Mapping[str, Any] | None) -> str:
         return ""
     strength = settings["strength"]
     bands = ", ".join(f"{b} {v:g}" for b, v in strength.items()) if isinstance(strength, Mapping) else f"{strength:g}"
-    return (
-        f" Styles were drawn with strength {bands}; likeness {settings['likeness']:g}; {settings['refine_steps']} steps of "
-        "refinement."
-    )
+    likeness = "as suits each" if settings["likeness"] is None else f"{settings['likeness']:g}"
+    return f" Styles were drawn with strength {bands}; likeness {likeness}; {settings['refine_steps']} steps of refinement."
 
 
 def _set_table(numbers: Mapping[str, Any]) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Option
 
@@ -70,6 +69,7 @@ def run(
     from mien.finetune.train_config import resolve
     from mien.media.images import from_tensor, write_picture
     from mien.media.sheet import sheet
+    from mien.sweep_table import measure_sweep
 
     model = load_model(source)
     for cut in blocks:
@@ -92,47 +92,11 @@ def run(
     write_picture(out / "sheet.png", from_tensor(drawn), overwrite=True)
     report.wrote(out / "sheet.png", {"methods": {name: o.images for name, o in outcomes.items()}, "cuts": blocks})
     if features is not None:
-        report.wrote(
-            out / "table.md", {"rows": _table(out, list(outcomes), blocks, features, data, samples, quiet=screen.quiet)}
-        )
+        with progress("measuring", quiet=screen.quiet) as advance:
+            rows = measure_sweep(out, list(outcomes), blocks, data, features, samples, advance)
+        report.wrote(out / "table.md", {"rows": [asdict(row) for row in rows]})
     for outcome in outcomes.values():
         report.wrote(outcome.model, {"images": outcome.images, "complete": outcome.complete})
     if not all(o.complete for o in outcomes.values()) and not screen.quiet:
         print("mien: not all methods are complete; the same command goes on.", file=sys.stderr)
     return report
-
-
-def _table(
-    out: Path, names: list[str], cuts: list[int], features: Path, data: Path, samples: int, *, quiet: bool
-) -> list[dict[str, Any]]:
-    """Measure every method and swap, write table.md, and return its rows."""
-    import torch
-
-    from mien.checkpoint.bundle import read_model
-    from mien.checkpoint.measuring import read_mobilenet_v2
-    from mien.files import write_whole
-    from mien.finetune.sweep import sweep_pictures
-    from mien.media.dataset import load_dataset
-    from mien.metrics.distances import frechet_distance, kernel_distance
-    from mien.metrics.features import in_batches, pooled_features
-    from mien.metrics.transfer import layout_features, measure_transfer, transfer_table
-
-    describe = partial(pooled_features, read_mobilenet_v2(features))
-    model = read_model(out / names[0] / "model.safetensors")
-    real = load_dataset(data, model.resolution).pixels
-    count = min(samples, len(real) // 2)  # distances compare at equal counts only
-    if count < 2:
-        raise InputError(f"{data} has too few pictures to measure with: --features needs four or more.")
-    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
-    half, other = (in_batches(describe, real[order[part : part + count]]) for part in (0, count))
-    rows, total = [], 1 + len(names) * (1 + len(cuts))
-    with progress("measuring", quiet=quiet) as advance:
-        for done, (name, pictures) in enumerate(sweep_pictures(out, names, cuts, count=count), start=1):
-            layouts = in_batches(layout_features, pictures)
-            if done == 1:
-                source = layouts
-            rows.append(measure_transfer(name, (source, layouts), (in_batches(describe, pictures), half)))
-            advance(done, total, 0.0)
-    floor = frechet_distance(other, half), kernel_distance(other, half)
-    write_whole(out / "table.md", transfer_table(rows, floor, count).encode())
-    return [asdict(row) for row in rows]
