@@ -50,7 +50,7 @@ USUAL: Options = {
     "reference_inverter": "encoder", "inverter": "encoder", "likeness": USUAL_LIKENESS, "refine": _CONFIG.refine_steps,
 }  # fmt: skip
 TOGETHER = "together"
-QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "colour", "several")
+QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "steps", "colour", "several")
 
 _STEPS, _QUICK = 300, {"references": 2, "photos": 6, "steps": 60}
 _ROWS, _CELL = 12, 128
@@ -74,6 +74,7 @@ def variants_of(question: str, resolution: int) -> dict[str, Options]:
         "masks": {f"usual: {usual_mask}": {}, **{name: {"random_layers": name} for name in MASKS}},
         "inverters": {name: {"reference_inverter": name} for name in METHODS},
         "presets": {"mien": {}, "paper": preset_values("paper")},
+        "steps": {"auto": {"steps": "auto"}, **{str(count): {"steps": count} for count in (200, 300, 500)}},
         # Figure 17 of the paper.
         "colour": {
             "neither": {}, "mask alone": {"random_layers": "m2"},
@@ -229,8 +230,9 @@ def _page(numbers: Mapping[str, Any]) -> str:
     for name, of in numbers["variants"].items():
         texts = [_cell(of.get(key), _COLUMNS[key][1]) for key in shown]
         rows.append([name, str(of["references"]), *texts])
+    steps = "steps as named" if numbers["question"] == "steps" else f"{numbers['steps']} steps"
     words = (
-        f"{len(numbers['references'])} references, {len(numbers['photos'])} photos, {numbers['steps']} steps; means over the "
+        f"{len(numbers['references'])} references, {len(numbers['photos'])} photos, {steps}; means over the "
         f"photos, then mean ± deviation over references. Looks by {numbers['looks']}, people by {numbers['identity']}: who "
         "also is the loss is flattered as a judge. The measures are those of `mien evaluate`."
     )
