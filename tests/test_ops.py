@@ -1,12 +1,30 @@
 """The formulas: naive float64 loops define them, both twins must agree, gradients are checked twice."""
 
 import math
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from mien.ops import bias_act, downsample2, fir, modulated_conv, modulated_conv2d, upsample2, use_ops
+from mien.ops import (
+    FirMethod,
+    bias_act,
+    downsample2,
+    fir,
+    fir_methods,
+    modulated_conv,
+    modulated_conv2d,
+    resample,
+    upsample2,
+    use_fir,
+    use_ops,
+)
+from mien.ops.implementation import current_fir
 
 TAPS = [1 / 8, 3 / 8, 3 / 8, 1 / 8]
 
@@ -139,3 +157,70 @@ def test_bias_act_is_its_formula(twin: str) -> None:
     with use_ops(twin):  # type: ignore[arg-type]
         linear = bias_act(x.clone(), bias, linear=True)
     torch.testing.assert_close(linear, x + bias[None, :, None, None])
+
+
+@pytest.mark.parametrize("method", ["depthwise", "planes", "shifts"])
+@pytest.mark.parametrize("name", RESAMPLERS)
+def test_every_method_of_the_filter_is_the_definition(name: str, method: FirMethod) -> None:
+    function, _ = RESAMPLERS[name]
+    plain = torch.randn(2, 3, 6, 8, dtype=torch.float64)
+    last = plain.contiguous(memory_format=torch.channels_last)
+    with use_ops("plain"):
+        wanted = function(plain)
+    with use_fir(method):
+        assert current_fir() == method
+        for x in (plain, last):
+            out = function(x)
+            torch.testing.assert_close(out, wanted)
+            assert (out.stride(1) == 1) == (x is last)
+        probe = torch.randn(1, 2, 4, 6, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(function, probe)
+        assert torch.autograd.gradgradcheck(function, probe)
+    assert current_fir() == "depthwise"
+
+
+def test_backward_passes_keep_the_method_of_their_forward_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    used: list[str] = []
+
+    def counted(*values: Any) -> Tensor:
+        used.append("planes")
+        return fir_methods.planes(*values)
+
+    monkeypatch.setattr(resample, "METHODS", {**fir_methods.METHODS, "planes": counted})
+    x = torch.randn(1, 2, 6, 6, requires_grad=True)
+    with use_fir("planes"):
+        out = downsample2(x)
+    out.sum().backward()
+    assert used == ["planes", "planes"]
+
+
+_INTERPRETED = """
+import torch
+from mien.ops import downsample2, fir, upsample2, use_fir, use_ops
+
+torch.manual_seed(0)
+for function in (upsample2, downsample2, lambda x: fir(x, 2), lambda x: fir(x, 1, gain=4.0)):
+    for dtype, tolerance in ((torch.float32, 1e-6), (torch.bfloat16, 1e-2)):
+        for layout in (torch.contiguous_format, torch.channels_last):
+            x = torch.randn(2, 3, 6, 8).to(dtype).contiguous(memory_format=layout)
+            ours, definition = x.clone().requires_grad_(), x.float().requires_grad_()
+            with use_fir("triton"):
+                found = function(ours)
+            with use_ops("plain"):
+                wanted = function(definition)
+            assert found.dtype == dtype and found.is_contiguous(memory_format=layout)
+            torch.testing.assert_close(found.float(), wanted, rtol=tolerance, atol=tolerance)
+            signal = torch.randn_like(wanted).to(dtype)
+            (gradient,) = torch.autograd.grad(found, ours, signal)
+            (right,) = torch.autograd.grad(wanted, definition, signal.float())
+            torch.testing.assert_close(gradient.float(), right, rtol=tolerance, atol=2 * tolerance)
+print("agrees")
+"""
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed (it comes with PyTorch for CUDA on Linux)")
+def test_the_triton_kernel_is_the_definition() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", _INTERPRETED], env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True
+    )
+    assert answer.stdout.strip() == "agrees", answer.stderr

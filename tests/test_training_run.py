@@ -426,3 +426,17 @@ def test_the_script_for_lent_gpus_joins_pieces_and_goes_on_from_its_parts(tmp_pa
     refused = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
     assert refused.returncode != 0
     assert "FAILED" in refused.stdout + refused.stderr
+
+
+def test_growing_is_repeatable_wherever_the_memory_lies() -> None:
+    from mien.finetune.grow import grow_discriminator
+    from mien.models.discriminator import DiscriminatorConfig
+
+    torch.manual_seed(0)
+    small = Discriminator(DiscriminatorConfig(8, 64, 8, mbstd_group=2))
+    kept, grown = [], []
+    for i in range(12):
+        kept.append(torch.empty(100 + 37 * i))  # so that the next matrices lie elsewhere
+        torch.manual_seed(1)
+        grown.append(grow_discriminator(small, 16).block(16).skip.weight.clone())
+    assert all(torch.equal(weight, grown[0]) for weight in grown)

@@ -10,7 +10,7 @@ from typer import Option
 
 from mien.cli.options import told
 from mien.config import Setting, settings_in_source
-from mien.runtime import Device
+from mien.runtime import Device, Fir
 
 _RUN = settings_in_source("mien.finetune.train_config", "TrainConfig")
 _LOOP = settings_in_source("mien.finetune.adversarial", "AdversarialConfig")
@@ -141,6 +141,9 @@ class TrainMachineFlags:
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"],
         Option(help="Type of the convolutions; auto takes bfloat16 on GPUs that have it."),
+    ] = "auto"
+    fir: Annotated[
+        Fir, Option(help="How the low-pass filter is computed; auto measures it on a GPU (see `mien bench --filters`).")
     ] = "auto"
 
 

@@ -60,8 +60,9 @@ def _grown_once(small: Discriminator) -> Discriminator:
     new_rgb.bias.copy_(old_rgb.bias[:count])
     new_rgb.weight[-1].zero_()
     new_rgb.bias[-1] = 1.0
-    seen, wanted = _colours(grown.fromrgb), _colours(small.fromrgb)
-    fitted = torch.linalg.lstsq(seen, wanted).solution.T  # [old maps, new maps]
+    # Rounded: LAPACK's last bits depend on where in memory the matrices lie, and runs must be repeatable.
+    seen, wanted = _colours(grown.fromrgb).double(), _colours(small.fromrgb).double()
+    fitted = torch.linalg.lstsq(seen, wanted).solution.T.float().round(decimals=6)  # [old maps, new maps]
     scale = block.skip.scaled_weight(0.5**0.5) / block.skip.weight
     block.skip.weight.copy_(fitted[:, :, None, None] / scale)
     return grown

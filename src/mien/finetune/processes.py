@@ -62,6 +62,14 @@ class Processes:
         distributed.all_reduce(value)
         return bool(value.item() > 0)
 
+    def of_first(self, value: str) -> str:
+        """What the first process says; every process must ask."""
+        if self.count == 1:
+            return value
+        said = [value]
+        distributed.broadcast_object_list(said, src=0)
+        return said[0]
+
     def leave(self) -> None:
         """Leave the group, if there is one."""
         if self.count > 1 and distributed.is_initialized():

@@ -18,6 +18,7 @@ from mien.finetune.train_config import SIZES, Size
 from mien.media.dataset import Dataset
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
+from mien.ops import FirMethod, use_fir
 from mien.runtime import Progress
 
 # The lazy parts come every 16 and 8 steps: a whole number of rounds of both.
@@ -33,6 +34,7 @@ class TrainSpeedConfig:
     batch: Annotated[int, "pictures per step"] = 32
     iterations: Annotated[int, "steps that are timed, after two that are not"] = 64
     bf16: Annotated[bool, "convolutions in bfloat16"] = False
+    fir: Annotated[FirMethod, "how the low-pass filter is computed"] = "depthwise"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class TrainSpeed:
 
 def measure_training(config: TrainSpeedConfig, device: torch.device, progress: Progress | None = None) -> TrainSpeed:
     """Train with random weights and pictures: the speed does not depend on the values."""
+    with use_fir(config.fir):
+        return _measure(config, device, progress)
+
+
+def _measure(config: TrainSpeedConfig, device: torch.device, progress: Progress | None) -> TrainSpeed:
     report = progress or (lambda done, total, loss: None)
     total = 2 * config.iterations
     plain = AdversarialConfig(batch=config.batch, bf16=config.bf16, r1_gamma=0.0, mixing=0.9)

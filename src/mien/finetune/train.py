@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import InputError, MienError
 from mien.finetune.adversarial import AdversarialTrainer, Measured
 from mien.finetune.augment import LETTERS, AdaptiveAugment
+from mien.finetune.fir_choice import choose, time_methods
 from mien.finetune.freeze import make_plan
 from mien.finetune.grow import grow_encoder
 from mien.finetune.page import page
@@ -34,7 +35,7 @@ from mien.models.bundle import Model, Provenance
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
-from mien.ops import resize
+from mien.ops import FirMethod, methods_for, resize, use_fir
 
 Tell = Callable[[str], None]
 """Called with a line of text for people."""
@@ -53,6 +54,8 @@ class Session:
     """Whether states hold Adam's moments: without them they are smaller, but what continues is another run."""
     memory_share: float = 0.5
     """Share of the free memory that the decoded pictures may take; what needs more lies in a file in the run folder."""
+    fir: FirMethod | None = None
+    """How the low-pass filter is computed (`mien.ops.fir_methods`); None: as the run began, which on CUDA is measured."""
     tell: Tell = lambda line: None
     """Notes: the plan, stages, snapshots."""
     show: Callable[[Mapping[str, Any]], None] = lambda line: None
@@ -121,6 +124,7 @@ class _Run:
             self._restore(*saved)
         else:
             self._write_plan()
+        self.fir = self._pick_fir(None if saved is None else saved[1].get("fir"))
         self.kept = self._keep_count()
         self.last_images = self.trainer.images
         self.timed_images, self.timed_from = self.trainer.images, time.monotonic()
@@ -172,8 +176,27 @@ class _Run:
     def _draw(self, count: int, generator: torch.Generator) -> Tensor:
         return self.data.batch(count, generator, mirror=self.config.mirror, device=self.session.device)
 
+    def _pick_fir(self, begun_with: FirMethod | None) -> FirMethod:
+        config, device, here = self.config, self.session.device, methods_for(self.session.device)
+        picked = self.session.fir or begun_with
+        if picked is not None and (picked in here or picked == self.session.fir):
+            return picked
+        if not _is_measured(device):
+            return here[0]
+        self.tell("choosing how to compute the low-pass filter, in a minute at most")
+        loop = config.adversarial
+        dtype = torch.bfloat16 if loop.bf16 else torch.float32
+        times = time_methods(config.stages[-1], config.network, loop.micro_batch or loop.batch, device, dtype)
+        found = cast("FirMethod", self.processes.of_first(choose(times)))  # all the same, and so when the run is continued
+        self.tell(f"low-pass filter: {found}")
+        return found
+
     def loop(self) -> Outcome:
         """Step until the run is complete, the time is up or somebody wants it to stop."""
+        with use_fir(self.fir):
+            return self._steps()
+
+    def _steps(self) -> Outcome:
         t, config = self.trainer, self.config
         while True:
             complete = 0 < config.kimg * 1000 <= t.images
@@ -255,7 +278,7 @@ class _Run:
             self.folder.write_grid(f"{px:04d}px-{t.images:09d}", grid)
             tensors, loop = t.state(moments=self.session.moments)
             tensors |= {f"totals.{name}": value for name, value in self.totals.items()}
-            document = {"stage": self.stage, "loop": loop, "counts": self.counts, "pictures": self.pictures}
+            document = {"stage": self.stage, "loop": loop, "counts": self.counts, "pictures": self.pictures, "fir": self.fir}
             write_state(self.folder.state, tensors, document, part_bytes=self.session.part_bytes)
             self.folder.write("index.html", page(self.folder))
             self.tell(f"snapshot after {t.images / 1000:.1f}k pictures: {self.folder.model}")
@@ -326,6 +349,10 @@ class _Run:
             if self.source is not None and self.stage == 0:
                 grid = sample_grid(self.source.generator.to(self.session.device))
                 self.folder.write_grid("source", grid)
+
+
+def _is_measured(device: torch.device) -> bool:
+    return device.type == "cuda"  # on CPUs depthwise was always far ahead
 
 
 def _check_same(stored: TrainConfig, config: TrainConfig, path: Path) -> None:

@@ -1,8 +1,22 @@
 """StyleGAN2's three formulas, each with a plain definition and a fast twin (see `use_ops`)."""
 
 from mien.ops.bias_act import bias_act
-from mien.ops.implementation import Implementation, current, use_ops
+from mien.ops.fir_methods import methods_for
+from mien.ops.implementation import FirMethod, Implementation, current, use_fir, use_ops
 from mien.ops.modulated_conv import modulated_conv2d
 from mien.ops.resample import downsample2, fir, resize, upsample2
 
-__all__ = ["Implementation", "bias_act", "current", "downsample2", "fir", "modulated_conv2d", "resize", "upsample2", "use_ops"]
+__all__ = [
+    "FirMethod",
+    "Implementation",
+    "bias_act",
+    "current",
+    "downsample2",
+    "fir",
+    "methods_for",
+    "modulated_conv2d",
+    "resize",
+    "upsample2",
+    "use_fir",
+    "use_ops",
+]

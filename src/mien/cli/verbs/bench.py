@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from typer import Option
 
@@ -12,13 +12,17 @@ from mien.cli.options import told
 from mien.cli.report import Report, progress, table
 from mien.config import settings_in_source
 from mien.errors import InputError
-from mien.runtime import Device, Dtype, pick_device, set_threads
+from mien.runtime import Device, Dtype, Fir, pick_device, pick_dtype, set_threads
+
+if TYPE_CHECKING:
+    from mien.finetune.fir_choice import FirTime
 
 EXAMPLES = (
     "mien bench",
     "mien bench --resolution 1024 --rounds 3",
     "mien bench --quick --json",
     "mien bench --train --resolution 64 --dtype bfloat16",
+    "mien bench --filters --resolution 256 --size normal --device cuda --dtype bfloat16",
 )
 NEEDS_ARGUMENTS = False
 
@@ -38,25 +42,39 @@ def run(
     train: Annotated[
         bool, Option("--train", help="Measure the training loop instead, at 64 px unless told otherwise.")
     ] = False,
-    size: Annotated[Literal["lean", "normal", "large"], Option(help="Networks of --train: a preset of mien train.")] = "lean",
+    filters: Annotated[
+        bool, Option("--filters", help="Measure the methods of the low-pass filter in training instead: a minute at most.")
+    ] = False,
+    size: Annotated[
+        Literal["lean", "normal", "large"], Option(help="Networks of --train and --filters: a preset of mien train.")
+    ] = "lean",
     batch: Annotated[int, told(_SPEED["batch"], least=4)] = 32,
     iterations: Annotated[int, told(_SPEED["iterations"], least=1)] = 64,
-    device: Annotated[Device, Option(help="Where --train computes; auto takes CUDA, then MPS, then the CPU.")] = "cpu",
-    dtype: Annotated[Dtype, Option(help="Number type of the convolutions of --train.")] = "float32",
+    device: Annotated[
+        Device, Option(help="Where --train and --filters compute; auto takes CUDA, then MPS, then the CPU.")
+    ] = "cpu",
+    dtype: Annotated[Dtype, Option(help="Number type of the convolutions of --train and --filters.")] = "float32",
+    fir: Annotated[
+        Fir, Option(help="Method of the low-pass filter for --train; auto: on CUDA the fastest, measured first.")
+    ] = "auto",
     threads: Annotated[int | None, Option(help="CPU threads; without it one per core.", show_default=False, min=1)] = None,
 ) -> Report:
     """Measure fine-tuning steps and rendering: the fast path and its plain twin, interleaved in one run, medians.
 
     The plain twin does what the published loop does. Random weights are used: they change no speed.
     """
-    resolution = resolution or (64 if train else 256)
+    resolution = resolution or (64 if train or filters else 256)
+    if train and filters:
+        raise InputError("--train and --filters are two measurements: run one after the other.")
     if resolution & (resolution - 1):
         raise InputError(f"--resolution is a power of two such as 256 or 1024, got {resolution}.")
     set_threads(threads)
+    if quick and (train or filters):
+        resolution, batch, iterations = 16, 4, 2
+    if filters:
+        return _filters(resolution, size, batch, device, dtype)
     if train:
-        if quick:
-            resolution, batch, iterations = 16, 4, 2
-        return _training(resolution, size, batch, iterations, device, dtype == "bfloat16", quiet=screen.quiet)
+        return _training(resolution, size, batch, iterations, device, dtype, fir, quiet=screen.quiet)
 
     from mien import benchmark
 
@@ -72,24 +90,44 @@ def run(
     return report
 
 
+def _times(resolution: int, size: str, batch: int, device: str, dtype: Dtype) -> list[FirTime]:
+    from mien.finetune.fir_choice import time_methods
+    from mien.finetune.train_config import SIZES
+
+    return time_methods(resolution, SIZES[size], batch, pick_device(device), pick_dtype(dtype))
+
+
+def _filters(resolution: int, size: str, batch: int, device: str, dtype: Dtype) -> Report:
+    times = _times(resolution, size, batch, device, dtype)
+    rows = [(t.method, "does not run" if t.seconds is None else f"{t.seconds * 1000:.2f} ms", t.problem) for t in times]
+    title = f"low-pass filter of a step at {resolution} px, {size}, {batch} pictures, {dtype}"
+    return Report(lines=table((title, "there and back", ""), rows), document={"methods": [asdict(t) for t in times]})
+
+
 def _training(
     resolution: int,
     size: Literal["lean", "normal", "large"],
     batch: int,
     iterations: int,
     device: str,
-    bf16: bool,
+    dtype: Dtype,
+    fir: Fir,
     *,
     quiet: bool,
 ) -> Report:
+    from mien.finetune.fir_choice import choose
     from mien.finetune.speed import TrainSpeedConfig, measure_training
+    from mien.ops import methods_for
 
-    config = TrainSpeedConfig(resolution, size, batch, iterations, bf16)
+    bf16, place = dtype == "bfloat16", pick_device(device)
+    if fir == "auto":
+        fir = choose(_times(resolution, size, batch, device, dtype)) if place.type == "cuda" else methods_for(place)[0]
+    config = TrainSpeedConfig(resolution, size, batch, iterations, bf16, fir)
     with progress("measuring the training loop", quiet=quiet) as advance:
-        found = measure_training(config, pick_device(device), advance)
+        found = measure_training(config, place, advance)
     share = found.whole_loop / found.steps_only
     lines = [
-        f"training at {resolution} px, {size}, batch {batch}, {'bfloat16' if bf16 else 'float32'}, {iterations} steps",
+        f"training at {resolution} px, {size}, batch {batch}, {dtype}, {iterations} steps, filter {fir}",
         f"one step of each network, data, moving average    {found.steps_only:.1f} pictures/s",
         f"with R1, path length and ADA at 0.3               {found.whole_loop:.1f} pictures/s ({share:.0%} of that)",
         f"arithmetic per picture                            {found.gigaflop:.2f} GFLOP",

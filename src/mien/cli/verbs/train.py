@@ -60,6 +60,7 @@ def run(
             part_bytes=None if folder.part_megabytes is None else int(folder.part_megabytes * 1e6),
             moments=not folder.light_state,
             memory_share=folder.memory_share,
+            fir=None if machine.fir == "auto" else machine.fir,
             tell=screen_line.note,
             show=screen_line.show,
             stop=stopped,

@@ -1,0 +1,112 @@
+"""Which method of the low-pass filter is the fastest on a device, measured before a long run.
+
+On a GPU the filter can cost more than the convolutions around it, and by which method it does not depends on the card, on the
+number type and on cuDNN. So all of them filter what one training step filters, forward and backward, for a minute at most.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mien.finetune.train_config import NetworkConfig
+from mien.models.layers import channels_at
+from mien.ops import FirMethod, downsample2, fir, methods_for, upsample2, use_fir
+
+_ROUNDS = 5
+_WARM_UPS = 2  # the first compiles kernels, the second finds the memory
+
+
+@dataclass(frozen=True)
+class FirTime:
+    """What one method takes for all filters of a step of generator and discriminator, there and back."""
+
+    method: FirMethod
+    seconds: float | None
+    """Median of the rounds; None where the method does not run here."""
+    problem: str = ""
+    """Why it does not."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    run: Callable[[Tensor], Tensor]
+    x: Tensor
+
+
+def time_methods(
+    resolution: int, network: NetworkConfig, batch: int, device: torch.device, dtype: torch.dtype, *, seconds: float = 60.0
+) -> list[FirTime]:
+    """Time every method that the device can run, the fastest first, in `seconds` at most once the first round is over.
+
+    `batch` pictures of `resolution` px go through networks of the widths of `network`. Rounds are interleaved.
+    """
+    methods = methods_for(device)
+    problems: dict[FirMethod, str] = {}
+    times: dict[FirMethod, list[float]] = {method: [] for method in methods}
+    end = time.perf_counter() + seconds
+    for round_ in range(_WARM_UPS + _ROUNDS):
+        for method in methods:
+            if method in problems or (round_ > _WARM_UPS and time.perf_counter() > end):
+                continue
+            try:
+                found = _seconds(method, resolution, network, batch, device, dtype)
+            except Exception as error:  # Triton without a C compiler, cuDNN without a plan: one method less, and said so
+                problems[method] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}".rstrip(": ")
+                continue
+            if round_ >= _WARM_UPS:
+                times[method].append(found)
+    ready = [FirTime(method, statistics.median(times[method])) for method in methods if method not in problems]
+    ready.sort(key=lambda line: line.seconds or 0.0)
+    return ready + [FirTime(method, None, problem) for method, problem in problems.items()]
+
+
+def choose(times: list[FirTime]) -> FirMethod:
+    """The fastest method of those that run."""
+    return next(line.method for line in times if line.seconds is not None)
+
+
+def _seconds(
+    method: FirMethod, resolution: int, network: NetworkConfig, batch: int, device: torch.device, dtype: torch.dtype
+) -> float:
+    spent = 0.0
+    with use_fir(method):
+        size = 8
+        while size <= resolution:
+            for work in _filters_at(size, network, batch, device, dtype):
+                _wait(device)
+                begun = time.perf_counter()
+                out = work.run(work.x)
+                torch.autograd.grad(out, work.x, torch.ones_like(out))
+                _wait(device)
+                spent += time.perf_counter() - begun
+            size *= 2
+    return spent
+
+
+def _filters_at(size: int, network: NetworkConfig, batch: int, device: torch.device, dtype: torch.dtype) -> list[_Work]:
+    """What blocks of `size` px of both networks filter: after the up-convolution, in skip paths, before the strided one."""
+    channels = channels_at(size, network.channel_base, network.channel_max)
+
+    def maps(count: int, side: int, kind: torch.dtype = dtype) -> Tensor:
+        x = torch.ones(batch, count, side, side, device=device, dtype=kind)
+        return x.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+    return [
+        _Work(lambda x: fir(x, 1, gain=4.0), maps(channels, size + 1)),
+        _Work(upsample2, maps(3, size // 2, torch.float32)),
+        _Work(lambda x: fir(x, 2), maps(channels, size)),
+        _Work(downsample2, maps(channels, size)),
+    ]
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
