@@ -96,10 +96,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_flags_have_the_defaults_and_sentences_of_the_configuration() -> None:
     from mien.config import settings
-    from mien.finetune.oneshot import FitConfig
+    from mien.finetune.fit_config import FitConfig
 
     assert FitFlags().config() == FitConfig()
-    source = settings_in_source("mien.finetune.oneshot", "FitConfig")
+    source = settings_in_source("mien.finetune.fit_config", "FitConfig")
     assert [(s.name, s.sentence, s.default) for s in source.values()] == [
         (s.name, s.sentence, s.default) for s in settings(FitConfig)
     ]

@@ -19,7 +19,7 @@ from mien.errors import InputError
 from mien.evaluation import NO_STYLE, EvaluateConfig, evaluate, open_judges
 from mien.faces import AlignConfig
 from mien.faces.align import CropFrame
-from mien.finetune.oneshot import FitConfig
+from mien.finetune.fit_config import FitConfig
 from mien.metrics.distances import frechet_distance, kernel_distance
 from mien.metrics.evaluate import Candidate, measure
 from mien.metrics.evaluate_text import page, write_evaluation

@@ -10,9 +10,10 @@ import torch
 
 from mien.errors import CheckpointError, InputError
 from mien.finetune import follow as follow_module
+from mien.finetune.fit_config import FitConfig
 from mien.finetune.follow import FollowConfig
 from mien.finetune.learn import References, learn
-from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.finetune.oneshot import OneShotTuner
 from mien.finetune.stopping import LONGEST, SHORTEST, enough
 from mien.media.images import read_picture
 from mien.models.bundle import Model

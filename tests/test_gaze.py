@@ -11,7 +11,8 @@ import torch
 from mien.cli.options import FitFlags
 from mien.errors import InputError
 from mien.faces.expression import expression_region
-from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.finetune.fit_config import FitConfig
+from mien.finetune.oneshot import OneShotTuner
 from mien.finetune.oneshot_plain import PlainTuner
 from mien.losses.layout import layout_loss
 from mien.media.images import read_picture

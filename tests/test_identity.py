@@ -12,7 +12,8 @@ from mien.checkpoint.landmarks import read_identity_network, write_identity_netw
 from mien.cli.main import shell
 from mien.cli.options import FitFlags
 from mien.errors import CheckpointError, InputError
-from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.finetune.fit_config import FitConfig
+from mien.finetune.oneshot import OneShotTuner
 from mien.finetune.oneshot_plain import PlainTuner
 from mien.losses.features import grey
 from mien.losses.identity import identity_loss
@@ -145,7 +146,7 @@ class _Before(OneShotTuner):
 
     def loss(self, index: Tensor) -> Tensor:
         noise = self.synthesis.noise(self.config.noise, len(index), self.random)
-        codes = self.codes(index)
+        codes = self.family.codes(index, self.random)
         styles = self.synthesis.styles(codes) if isinstance(codes, Tensor) else codes
         return self.style_distance(self.synthesis.render(styles, noise), index)
 

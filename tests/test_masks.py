@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from mien.errors import InputError
+from mien.finetune.fit_config import FitConfig, random_layers, random_rows
 from mien.finetune.mask_sheet import mask_sheet, usual_masks
 from mien.finetune.masks import PRESETS, mask_effects, parse_layers, small_family
-from mien.finetune.oneshot import FitConfig, OneShotTuner, random_layers, random_rows
+from mien.finetune.oneshot import OneShotTuner
 from mien.latents import broadcast, style_layers
 from test_models import tiny
 from test_oneshot import setting
@@ -46,12 +47,12 @@ def test_random_layers_are_the_random_ones_of_the_family() -> None:
     g, d, pictures, w_plus = setting()
     for text in ("color", "32px", "8up,64conv"):
         tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_layers=text))
-        a, b = tuner.codes(torch.tensor([0])), tuner.codes(torch.tensor([0]))
+        a, b = tuner.family.codes(torch.tensor([0]), tuner.random), tuner.family.codes(torch.tensor([0]), tuner.random)
         assert {name for name in a if not torch.equal(a[name], b[name])} == parse_layers(text, 64)
     # Half of `color="photo"` alone: the mask without the grey loss, and the grey loss with another mask.
     half = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_layers="m2"))
-    assert half.layers == random_layers(64, FitConfig(color="photo"))
-    assert OneShotTuner(g, d, pictures, w_plus, FitConfig(color="photo", random_layers="color")).layers == parse_layers(
+    assert half.family.layers == random_layers(64, FitConfig(color="photo"))
+    assert OneShotTuner(g, d, pictures, w_plus, FitConfig(color="photo", random_layers="color")).family.layers == parse_layers(
         "color", 64
     )
     with pytest.raises(InputError, match="--random-layers"):

@@ -9,17 +9,9 @@ import torch
 from mien.checkpoint.landmarks import read_identity_network
 from mien.editing import render_between
 from mien.errors import InputError
+from mien.finetune.fit_config import FitConfig, random_layers, random_rows, usual_start
 from mien.finetune.masks import parse_layers
-from mien.finetune.oneshot import (
-    FitConfig,
-    OneShotTuner,
-    apply_changes,
-    changes,
-    random_layers,
-    random_rows,
-    reference_weights,
-    usual_start,
-)  # fmt: skip
+from mien.finetune.oneshot import OneShotTuner, apply_changes, changes, reference_weights
 from mien.finetune.oneshot_plain import PlainTuner
 from mien.latents import broadcast
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
@@ -187,7 +179,7 @@ def test_family_of_codes_keeps_the_reference_below_the_mask() -> None:
     g, d, pictures, w_plus = setting()
     tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_from="32px"))
     reference = g.synthesis.styles(w_plus)
-    a, b = tuner.codes(torch.tensor([0])), tuner.codes(torch.tensor([0]))
+    a, b = tuner.family.codes(torch.tensor([0]), tuner.random), tuner.family.codes(torch.tensor([0]), tuner.random)
     for name in reference:
         fixed = int(name.rstrip("upconvrgb")) < 32
         assert torch.equal(a[name], reference[name]) is fixed
@@ -333,7 +325,7 @@ def test_mean_layers_put_the_mean_face_in_place_of_the_reference() -> None:
     own, mean = g.synthesis.styles(w_plus), g.synthesis.styles(broadcast(g.mapping.w_avg[None], g.num_ws))
     for name in own:
         wanted = mean[name].expand(2, -1) if name in ("16up", "32up") else own[name]
-        assert torch.equal(tuner.reference_styles[name], wanted)
+        assert torch.equal(tuner.family.reference_styles[name], wanted)
     with pytest.raises(InputError, match="--mean-layers"):
         FitConfig(mean_layers="16up", space="w_plus", mask="5")
     with pytest.raises(InputError, match="names no layer"):
@@ -347,7 +339,7 @@ def test_colour_halves_are_expert_options() -> None:
     def made(**options: str) -> tuple[bool, bool]:
         tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_from="32px", **options))  # type: ignore[arg-type]
         seen = tuner._seen(pictures)
-        return tuner.layers == parse_layers("m2", R), bool((seen[:, 0] == seen[:, 1]).all())
+        return tuner.family.layers == parse_layers("m2", R), bool((seen[:, 0] == seen[:, 1]).all())
 
     assert made() == (False, False)
     assert made(random_layers="m2") == (True, False)

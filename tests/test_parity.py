@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint import encoders, load_model, rosinality
-from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.finetune.fit_config import FitConfig
+from mien.finetune.oneshot import OneShotTuner
 from mien.latents import StyleCodes, broadcast, mix_rows, truncate
 from mien.losses.features import per_layer_distance
 from mien.models.irse_encoder import EncoderKind
@@ -141,7 +142,7 @@ class RecordedTuner(OneShotTuner):
     def codes(self, index: Tensor) -> StyleCodes:
         with torch.no_grad():
             w = self.base.mapping(next(self.recorded))
-        return self.synthesis.styles(mix_rows(self.w_plus[index], w, self.rows))
+        return self.synthesis.styles(mix_rows(self.w_plus[index], w, self.family.rows))
 
     def loss(self, index: Tensor) -> Tensor:
         picture = self.synthesis.render(self.codes(index), self.synthesis.noise("const"))

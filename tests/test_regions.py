@@ -15,8 +15,9 @@ from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
 from mien.editing.regions import FFHQ_POINTS, PARTS, find_regions, mean_face_points, places, region_maps
 from mien.editing.regions_sheet import regions_sheet
 from mien.errors import CheckpointError, InputError, ModelMismatchError
+from mien.finetune.fit_config import FitConfig
 from mien.finetune.masks import parse_layers, parse_mask
-from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.finetune.oneshot import OneShotTuner
 from mien.latents import StyleCodes, style_layers
 from test_models import tiny
 from test_oneshot import setting
@@ -219,7 +220,7 @@ def test_the_tuner_mixes_the_given_codes() -> None:
     g, d, pictures, w_plus = setting()
     given = g.synthesis.styles(w_plus).map(lambda s: s + 1)
     tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_from="64px"), styles=given)
-    assert torch.equal(tuner.codes(torch.tensor([0]))["16conv"], given["16conv"])
+    assert torch.equal(tuner.family.codes(torch.tensor([0]), tuner.random)["16conv"], given["16conv"])
 
 
 def test_masks_by_parts_of_the_face() -> None:
@@ -235,7 +236,7 @@ def test_masks_by_parts_of_the_face() -> None:
         parse_mask("nose", R, features)
     g, d, pictures, w_plus = setting()
     tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_layers="eyes"), features=features)
-    a, b = tuner.codes(torch.tensor([0])), tuner.codes(torch.tensor([0]))
+    a, b = tuner.family.codes(torch.tensor([0]), tuner.random), tuner.family.codes(torch.tensor([0]), tuner.random)
     assert (a["16up"][0] != b["16up"][0]).tolist() == [True] + [False] * 7
     assert torch.equal(a["8up"], b["8up"])
 

@@ -294,10 +294,10 @@ def test_likeness(detailed: Stylizer, folder: Path) -> None:
     assert torch.equal(face(1, strength=0.0), detailed.render(codes)[0])
 
 
-def test_a_style_is_learned_from_codes_alone(detailed: Stylizer, stylizer: Stylizer, folder: Path) -> None:
-    """The detail map of a reference would put its features into every face."""
-    crop = detailed.align(folder / "reference.png", ALIGNED)[0][1][None]
-    assert detailed._reference_codes(crop, None, 0, ["it"]).shape == (1, 8, 16)
+def test_several_references_can_be_controlled(stylizer: Stylizer, folder: Path) -> None:
+    write_picture(folder / "other.png", from_tensor(torch.rand(3, R, R) * 2 - 1), overwrite=True)
+    both = [folder / "reference.png", folder / "other.png"]
+    assert stylizer.fit(both, QUICK, align=ALIGNED, control=Control(keep={"eyes": 1.0})).changes
 
 
 def test_inverters_of_the_reference_and_of_the_photo(stylizer: Stylizer, style: Style, folder: Path) -> None:

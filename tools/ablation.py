@@ -27,8 +27,8 @@ from mien.errors import MienError
 from mien.evaluation import EvaluateConfig, open_judges
 from mien.faces import AlignConfig
 from mien.files import write_whole
+from mien.finetune.fit_config import FitConfig, usual_start
 from mien.finetune.masks import PRESETS as MASKS
-from mien.finetune.oneshot import FitConfig, usual_start
 from mien.inversion import METHODS, Codes, InvertConfig
 from mien.latents import USUAL_LIKENESS
 from mien.media.images import from_tensor, write_picture
@@ -50,7 +50,7 @@ USUAL: Options = {
     "reference_inverter": "encoder", "inverter": "encoder", "likeness": USUAL_LIKENESS, "refine": _CONFIG.refine_steps,
 }  # fmt: skip
 TOGETHER = "together"
-QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "steps", "colour", "several")
+QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "steps", "colour", "several", "family")
 
 _STEPS, _QUICK = 300, {"references": 2, "photos": 6, "steps": 60}
 _ROWS, _CELL = 12, 128
@@ -82,6 +82,11 @@ def variants_of(question: str, resolution: int) -> dict[str, Options]:
         },
         # Figure 12 of the paper.
         "several": {"one reference": {}, "all references": {TOGETHER: True}},
+        # What is not in the paper: random codes as the encoder says them, detail maps, mirror images.
+        "family": {
+            "usual": {}, "mapped codes": {"family": "mapping"}, "no detail maps": {"detail": 0.0},
+            "no mirror images": {"one_sided": True}, "as published": {"family": "mapping", "detail": 0.0, "one_sided": True},
+        },
     }  # fmt: skip
     return every[question]
 

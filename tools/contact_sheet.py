@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from mien.errors import MienError
 from mien.faces import AlignConfig, extract, whole_frame
+from mien.faces.likeness import eased
 from mien.latents import USUAL_LIKENESS
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.media.sheet import sheet
@@ -46,7 +47,7 @@ def main() -> None:
         _, crop = stylizer.align(photo, AlignConfig(face="largest"))[0]
         crops.append(crop)
     codes = stylizer.invert_crops(torch.stack(crops), refine_steps=arguments.refine)
-    base, codes = stylizer.render(codes), codes.scaled(arguments.likeness)
+    base, codes = stylizer.render(codes), eased(stylizer.model, codes, arguments.likeness)
     columns = [[scaled(c) for c in crops], [scaled(b) for b in base]]
     top: list[torch.Tensor | None] = [None, None]
     names = ["photo", "inversion"]

@@ -20,8 +20,9 @@ from mien.editing import Control, Steering
 from mien.errors import FaceNotFoundError
 from mien.faces import AlignConfig
 from mien.faces.expression import expression_distance, measure_expression
-from mien.finetune.oneshot import FitConfig
+from mien.finetune.fit_config import FitConfig
 from mien.inversion import Codes
+from mien.latents import USUAL_LIKENESS
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
 from mien.media.images import from_tensor, list_pictures, write_picture
 from mien.media.sheet import sheet
@@ -41,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     stylizer = Stylizer.load(arguments.model)
     crops = torch.stack(list(_largest_faces(stylizer, list_pictures(arguments.photos))))
-    codes = stylizer.invert_crops(crops).scaled(0.7)
+    codes = stylizer.invert_crops(crops, likeness=USUAL_LIKENESS)
     base = stylizer.render(codes).clamp(-1, 1)
     rows: list[list[Tensor | None]] = [[None, *crops], [None, *base]]
     labels, table = ["photo", "model"], {}

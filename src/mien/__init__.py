@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mien.editing import Strength as Strength
     from mien.errors import MienError as MienError
     from mien.faces import AlignConfig as AlignConfig
+    from mien.finetune.fit_config import FitConfig as FitConfig
     from mien.finetune.follow import FollowConfig as FollowConfig
-    from mien.finetune.oneshot import FitConfig as FitConfig
     from mien.functions import align_faces as align_faces
     from mien.functions import invert as invert
     from mien.inversion import InvertConfig as InvertConfig
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 # Public name -> the module where it is.
 _PUBLIC = {
     "AlignConfig": "mien.faces",
-    "FitConfig": "mien.finetune.oneshot",
+    "FitConfig": "mien.finetune.fit_config",
     "FollowConfig": "mien.finetune.follow",
     "InvertConfig": "mien.inversion",
     "MienError": "mien.errors",

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import torch
 
-from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.finetune.fit_config import FitConfig
+from mien.finetune.oneshot import OneShotTuner
 from mien.finetune.oneshot_plain import PlainTuner
 from mien.latents import broadcast
 from mien.models.discriminator import Discriminator, DiscriminatorConfig

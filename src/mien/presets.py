@@ -8,11 +8,15 @@ from typing import Any
 PRESETS: dict[str, dict[str, Any]] = {
     # JoJoGAN, appendix A.1: ReStyle's code, blended with the mean face's at three S layers. Their numbers are lost; those that
     # are told of, 8 and 11, are the up-convolutions to 32 and 64 px, so the third is taken to be the one before. Faces are
-    # codes alone, everybody's by the same inverter; all references are in one batch; the mask is the usual one.
+    # codes alone, everybody's by the same inverter, and the random ones the mapping network's; all references are in one batch;
+    # the mask is the usual one.
     "paper": {
         "random_layers": "m1",
         "mean_layers": "16up,32up,64up",
         "batch": 0,
+        "family": "mapping",
+        "detail": 0.0,
+        "one_sided": True,
         "reference_inverter": "iterated",
         "inverter": "iterated",
         "likeness": 0.0,

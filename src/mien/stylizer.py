@@ -27,11 +27,13 @@ from mien.editing.regions import FEATURES, find_regions, mean_face_points
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig, CropFrame, extract, locate
 from mien.faces.ground import as_learned
+from mien.faces.likeness import eased
 from mien.faces.paste import head_mask, paste_back
+from mien.finetune.fit_config import FitConfig, random_layers, takes_own_faces
 from mien.finetune.follow import FollowConfig
 from mien.finetune.learn import NO_DISCRIMINATOR, References, learn
-from mien.finetune.oneshot import FitConfig, apply_changes, random_layers, reference_weights
-from mien.inversion import Codes, InvertConfig, encode, invert, mean_code, warn_of_strangers
+from mien.finetune.oneshot import apply_changes, reference_weights
+from mien.inversion import Codes, InvertConfig, encode, invert, mean_code, own_faces, warn_of_strangers
 from mien.latents import StyleCodes, wholly_random
 from mien.losses.judges import mobilenet_maps
 from mien.media.images import Picture, from_tensor, read_picture
@@ -104,11 +106,13 @@ class Stylizer:
     ) -> Codes:  # fmt: skip
         """The codes of aligned pictures [N, 3, R, R], as `inverter` finds them (None: the encoder), and then refined.
 
-        Without an encoder, refinement starts at the mean code. `likeness` 0 looks for no detail map.
+        Without an encoder, refinement starts at the mean code. `likeness` 0 looks for no detail map; in between it is eased
+        (see `mien.faces.likeness`).
         """
         crops, inverter = as_learned(self.model, crops).to(self.device), inverter or InvertConfig()
         inverter = replace(inverter, detail=inverter.detail and likeness > 0)
-        return invert(self.model, crops, inverter, refine_steps=refine_steps, progress=progress).scaled(likeness)
+        found = invert(self.model, crops, inverter, refine_steps=refine_steps, progress=progress)
+        return eased(self.model, found, likeness)
 
     def invert(
         self, photo: Picture | str | Path, *, align: AlignConfig | None = None, inverter: InvertConfig | None = None,
@@ -155,37 +159,48 @@ class Stylizer:
         kept, merged = reference_weights([_content(crop) for crop in crops], weights)
         pictures, inside = (torch.stack([part[i] for i in kept]) for part in (crops, valid))
         files = [_opened_path(r) for r in references]
-        if extreme:
-            w_plus = mean_code(self.model, len(kept))
-        else:
-            w_plus = self._reference_codes(pictures, inverter, refine_steps, [files[i].name for i in kept])
         config, base = config or FitConfig(), self.digest
+        # The mean face, which stands for all extreme references, can look one way only.
+        mirrored, originals = not config.one_sided and not extreme, pictures
+        if mirrored:
+            pictures, inside = (torch.cat([part, part.flip(3)]) for part in (pictures, inside))
+        if extreme:
+            codes = Codes(mean_code(self.model, len(kept)))
+        else:
+            codes = self._reference_codes(pictures, inverter, refine_steps, [files[i].name for i in kept])
+        w_plus = codes.w_plus
         if (config.loss == "mobilenet-v2") != (loss_network is not None):
             raise InputError("The loss mobilenet-v2 and its network (--loss-network, a .tflite file) go together: give both.")
         if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
             config = replace(config, random_from=f"{min(64, self.resolution)}px")
         styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
         judge = None if loss_network is None else mobilenet_maps(loss_network.to(self.device))
-        given = References(pictures, w_plus, merged, inside, styles, features, identity, judge)
+        # A detail map says of the reference's shapes what blended codes are to forget.
+        detail = None if control or config.mean_layers else codes.detail
+        fresh = own_faces(self.model, config.seed) if takes_own_faces(config, self.model) else None
+        given = References(pictures, w_plus, merged, inside, detail, fresh, mirrored, styles, features, identity, judge)
         gaps, made = learn(self.model, given, config, bf16=self.bf16, follow=follow, progress=progress)
         if inverter is not None:
             made["inverter"] = asdict(inverter)
         if control:
             made["control"] = {"keep": dict(control.keep), "exaggerate": dict(control.exaggerate)}
         settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
-        return Style(name or files[0].stem, base, self.resolution, gaps, thumbnail(pictures), settings)
+        return Style(name or files[0].stem, base, self.resolution, gaps, thumbnail(originals), settings)
 
     def _reference_codes(
         self, pictures: Tensor, inverter: InvertConfig | None, refine_steps: int | None, names: Sequence[str]
-    ) -> Tensor:
-        # The family around a reference is made of codes: a detail map of the reference would be in every face.
+    ) -> Codes:
+        """The codes of the references, with the detail maps that the encoder gives where its word is the last one."""
         inverter = replace(inverter or InvertConfig(), detail=False)
         if refine_steps is None:
             refine_steps = _STEPS_WITHOUT_ENCODER if self.model.encoder is None and inverter.method == "encoder" else 0
         pictures = as_learned(self.model, pictures).to(self.device)
         if self.model.encoder is not None:
-            warn_of_strangers(self.model, pictures, encode(self.model, pictures).w_plus, names)
-        return invert(self.model, pictures, inverter, refine_steps=refine_steps).w_plus
+            said = encode(self.model, pictures)
+            warn_of_strangers(self.model, pictures[: len(names)], said.w_plus[: len(names)], names)
+            if refine_steps == 0 and inverter == InvertConfig(detail=False):
+                return said
+        return Codes(invert(self.model, pictures, inverter, refine_steps=refine_steps).w_plus)
 
     def _virtual_codes(self, w_plus: Tensor, config: FitConfig, control: Control | None) -> StyleCodes | None:
         if not control:
@@ -197,7 +212,7 @@ class Stylizer:
             raise InputError("The mask leaves no code for --keep and --exaggerate to blend: give --random-from 64px, say.")
         network = self.model.generator.synthesis
         with torch.no_grad():
-            reference, mean = network.styles(w_plus), network.styles(mean_code(self.model))
+            reference, mean = network.styles(w_plus), network.styles(mean_code(self.model, len(w_plus)))
         return virtual_inversion(self.regions, control, reference, mean, self.resolution)
 
     def features_in(self, mask: str | None) -> dict[str, dict[str, Tensor]] | None:

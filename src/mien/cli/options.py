@@ -15,14 +15,14 @@ from mien.errors import InputError, ModelMismatchError
 from mien.runtime import pick_device
 
 if TYPE_CHECKING:
+    from mien.finetune.fit_config import FitConfig
     from mien.finetune.follow import FollowConfig
-    from mien.finetune.oneshot import FitConfig
     from mien.inversion import InvertConfig
     from mien.models.embedders import ArcFace
     from mien.models.mobilenet_v2 import MobileNetV2
     from mien.stylizer import Stylizer
 
-_FIT = settings_in_source("mien.finetune.oneshot", "FitConfig")
+_FIT = settings_in_source("mien.finetune.fit_config", "FitConfig")
 _FOLLOW = settings_in_source("mien.finetune.follow", "FollowConfig")
 _INVERT = settings_in_source("mien.inversion.methods", "InvertConfig")
 Inverter = Literal["encoder", "iterated", "w", "w+", "prior", "mean"]
@@ -189,6 +189,9 @@ class FitFlags:
 
     steps: Annotated[str, _fit("steps", "--steps", check=_steps)] = str(_default("steps"))
     learning_rate: Annotated[float, _fit("learning_rate", "--learning-rate", least=0)] = _default("learning_rate")
+    family: Annotated[Literal["auto", "mapping", "encoder"], _fit("family", "--family")] = _default("family")
+    detail: Annotated[float, _fit("detail", "--reference-detail", least=0)] = _default("detail")
+    one_sided: Annotated[bool, _fit("one_sided", "--one-sided")] = _default("one_sided")
     color: Annotated[Literal["reference", "photo"], _fit("color", "--color", "--colour")] = _default("color")
     gaze: Annotated[Literal["photo"] | None, _fit("gaze", "--gaze")] = _default("gaze")
     space: Annotated[Literal["s", "w-plus"], _fit("space", "--space")] = "s"
@@ -247,7 +250,7 @@ class FitFlags:
 
     def config(self) -> FitConfig:
         """The library's configuration."""
-        from mien.finetune.oneshot import FitConfig
+        from mien.finetune.fit_config import FitConfig
 
         if self.identity_network is not None and not self.identity_weight:
             raise InputError("--identity-network is of use with an --identity-weight only: give one, such as 0.01.")
@@ -259,6 +262,9 @@ class FitFlags:
             random_layers=self.random_layers,
             mean_layers=self.mean_layers,
             mask=self.mask,
+            family=self.family,
+            detail=self.detail,
+            one_sided=self.one_sided,
             color=self.color,
             gaze=self.gaze,
             batch=self.batch,
@@ -300,7 +306,7 @@ class DrawFlags:
         float | None,
         Option(
             help="How much is kept of the person that no code of the model can say: 1 all of it, 0 none (nearer to the style); "
-            "without it 0.7, and 0 for a model that was fine-tuned on a set.",
+            "in between less in hair and clothes than in the face; without it 0.7, and 0 for a model fine-tuned on a set.",
             min=0,
             max=1,
             show_default=False,

@@ -98,10 +98,10 @@ def _trained(tuner: OneShotTuner) -> list[Tensor]:
 def _task(tuner: OneShotTuner, base: str) -> dict[str, Any]:
     """What must be the same for a state to be gone on with, as JSON."""
     given = [tuner.pictures, tuner.weights, tuner.valid]
-    if isinstance(tuner.layers, Mapping):
-        given += tuner.layers.values()
-    if tuner.given_styles is not None:
-        given += tuner.given_styles.layers.values()
+    if isinstance(tuner.family.layers, Mapping):
+        given += tuner.family.layers.values()
+    if tuner.family.given_styles is not None:
+        given += tuner.family.given_styles.layers.values()
     content = hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in given if part is not None)).hexdigest()
     settings = {name: value for name, value in asdict(tuner.config).items() if name != "steps" and value is not None}
     if tuner.identity is not None:

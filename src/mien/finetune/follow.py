@@ -77,7 +77,7 @@ class Follower:
     def preview(self, folder: Path, step: int) -> None:
         """Two rows: references and random faces of the base model; the same codes in the style as it is now."""
         tuner = self.tuner
-        count = min(_REFERENCES, len(tuner.pictures))
+        count = min(_REFERENCES, tuner.count)
         codes = torch.cat([tuner.w_plus[:count], self.faces])
         before = [*tuner.pictures[:count], *_pictures(tuner.base.synthesis, self.faces)]
         after = _pictures(tuner.synthesis, codes)

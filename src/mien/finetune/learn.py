@@ -12,10 +12,11 @@ from torch import Tensor
 
 from mien.checkpoint.bundle import generator_digest
 from mien.errors import ModelMismatchError
+from mien.finetune.fit_config import FitConfig
 from mien.finetune.fit_state import SavedFit
 from mien.finetune.follow import FollowConfig, Follower
 from mien.finetune.masks import small_family
-from mien.finetune.oneshot import FitConfig, OneShotTuner, changes
+from mien.finetune.oneshot import OneShotTuner, changes
 from mien.latents import StyleCodes
 from mien.losses.judges import Judge
 from mien.models.bundle import Model
@@ -37,6 +38,12 @@ class References:
     """How much each counts."""
     valid: Tensor
     """[N, 1, R, R] in [0, 1]: how much of each pixel lies inside the picture that the reference was cut from."""
+    detail: Tensor | None = None
+    """Their detail maps [N, C, r, r]; None: they have none."""
+    fresh: Tensor | None = None
+    """Codes [M, num_ws, w_dim] that random layers are taken from; None: the mapping network's."""
+    mirrored: bool = False
+    """Whether the second half are mirror images of the first, in their order; `weights` then are those of the first half."""
     styles: StyleCodes | None = None
     """S codes [N] to learn from in place of those of `w_plus`."""
     features: Mapping[str, Mapping[str, Tensor]] | None = None
@@ -50,7 +57,7 @@ class References:
     def invented(self) -> list[float]:
         """The share of each reference that lies beyond its picture's border and was made up, 0 to 1."""
         # Pixels that touch the border from inside are no addition: only centres outside count.
-        return [float(share) for share in (self.valid < 0.5).float().mean(dim=(1, 2, 3))]
+        return [float(share) for share in (self.valid[: len(self.weights)] < 0.5).float().mean(dim=(1, 2, 3))]
 
 
 def learn(
@@ -68,16 +75,17 @@ def learn(
     saved = SavedFit.read(follow.state) if follow.state else None
     w_plus = saved.codes(references.w_plus) if saved else references.w_plus
     device, padded = w_plus.device, any(references.invented)
+    weights = references.weights * (2 if references.mirrored else 1)
     tuner = OneShotTuner(
         model.generator, model.discriminator, references.pictures.to(device), w_plus,
         replace(config, bf16=config.bf16 or bf16),
-        weights=torch.tensor(references.weights, device=device), valid=references.valid.to(device) if padded else None,
-        styles=references.styles, features=references.features, identity=references.identity,
-        judge=references.judge,
+        weights=torch.tensor(weights, device=device), valid=references.valid.to(device) if padded else None,
+        styles=references.styles, features=references.features, identity=references.identity, judge=references.judge,
+        fresh=references.fresh, detail=references.detail, mirrored=references.mirrored,
     )  # fmt: skip
     if saved:
         saved.resume(tuner, base)
-    warning = small_family(model.generator, w_plus[:1], tuner.layers)
+    warning = small_family(model.generator, w_plus[:1], tuner.family.layers)
     if warning is not None:
         warnings.warn(warning, stacklevel=3)
     follower = Follower(tuner, follow, base)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from mien.finetune.oneshot import FitConfig, OneShotTuner
+from mien.finetune.fit_config import FitConfig
+from mien.finetune.oneshot import OneShotTuner
 from mien.latents import StyleCodes
 from mien.losses.features import feature_distance, loss_resolutions
 from mien.models.discriminator import Discriminator
@@ -28,6 +29,7 @@ class PlainTuner(OneShotTuner):
         self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
         *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
         features: Mapping[str, Mapping[str, Tensor]] | None = None, identity: Embedder | None = None,
+        fresh: Tensor | None = None, detail: Tensor | None = None, mirrored: bool = False,
     ) -> None:  # fmt: skip
         """Takes what `OneShotTuner` takes, but for a judge."""
         if config.loss != "discriminator":
@@ -35,7 +37,7 @@ class PlainTuner(OneShotTuner):
         with use_ops("plain"):
             super().__init__(
                 generator, discriminator, pictures, w_plus, config, weights=weights, valid=valid, styles=styles,
-                features=features, identity=identity,
+                features=features, identity=identity, fresh=fresh, detail=detail, mirrored=mirrored,
             )  # fmt: skip
         self.discriminator = discriminator
         self.sizes = loss_resolutions(generator.config.resolution)

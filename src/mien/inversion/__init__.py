@@ -4,6 +4,7 @@ from mien.inversion.distribution import FaceDistribution, Remoteness, calibrate,
 from mien.inversion.encode import encode, mean_code
 from mien.inversion.methods import METHODS, InvertConfig, Method, invert
 from mien.inversion.optimize import RefineConfig, refine
+from mien.inversion.own_faces import own_faces
 from mien.latents import Codes
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "encode",
     "invert",
     "mean_code",
+    "own_faces",
     "refine",
     "remoteness",
     "warn_of_strangers",

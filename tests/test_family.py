@@ -1,0 +1,215 @@
+"""The family that a style is learned from: whose codes are random, which detail maps are added, mirror images."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from mien.checkpoint.style import Style
+from mien.errors import InputError, ModelMismatchError
+from mien.faces import AlignConfig
+from mien.faces.likeness import eased
+from mien.finetune.family import Family
+from mien.finetune.fit_config import FitConfig, takes_own_faces
+from mien.finetune.oneshot import OneShotTuner
+from mien.finetune.oneshot_plain import PlainTuner
+from mien.inversion import encode, own_faces
+from mien.latents import Codes, StyleCodes, broadcast
+from mien.media.images import from_tensor, write_picture
+from mien.models.bundle import Model, Provenance
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
+from mien.models.discriminator import Discriminator, DiscriminatorConfig
+from mien.models.generator import Generator, GeneratorConfig
+from mien.stylizer import Stylizer
+
+R, RANDOM = 32, "16px"
+
+
+def model(*, encoder: bool = True, soft_ground: bool = False) -> Model:
+    torch.manual_seed(3)
+    g = Generator(GeneratorConfig(R, 16, 16, 2, channel_base=256, channel_max=16)).eval().requires_grad_(False)
+    d = Discriminator(DiscriminatorConfig(R, 256, 16)).eval().requires_grad_(False)
+    e = None
+    if encoder:
+        e = CompactEncoder(
+            CompactEncoderConfig(R, g.num_ws, 16, width=8, max_width=16, detail_channels=16, detail_resolution=8)
+        )
+        for parameter in e.parameters():  # a fresh encoder says the same of everybody
+            parameter.data += 0.1 * torch.randn_like(parameter)
+        e = e.eval().requires_grad_(False)
+    return Model(g, d, e, Provenance("test", "ours"), soft_ground)
+
+
+def codes(count: int, m: Model) -> Tensor:
+    torch.manual_seed(count)
+    return broadcast(m.generator.mapping(torch.randn(count, 16)), m.generator.num_ws).clone()
+
+
+def drawn(family: Family, index: int = 0, count: int = 20) -> list[StyleCodes]:
+    random = torch.Generator().manual_seed(0)
+    found = [family.codes(torch.tensor([index]), random) for _ in range(count)]
+    assert all(isinstance(one, StyleCodes) for one in found)
+    return found  # type: ignore[return-value]
+
+
+def test_random_layers_are_taken_from_the_given_codes() -> None:
+    m = model()
+    w_plus, fresh = codes(2, m), codes(3, m)
+    styles = m.generator.synthesis.styles(fresh)
+    reference = m.generator.synthesis.styles(w_plus)
+    members = drawn(Family(m.generator, w_plus, FitConfig(random_from=RANDOM), fresh=fresh), index=1)
+    seen = set()
+    for one in members:
+        assert torch.equal(one["8conv"], reference["8conv"][1:])
+        which = [k for k in range(3) if torch.allclose(one["16up"], styles["16up"][k : k + 1])]
+        assert len(which) == 1
+        torch.testing.assert_close(one["32rgb"], styles["32rgb"][which])
+        seen.add(which[0])
+    assert seen == {0, 1, 2}
+    mapped = drawn(Family(m.generator, w_plus, FitConfig(random_from=RANDOM)), index=1)
+    assert not any(torch.allclose(one["16up"], styles["16up"][k : k + 1]) for one in mapped for k in range(3))
+
+
+def test_rows_of_w_plus_are_taken_from_the_given_codes() -> None:
+    m = model()
+    w_plus, fresh = codes(1, m), codes(1, m) + 1
+    member = Family(m.generator, w_plus, FitConfig(space="w_plus", mask="3,5"), fresh=fresh).codes(
+        torch.tensor([0]), torch.Generator().manual_seed(0)
+    )
+    assert isinstance(member, Tensor)
+    assert torch.equal(member[:, [3, 5]], fresh[:, [3, 5]])
+    assert torch.equal(member[:, [0, 1, 2, 4, 6, 7]], w_plus[:, [0, 1, 2, 4, 6, 7]])
+
+
+@pytest.mark.parametrize("most", [0.0, 0.5, 1.0])
+def test_more_or_less_of_the_detail_map_is_added(most: float) -> None:
+    m = model()
+    detail = torch.randn(2, 16, 8, 8)
+    family = Family(m.generator, codes(2, m), FitConfig(random_from=RANDOM, detail=most), detail=detail)
+    random = torch.Generator().manual_seed(0)
+    if most == 0:
+        assert family.details(torch.tensor([0]), random) is None
+        return
+    shares = []
+    for _ in range(200):
+        found = family.details(torch.tensor([1]), random)
+        assert found is not None
+        share = (found / detail[1:]).flatten()
+        torch.testing.assert_close(share, share[:1].expand_as(share))
+        shares.append(float(share[0]))
+    assert 0 <= min(shares) < 0.1 * most
+    assert 0.9 * most < max(shares) <= most
+
+
+def test_a_step_with_detail_maps_and_mirror_images_agrees_with_its_plain_twin() -> None:
+    m = model()
+    assert m.discriminator is not None
+    torch.manual_seed(0)
+    picture = torch.rand(1, 3, R, R) * 2 - 1
+    pictures = torch.cat([picture, picture.flip(3)])
+    given = {"fresh": codes(4, m), "detail": 0.1 * torch.randn(2, 16, 8, 8), "mirrored": True}
+    config = FitConfig(random_from=RANDOM)
+    fast = OneShotTuner(m.generator, m.discriminator, pictures, codes(2, m), config, **given)  # type: ignore[arg-type]
+    plain = PlainTuner(m.generator, m.discriminator, pictures, codes(2, m), config, **given)  # type: ignore[arg-type]
+    for _ in range(4):
+        assert fast.step() == pytest.approx(plain.step(), rel=1e-4)
+
+
+def test_every_step_sees_references_or_their_mirror_images() -> None:
+    m = model()
+    assert m.discriminator is not None
+    pictures = torch.rand(6, 3, R, R) * 2 - 1
+    tuner = OneShotTuner(
+        m.generator, m.discriminator, pictures, codes(6, m), FitConfig(random_from=RANDOM, batch=2), mirrored=True
+    )
+    chosen = [tuner._choose().tolist() for _ in range(60)]
+    assert {len(one) for one in chosen} == {2}
+    assert {i for one in chosen for i in one} == set(range(6))
+    assert all(one[0] % 3 != one[1] % 3 for one in chosen)  # never a picture beside its own mirror image
+
+
+def test_own_faces_are_what_the_encoder_says_of_them() -> None:
+    m = model()
+    found = own_faces(m, seed=1)
+    assert found.shape == (128, m.generator.num_ws, 16)
+    assert torch.equal(found, own_faces(m, seed=1))
+    assert not torch.equal(found, own_faces(m, seed=2))
+    z = torch.randn(128, 16, generator=torch.Generator().manual_seed(1))
+    noise = m.generator.synthesis.noise("const")
+    with torch.no_grad():
+        pictures = m.generator(broadcast(m.generator.mapping(z[:8]), m.generator.num_ws), noise).clamp(-1, 1)
+        torch.testing.assert_close(found[:8], encode(m, pictures).w_plus)
+    with pytest.raises(ModelMismatchError, match="no encoder"):
+        own_faces(model(encoder=False))
+
+
+@pytest.mark.parametrize(("family", "encoder", "wanted"), [
+    ("auto", True, True), ("auto", False, False), ("mapping", True, False), ("encoder", False, True),
+])  # fmt: skip
+def test_whose_codes_are_random(family: str, encoder: bool, wanted: bool) -> None:
+    assert takes_own_faces(FitConfig(family=family), model(encoder=encoder)) is wanted  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def reference(tmp_path: Path) -> Path:
+    torch.manual_seed(5)
+    write_picture(tmp_path / "reference.png", from_tensor(torch.rand(3, R, R) * 2 - 1))
+    return tmp_path / "reference.png"
+
+
+def fit(reference: Path, *, extreme: bool = False, **wishes: object) -> Style:
+    config = FitConfig(steps=2, random_from=RANDOM, **wishes)  # type: ignore[arg-type]
+    return Stylizer(model()).fit([reference], config, align=AlignConfig(aligned=True), extreme=extreme)
+
+
+def same(a: Style, b: Style) -> bool:
+    return a.changes.keys() == b.changes.keys() and all(torch.equal(a.changes[k], b.changes[k]) for k in a.changes)
+
+
+@pytest.mark.filterwarnings("ignore:.*far from a face")
+def test_options_of_the_family_reach_the_loop(reference: Path) -> None:
+    usual = fit(reference)
+    assert same(usual, fit(reference))
+    for other in ({"family": "mapping"}, {"detail": 0.0}, {"one_sided": True}):
+        assert not same(usual, fit(reference, **other)), other
+    assert usual.thumbnail.shape[-1] == 96  # the mirror image is no reference of its own
+
+
+@pytest.mark.filterwarnings("ignore:.*far from a face")
+def test_extreme_references_have_neither_mirror_image_nor_detail_map(reference: Path) -> None:
+    usual = fit(reference, extreme=True)
+    assert same(usual, fit(reference, extreme=True, one_sided=True, detail=0.0))
+
+
+def test_a_negative_share_is_refused() -> None:
+    with pytest.raises(InputError, match="--reference-detail"):
+        FitConfig(detail=-1.0)
+
+
+def test_likeness_is_eased_outside_the_face() -> None:
+    found = Codes(torch.zeros(1, 8, 16), torch.ones(1, 16, 16, 16))
+    heads, others = model(soft_ground=True), model()
+    whole = eased(heads, found, 1.0).detail
+    assert whole is not None
+    assert bool((whole == 1).all())
+    assert eased(heads, found, 0.0).detail is None
+    part, whole = eased(heads, found, 0.7).detail, eased(others, found, 0.7).detail
+    assert part is not None
+    assert whole is not None
+    assert torch.equal(whole, torch.full_like(whole, 0.7))
+    assert float(part[0, 0, 9, 8]) == pytest.approx(0.7, abs=0.01)
+    assert float(part[0, 0, 0, 0]) == pytest.approx(0.7**4, abs=0.01)
+    assert bool((part <= 0.7).all())
+    torch.testing.assert_close(part, part.flip(3))
+
+
+@pytest.mark.filterwarnings("ignore:.*far from a face")
+def test_only_the_usual_inverter_gives_references_a_detail_map(reference: Path) -> None:
+    stylizer = Stylizer(model())
+    pictures = torch.rand(1, 3, R, R) * 2 - 1
+    assert stylizer._reference_codes(pictures, None, None, ["a"]).detail is not None
+    assert stylizer._reference_codes(pictures, None, 2, ["a"]).detail is None
+    plain = replace(stylizer.model, encoder=None)
+    assert Stylizer(plain)._reference_codes(pictures, None, 1, ["a"]).detail is None
