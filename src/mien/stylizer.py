@@ -269,15 +269,20 @@ class Stylizer:
         self, count: int, *, seed: int = 0, psi: float = 0.7, style: Style | None = None, strength: float | Strength = 1.0
     ) -> Tensor:
         """Random faces [count, 3, R, R], truncated by `psi`, in the base model's look or in a style."""
-        codes = Codes(random_codes(self.model.generator, count, seed=seed, psi=psi))
-        return self.render(codes, self._tuned_network(style) if style else None, strength)
+        codes = random_codes(self.model.generator, count, seed=seed, psi=psi)
+        return torch.stack(list(self.render_each(codes, style, strength)))
 
     def render_each(
         self, w_plus: Tensor, style: Style | None = None, strength: float | Strength = 1.0, progress: Progress | None = None
     ) -> Iterator[Tensor]:
-        """Pictures [3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style, each made when it is asked for."""
+        """Pictures [3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style, each made when it is asked for.
+
+        A style that was learned from the encoder's codes draws what the encoder says of the model's picture: so it knows faces.
+        """
         tuned = self._tuned_network(style) if style else None
         for index, code in enumerate(Codes(w_plus).single()):
+            if style is not None and style.settings.get("family") == "encoder":
+                code = eased(self.model, encode(self.model, self.render(code).clamp(-1, 1).to(self.device)), style.likeness)
             yield self.render(code, tuned, strength)[0]
             if progress is not None:
                 progress(index + 1, len(w_plus), 0.0)

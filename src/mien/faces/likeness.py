@@ -17,7 +17,7 @@ from mien.models.bundle import Model
 # In the FFHQ frame eyes, mouth and chin have their places: centre and radii of an ellipse around them, in sides of the picture.
 _CENTRE, _RADII = (0.5, 0.58), (0.27, 0.36)
 _STEEPNESS = 8.0
-_OUTSIDE = 4  # likeness to this power outside the face: 1 stays 1, 0.7 becomes 0.24
+_OUTSIDE = 6  # likeness to this power outside the face: 1 stays 1, 0.7 becomes 0.12
 
 
 def eased(model: Model, codes: Codes, likeness: float) -> Codes:

@@ -56,8 +56,10 @@ class Follower:
         if config.previews is not None:
             g = tuner.base
             z = torch.randn(_FACES, g.config.z_dim, generator=seeded(0)).to(tuner.device)
+            fresh = tuner.family.fresh
             with torch.no_grad():
-                self.faces = truncate(broadcast(g.mapping(z), g.num_ws), g.mapping.w_avg, _PSI)
+                mapped = truncate(broadcast(g.mapping(z), g.num_ws), g.mapping.w_avg, _PSI)
+            self.faces = mapped if fresh is None else fresh[:_FACES]
 
     def __call__(self, step: int) -> None:
         """Write what is due after `step` steps."""

@@ -95,6 +95,7 @@ def learn(
     settings = {name: value for name, value in asdict(config).items() if value is not None}
     ends = [round(losses[i], 5) for i in (0, -1)] if losses else []
     made: dict[str, Any] = {"fit": settings, "weights": references.weights, "loss": ends}
+    made["family"] = "mapping" if references.fresh is None else "encoder"
     if config.steps == "auto":
         made["steps"] = len(losses)
     if padded:
