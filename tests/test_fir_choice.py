@@ -13,6 +13,8 @@ from torch import Tensor
 
 from mien.checkpoint.state import read_state
 from mien.cli.main import shell
+from mien.config import to_toml
+from mien.errors import InputError, MienError
 from mien.finetune import fir_choice
 from mien.finetune import train as train_module
 from mien.finetune.fir_choice import FirTime, choose, time_methods
@@ -58,7 +60,7 @@ def test_a_run_filters_as_told_and_remembers_it(config: TrainConfig, tmp_path: P
     used.clear()
     train(config, tmp_path / "run", Session(fir="shifts"))
     assert used == {"shifts"}
-    assert read_state(tmp_path / "run" / "state")[1]["fir"] == "shifts"
+    assert read_state(tmp_path / "run" / "state")[1]["fir"] == ["shifts", "cpu"]
     used.clear()
     train(replace(config, kimg=0.012), tmp_path / "run")
     assert used == {"shifts"}
@@ -77,7 +79,7 @@ def test_on_a_gpu_a_run_takes_the_fastest(config: TrainConfig, tmp_path: Path, m
     train(config, tmp_path / "run", Session(tell=said.append))
     assert asked == [(8, TINY, 4, CPU, torch.float32)]
     assert "low-pass filter: planes" in said
-    assert read_state(tmp_path / "run" / "state")[1]["fir"] == "planes"
+    assert read_state(tmp_path / "run" / "state")[1]["fir"] == ["planes", "cpu"]
     train(replace(config, kimg=0.012), tmp_path / "run")
     assert len(asked) == 1
 
@@ -102,16 +104,66 @@ def test_a_method_that_does_not_run_is_told_and_not_chosen(monkeypatch: pytest.M
     assert choose(times) in ("planes", "shifts")
 
 
-def test_the_measurement_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def counting(monkeypatch: pytest.MonkeyPatch, seconds: dict[FirMethod, float]) -> list[FirMethod]:
     rounds: list[FirMethod] = []
 
     def counted(method: FirMethod, *values: object) -> float:
         rounds.append(method)
-        return 1.0
+        return seconds[method]
 
     monkeypatch.setattr(fir_choice, "_seconds", counted)
-    time_methods(16, TINY, 2, CPU, torch.float32, seconds=0.0)
-    assert rounds.count("planes") == 3  # two to warm up and one that counts
+    return rounds
+
+
+def test_the_measurement_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = counting(monkeypatch, {"depthwise": 1.0, "planes": 2.0, "shifts": 1.5})
+    times = time_methods(16, TINY, 2, CPU, torch.float32, seconds=0.0)
+    assert sorted(rounds) == ["depthwise", "planes", "shifts"]
+    assert [line.method for line in times] == ["depthwise", "shifts", "planes"]
+
+
+def test_hopeless_methods_are_timed_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
+    rounds = counting(monkeypatch, {"depthwise": 1.0, "planes": 20.0, "shifts": 2.0})
+    times = time_methods(16, TINY, 2, CPU, torch.float32)
+    assert (rounds.count("depthwise"), rounds.count("planes"), rounds.count("shifts")) == (7, 2, 7)
+    assert times[-1] == FirTime("planes", 20.0)
+
+
+def test_where_no_method_runs_it_is_said_why(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_module, "time_methods", lambda *values: [FirTime("planes", None, "out of memory")])
+    monkeypatch.setattr(train_module, "_is_measured", lambda device: True)  # stands for CUDA
+    said: list[str] = []
+    with pytest.raises(MienError, match="planes: out of memory"):
+        train(config, tmp_path / "run", Session(tell=said.append))
+    assert "low-pass filter: planes does not run: out of memory" in said
+
+
+def test_a_method_that_the_device_lacks_is_refused(config: TrainConfig, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--fir triton does not run on cpu"):
+        train(config, tmp_path / "run", Session(fir="triton"))
+    assert not (tmp_path / "run" / "config.toml").exists()
+    assert shell(["bench", "--train", "--quick", "--fir", "triton"]) == 2
+    assert shell(["bench", "--filters", "--quick", "--fir", "planes"]) == 2
+
+
+def test_the_option_reaches_the_run(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    used = spy(monkeypatch)
+    (tmp_path / "tiny.toml").write_text(to_toml(config), encoding="utf-8")
+    run = ["train", config.data, "-o", str(tmp_path / "run"), "--config", str(tmp_path / "tiny.toml"), "--quiet"]
+    assert shell([*run, "--device", "cpu", "--fir", "planes"]) == 0
+    assert used == {"planes"}
+
+
+def test_a_choice_for_another_kind_of_device_is_made_anew(
+    config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(config, tmp_path / "run")
+    monkeypatch.setattr(train_module, "time_methods", lambda *values: [FirTime("shifts", 0.1)])
+    monkeypatch.setattr(train_module, "_is_measured", lambda device: True)
+    index = tmp_path / "run" / "state" / "state.json"
+    index.write_text(index.read_text().replace('"cpu"', '"mps"'))
+    train(replace(config, kimg=0.012), tmp_path / "run")
+    assert read_state(tmp_path / "run" / "state")[1]["fir"] == ["shifts", "cpu"]
 
 
 def test_the_command_prints_the_methods_with_their_times(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -218,7 +219,35 @@ print("agrees")
 """
 
 
-@pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed (it comes with PyTorch for CUDA on Linux)")
+_COMPILED = """
+import itertools
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from mien.ops.fir_triton import _fir_kernel
+
+names = _fir_kernel.arg_names
+for up, down, last, number, total in itertools.product((1, 2), (1, 2), (True, False), ("fp32", "bf16"), ("i32", "i64")):
+    kinds = dict.fromkeys(names, "i32") | {"x": f"*{number}", "out": f"*{number}", "total": total, "gain": "fp32"}
+    fixed = {"UP": up, "DOWN": down, "CHANNELS_LAST": last, "BLOCK": 512}
+    source = ASTSource(_fir_kernel, kinds | dict.fromkeys(fixed, "constexpr"), fixed)
+    assert triton.compile(source, target=GPUTarget("cuda", 90, 32)).asm["ptx"]
+print("compiles")
+"""
+needs_triton = pytest.mark.skipif(
+    find_spec("triton") is None, reason="Triton is not installed (it comes with PyTorch for CUDA on Linux)"
+)
+
+
+@needs_triton
+def test_the_triton_kernel_compiles_for_a_gpu(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", _COMPILED], env=os.environ | {"TRITON_CACHE_DIR": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert answer.stdout.strip() == "compiles", answer.stderr
+
+
+@needs_triton
 def test_the_triton_kernel_is_the_definition() -> None:
     answer = subprocess.run(
         [sys.executable, "-c", _INTERPRETED], env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mien.errors import InputError, MienError
 from mien.finetune.train_config import NetworkConfig
 from mien.models.layers import channels_at
 from mien.ops import FirMethod, downsample2, fir, methods_for, upsample2, use_fir
 
 _ROUNDS = 5
 _WARM_UPS = 2  # the first compiles kernels, the second finds the memory
+_HOPELESS = 3.0
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,20 @@ class _Work:
 def time_methods(
     resolution: int, network: NetworkConfig, batch: int, device: torch.device, dtype: torch.dtype, *, seconds: float = 60.0
 ) -> list[FirTime]:
-    """Time every method that the device can run, the fastest first, in `seconds` at most once the first round is over.
+    """Time every method that the device can run, the fastest first, in about `seconds` at most.
 
-    `batch` pictures of `resolution` px go through networks of the widths of `network`. Rounds are interleaved.
+    `batch` pictures of `resolution` px go through networks of the widths of `network`. Rounds are interleaved; what takes more
+    than three times as long as another in the second warm-up is timed no further.
     """
     methods = methods_for(device)
     problems: dict[FirMethod, str] = {}
     times: dict[FirMethod, list[float]] = {method: [] for method in methods}
+    warm: dict[FirMethod, float] = {}
     end = time.perf_counter() + seconds
     for round_ in range(_WARM_UPS + _ROUNDS):
         for method in methods:
-            if method in problems or (round_ > _WARM_UPS and time.perf_counter() > end):
+            late = time.perf_counter() > end and bool(times[method] or warm.get(method))
+            if method in problems or late or (round_ >= _WARM_UPS and warm[method] > _HOPELESS * min(warm.values())):
                 continue
             try:
                 found = _seconds(method, resolution, network, batch, device, dtype)
@@ -61,14 +66,30 @@ def time_methods(
                 continue
             if round_ >= _WARM_UPS:
                 times[method].append(found)
-    ready = [FirTime(method, statistics.median(times[method])) for method in methods if method not in problems]
+            else:
+                warm[method] = found
+    ready = [FirTime(m, statistics.median(times[m] or [warm[m]])) for m in methods if m not in problems]
     ready.sort(key=lambda line: line.seconds or 0.0)
     return ready + [FirTime(method, None, problem) for method, problem in problems.items()]
 
 
 def choose(times: list[FirTime]) -> FirMethod:
-    """The fastest method of those that run."""
-    return next(line.method for line in times if line.seconds is not None)
+    """The fastest method of those that run. Raises `MienError` where none does."""
+    for line in times:
+        if line.seconds is not None:
+            return line.method
+    raise MienError(
+        f"The low-pass filter runs by no method here ({'; '.join(f'{t.method}: {t.problem}' for t in times)}): "
+        "choose a smaller --batch, or --device cpu."
+    )
+
+
+def check_method(method: FirMethod, device: torch.device) -> None:
+    """Raise `InputError` where the device cannot run the method."""
+    if method not in methods_for(device):
+        raise InputError(
+            f"--fir {method} does not run on {device.type}: choose one of {', '.join(methods_for(device))}, or auto."
+        )
 
 
 def _seconds(

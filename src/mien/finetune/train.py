@@ -21,7 +21,7 @@ from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import InputError, MienError
 from mien.finetune.adversarial import AdversarialTrainer, Measured
 from mien.finetune.augment import LETTERS, AdaptiveAugment
-from mien.finetune.fir_choice import choose, time_methods
+from mien.finetune.fir_choice import check_method, choose, time_methods
 from mien.finetune.freeze import make_plan
 from mien.finetune.grow import grow_encoder
 from mien.finetune.page import page
@@ -105,6 +105,8 @@ class _Run:
         if stored is not None:
             _check_same(stored, config, folder.path)
         self.config = config
+        if session.fir is not None:
+            check_method(session.fir, session.device)
         # Unreadable data, impossible plans and batches are told before anything is written.
         self.stage = 0
         saved = read_state(folder.state) if has_state(folder.state) else None
@@ -124,7 +126,7 @@ class _Run:
             self._restore(*saved)
         else:
             self._write_plan()
-        self.fir = self._pick_fir(None if saved is None else saved[1].get("fir"))
+        self.fir = self._pick_fir(None if saved is None else saved[1])
         self.kept = self._keep_count()
         self.last_images = self.trainer.images
         self.timed_images, self.timed_from = self.trainer.images, time.monotonic()
@@ -176,20 +178,30 @@ class _Run:
     def _draw(self, count: int, generator: torch.Generator) -> Tensor:
         return self.data.batch(count, generator, mirror=self.config.mirror, device=self.session.device)
 
-    def _pick_fir(self, begun_with: FirMethod | None) -> FirMethod:
-        config, device, here = self.config, self.session.device, methods_for(self.session.device)
-        picked = self.session.fir or begun_with
-        if picked is not None and (picked in here or picked == self.session.fir):
-            return picked
+    def _pick_fir(self, document: Mapping[str, Any] | None) -> FirMethod:
+        config, device, loop = self.config, self.session.device, self.config.adversarial
+        if self.session.fir is not None:
+            return self.session.fir
+        begun = None if document is None else document.get("fir")
+        if begun and begun[1] == device.type and begun[0] in methods_for(device):
+            return cast("FirMethod", begun[0])
         if not _is_measured(device):
-            return here[0]
-        self.tell("choosing how to compute the low-pass filter, in a minute at most")
-        loop = config.adversarial
-        dtype = torch.bfloat16 if loop.bf16 else torch.float32
-        times = time_methods(config.stages[-1], config.network, loop.micro_batch or loop.batch, device, dtype)
-        found = cast("FirMethod", self.processes.of_first(choose(times)))  # all the same, and so when the run is continued
+            return methods_for(device)[0]
+        self.tell("choosing how to compute the low-pass filter, in about a minute")
+        found = problem = ""
+        if self.processes.first:  # all take the same, and so when the run is continued
+            dtype = torch.bfloat16 if loop.bf16 else torch.float32
+            times = time_methods(config.stages[-1], config.network, loop.micro_batch or loop.batch, device, dtype)
+            self.tell("\n".join(f"low-pass filter: {t.method} does not run: {t.problem}" for t in times if t.problem))
+            try:
+                found = choose(times)
+            except MienError as error:
+                problem = str(error)
+        found, problem = self.processes.of_first(found), self.processes.of_first(problem)
+        if problem:
+            raise MienError(problem)
         self.tell(f"low-pass filter: {found}")
-        return found
+        return cast("FirMethod", found)
 
     def loop(self) -> Outcome:
         """Step until the run is complete, the time is up or somebody wants it to stop."""
@@ -278,7 +290,13 @@ class _Run:
             self.folder.write_grid(f"{px:04d}px-{t.images:09d}", grid)
             tensors, loop = t.state(moments=self.session.moments)
             tensors |= {f"totals.{name}": value for name, value in self.totals.items()}
-            document = {"stage": self.stage, "loop": loop, "counts": self.counts, "pictures": self.pictures, "fir": self.fir}
+            document = {
+                "stage": self.stage,
+                "loop": loop,
+                "counts": self.counts,
+                "pictures": self.pictures,
+                "fir": [self.fir, self.session.device.type],
+            }
             write_state(self.folder.state, tensors, document, part_bytes=self.session.part_bytes)
             self.folder.write("index.html", page(self.folder))
             self.tell(f"snapshot after {t.images / 1000:.1f}k pictures: {self.folder.model}")

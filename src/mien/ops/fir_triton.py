@@ -5,7 +5,7 @@ Imported only where Triton is: it comes with PyTorch for CUDA on Linux. With TRI
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import nullcontext
 
 import torch
 import triton
@@ -17,12 +17,12 @@ from mien.ops.fir_methods import filtered_size
 _BLOCK = 512
 
 
+# Annotations of a kernel are read by its compiler: none but `tl.constexpr`.
 @triton.jit  # type: ignore[untyped-decorator, unused-ignore]
-def _fir_kernel(
-    x: Any, out: Any, total: Any, channels: Any, height: Any, width: Any, out_height: Any, out_width: Any,
-    before_y: Any, before_x: Any, gain: Any, UP: tl.constexpr, DOWN: tl.constexpr, CHANNELS_LAST: tl.constexpr,
-    BLOCK: tl.constexpr,
-) -> None:  # fmt: skip
+def _fir_kernel(  # type: ignore[no-untyped-def]
+    x, out, total, channels, height, width, out_height, out_width, before_y, before_x, gain,
+    UP: tl.constexpr, DOWN: tl.constexpr, CHANNELS_LAST: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
     # Neighbouring threads take neighbouring numbers of the result in memory; the taps they share come from the cache.
     index = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     live = index < total
@@ -41,7 +41,7 @@ def _fir_kernel(
         y = row + k
         for j in tl.static_range(4):
             z = column + j
-            weight: tl.constexpr = (0.375 if k == 1 or k == 2 else 0.125) * (0.375 if j == 1 or j == 2 else 0.125)
+            weight = (0.375 if k == 1 or k == 2 else 0.125) * (0.375 if j == 1 or j == 2 else 0.125)
             inside = live & (y >= 0) & (y < height * UP) & (z >= 0) & (z < width * UP)
             if UP == 2:  # the other pixels of the spread picture are zero
                 inside = inside & (y % 2 == 0) & (z % 2 == 0)
@@ -61,8 +61,9 @@ def fir_triton(x: Tensor, up: int, down: int, pad_y: tuple[int, int], pad_x: tup
         size, device=x.device, dtype=x.dtype, memory_format=torch.channels_last if last else torch.contiguous_format
     )
     grid = (triton.cdiv(out.numel(), _BLOCK),)
-    _fir_kernel[grid](
-        x, out, out.numel(), c, h, w, size[2], size[3], pad_y[0], pad_x[0], gain,
-        UP=up, DOWN=down, CHANNELS_LAST=last, BLOCK=_BLOCK,
-    )  # fmt: skip
+    with torch.cuda.device(x.device) if x.device.type == "cuda" else nullcontext():  # kernels start on the current device
+        _fir_kernel[grid](
+            x, out, out.numel(), c, h, w, size[2], size[3], pad_y[0], pad_x[0], gain,
+            UP=up, DOWN=down, CHANNELS_LAST=last, BLOCK=_BLOCK,
+        )  # fmt: skip
     return out

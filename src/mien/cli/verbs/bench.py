@@ -43,7 +43,7 @@ def run(
         bool, Option("--train", help="Measure the training loop instead, at 64 px unless told otherwise.")
     ] = False,
     filters: Annotated[
-        bool, Option("--filters", help="Measure the methods of the low-pass filter in training instead: a minute at most.")
+        bool, Option("--filters", help="Measure the methods of the low-pass filter in training instead: about a minute.")
     ] = False,
     size: Annotated[
         Literal["lean", "normal", "large"], Option(help="Networks of --train and --filters: a preset of mien train.")
@@ -69,6 +69,8 @@ def run(
     if resolution & (resolution - 1):
         raise InputError(f"--resolution is a power of two such as 256 or 1024, got {resolution}.")
     set_threads(threads)
+    if fir != "auto" and not train:
+        raise InputError("--fir says how --train filters: give --train too.")
     if quick and (train or filters):
         resolution, batch, iterations = 16, 4, 2
     if filters:
@@ -115,13 +117,14 @@ def _training(
     *,
     quiet: bool,
 ) -> Report:
-    from mien.finetune.fir_choice import choose
+    from mien.finetune.fir_choice import check_method, choose
     from mien.finetune.speed import TrainSpeedConfig, measure_training
     from mien.ops import methods_for
 
     bf16, place = dtype == "bfloat16", pick_device(device)
     if fir == "auto":
         fir = choose(_times(resolution, size, batch, device, dtype)) if place.type == "cuda" else methods_for(place)[0]
+    check_method(fir, place)
     config = TrainSpeedConfig(resolution, size, batch, iterations, bf16, fir)
     with progress("measuring the training loop", quiet=quiet) as advance:
         found = measure_training(config, place, advance)

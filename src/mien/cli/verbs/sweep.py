@@ -81,7 +81,8 @@ def run(
     config = resolve({**wishes, **wishes_of(loop)}, size=size, bf16=pick_bf16(device.type, machine.dtype, None))
     line = ProgressLine(silent=screen.quiet)
     with stop_on_signals() as stopped:
-        session = Session(device=device, max_minutes=minutes_each, tell=line.note, show=line.show, stop=stopped)
+        fir = None if machine.fir == "auto" else machine.fir
+        session = Session(device=device, max_minutes=minutes_each, fir=fir, tell=line.note, show=line.show, stop=stopped)
         outcomes = run_sweep(variants, config, out, session)
     line.end()
     if len(outcomes) < len(variants):
