@@ -7,13 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from mien.checkpoint.bundle import write_model
+from mien.checkpoint.state import read_state
 from mien.checkpoint.style import Style
+from mien.cli.main import shell
 from mien.editing import random_codes
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig
 from mien.faces.likeness import eased
 from mien.finetune.family import Family
 from mien.finetune.fit_config import FitConfig, takes_own_faces
+from mien.finetune.follow import FollowConfig
 from mien.finetune.oneshot import OneShotTuner
 from mien.finetune.oneshot_plain import PlainTuner
 from mien.inversion import RefineConfig, encode, invert, own_faces, refine
@@ -238,3 +242,77 @@ def test_refinement_beside_a_detail_map_holds_the_code() -> None:
     assert held.detail is not None
     assert start.detail is not None
     assert float((held.detail - start.detail).norm()) > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*far from a face")
+def test_a_fit_goes_on_with_the_codes_and_maps_that_it_was_begun_with(reference: Path, tmp_path: Path) -> None:
+    def learned(steps: int, state: Path | None, seed: int = 0, **wishes: object) -> Style:
+        config = FitConfig(steps=steps, random_from=RANDOM, seed=seed, **wishes)  # type: ignore[arg-type]
+        follow = FollowConfig(state=state)
+        return Stylizer(model()).fit([reference], config, align=AlignConfig(aligned=True), follow=follow)
+
+    whole = learned(4, None)
+    learned(2, tmp_path / "state")
+    assert {"fresh", "detail"} <= set(read_state(tmp_path / "state")[0])
+    assert same(learned(4, tmp_path / "state"), whole)
+    for wishes, why in (({"one_sided": True}, "--one-sided"), ({"family": "mapping"}, "family"), ({"detail": 0.5}, "detail")):
+        with pytest.raises(InputError, match=why):
+            learned(6, tmp_path / "state", **wishes)
+    with pytest.raises(InputError, match="seed"):
+        learned(6, tmp_path / "state", seed=1)
+
+
+@pytest.mark.filterwarnings("ignore:.*far from a face")
+@pytest.mark.parametrize("wishes", [{"gaze": "photo"}, {"identity_weight": 0.1}])
+def test_other_losses_take_detail_maps_and_mirror_images(wishes: dict[str, object]) -> None:
+    m = model()
+    assert m.discriminator is not None
+    torch.manual_seed(0)
+    picture = torch.rand(1, 3, R, R) * 2 - 1
+    given = {"fresh": codes(4, m), "detail": 0.1 * torch.randn(2, 16, 8, 8), "mirrored": True}
+    config = FitConfig(random_from=RANDOM, **wishes)  # type: ignore[arg-type]
+    tuners = [
+        kind(m.generator, m.discriminator, torch.cat([picture, picture.flip(3)]), codes(2, m), config, **given)  # type: ignore[arg-type]
+        for kind in (OneShotTuner, PlainTuner)
+    ]
+    assert tuners[0].step() == pytest.approx(tuners[1].step(), rel=1e-4)
+
+
+def test_weights_and_valid_parts_belong_to_their_references_and_mirror_images() -> None:
+    m = model()
+    assert m.discriminator is not None
+    torch.manual_seed(0)
+    pictures = torch.rand(4, 3, R, R) * 2 - 1
+    weights, valid = torch.tensor([1.0, 3.0, 1.0, 3.0]), torch.ones(4, 1, R, R)
+    valid[1, :, :, :16] = 0
+    valid[3, :, :, 16:] = 0
+    tuner = OneShotTuner(
+        m.generator, m.discriminator, pictures, codes(4, m), FitConfig(random_from=RANDOM, batch=1), weights=weights,
+        valid=valid, mirrored=True,
+    )  # fmt: skip
+    shown = torch.rand(1, 3, R, R) * 2 - 1
+    for i in range(4):
+        index = torch.tensor([i])
+        wanted = weights[i] / weights.mean()
+        own = OneShotTuner(
+            m.generator, m.discriminator, pictures[index], codes(1, m), FitConfig(random_from=RANDOM), valid=valid[index]
+        )
+        torch.testing.assert_close(tuner.style_distance(shown, index), wanted * own.style_distance(shown, torch.tensor([0])))
+
+
+@pytest.mark.filterwarnings("ignore:.*far from a face")
+def test_options_of_the_family_reach_the_fit(reference: Path, tmp_path: Path) -> None:
+    write_model(tmp_path / "model.safetensors", model())
+    common = ["fit", str(reference), "--aligned", "--model", str(tmp_path / "model.safetensors"), "--steps", "1", "--quiet"]
+    for words, found in (
+        ([], ("encoder", True, True)), (["--family", "mapping"], ("mapping", True, True)),
+        (["--reference-detail", "0"], ("encoder", False, True)), (["--one-sided"], ("encoder", True, False)),
+    ):  # fmt: skip
+        assert shell([*common, *words, "--random-from", RANDOM, "-o", str(tmp_path / "s.safetensors"), "--overwrite"]) == 0
+        settings = Style.load(tmp_path / "s.safetensors").settings
+        assert tuple(settings[name] for name in ("family", "detail", "mirrored")) == found
+
+
+def test_an_unknown_family_is_refused() -> None:
+    with pytest.raises(InputError, match="no family 'encodr'"):
+        FitConfig(family="encodr")  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ USUAL: Options = {
 TOGETHER = "together"
 QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "steps", "colour", "several", "family")
 
+_WAY = 2  # of inverting and drawing: cells that are kept of another one are not taken
 _STEPS, _QUICK = 300, {"references": 2, "photos": 6, "steps": 60}
 _ROWS, _CELL = 12, 128
 _COLUMNS = {
@@ -139,7 +140,7 @@ class Bench:
                 found["detail"] = torch.cat([one.detail for one in made if one.detail is not None])
             return found | {"seconds": torch.tensor((time.perf_counter() - start) / len(crops))}
 
-        settings = {**self.model, "photos": pixels_digest(crops), **chosen}
+        settings = {**self.model, "photos": pixels_digest(crops), "way": _WAY, **chosen}
         kept = self.workspace.kept("codes", settings, make)
         return Codes(kept["w_plus"], kept.get("detail")), float(kept["seconds"])
 
@@ -152,7 +153,8 @@ class Bench:
         settings = {
             **self.model, "photos": pixels_digest(photos), "references": [file_digest(r) for r in references],
             "judged by": [file_digest(r) for r in judged_by], "aligned": self.references_aligned, "steps": self.steps,
-            "judges": [(j.name, j.weights) for j in (self.judges.looks, self.judges.identity)], **options,
+            "judges": [(j.name, j.weights) for j in (self.judges.looks, self.judges.identity)], "way": _WAY,
+            **{name: value for name, value in asdict(FitConfig()).items() if name != "steps"}, **options,
         }  # fmt: skip
 
         def make() -> dict[str, Tensor]:

@@ -282,6 +282,10 @@ class Stylizer:
         tuned = self._tuned_network(style) if style else None
         for index, code in enumerate(Codes(w_plus).single()):
             if style is not None and style.settings.get("family") == "encoder":
+                if self.model.encoder is None:
+                    raise ModelMismatchError(
+                        f"The style {style.name!r} was learned from an encoder's codes, and there is none: give --encoder."
+                    )
                 code = eased(self.model, encode(self.model, self.render(code).clamp(-1, 1).to(self.device)), style.likeness)
             yield self.render(code, tuned, strength)[0]
             if progress is not None:

@@ -46,7 +46,9 @@ class FitConfig:
         "faces (it says such codes of photos, too), auto: encoder if it is one of mien's, else mapping",
     ] = "auto"
     detail: Annotated[
-        float, "most of the reference's own detail map that is added while learning, anew at every step; 0: never, as published"
+        float,
+        "most of the reference's own detail map that is added while learning, anew at every step, where the encoder gives one; "
+        "0: never, as published",
     ] = 1.0
     one_sided: Annotated[bool, "learn from the reference alone, as published, and not from its mirror image as well"] = False
     color: Annotated[Literal["reference", "photo"], "whose colours the result has"] = "reference"
@@ -69,6 +71,8 @@ class FitConfig:
             raise InputError("--random-layers names layers of S: leave out --space w-plus, or give its rows with --mask.")
         if self.mean_layers is not None and self.space != "s":
             raise InputError("--mean-layers blends layers of S: leave out --space w-plus.")
+        if self.family not in ("auto", "mapping", "encoder"):
+            raise InputError(f"There is no family '{self.family}': choose auto, mapping or encoder.")
         if not 0 <= self.detail < math.inf:
             raise InputError(f"--reference-detail is 0 or more, 1 for the whole detail map, got {self.detail}.")
         if not 0 <= self.identity_weight < math.inf:

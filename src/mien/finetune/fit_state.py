@@ -16,7 +16,7 @@ from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import CheckpointError, InputError
 from mien.finetune.oneshot import OneShotTuner
 
-_TUNED, _ADAM, _RANDOM, _CODES = "synthesis.", "adam.", "random", "w_plus"
+_TUNED, _ADAM, _RANDOM, _CODES, _FRESH, _DETAIL = "synthesis.", "adam.", "random", "w_plus", "fresh", "detail"
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -29,6 +29,8 @@ def save_fit(folder: Path, tuner: OneShotTuner, base: str) -> None:
     for index, parameter in enumerate(_trained(tuner)):
         tensors |= {f"{_ADAM}{index}.{name}": tuner.adam.state[parameter][name] for name in _MOMENTS}
     tensors |= {_RANDOM: tuner.random.get_state(), _CODES: tuner.w_plus}
+    found = {_FRESH: tuner.family.fresh, _DETAIL: tuner.family.detail}
+    tensors |= {name: value for name, value in found.items() if value is not None}
     write_state(folder, tensors, {"fit": _task(tuner, base), "losses": tuner.losses})
 
 
@@ -55,10 +57,26 @@ class SavedFit:
 
         Found again they may differ in the last bits, on another number of threads.
         """
-        found = self.tensors[_CODES]
-        if found.shape != w_plus.shape or not torch.allclose(found, w_plus.cpu(), rtol=0.01, atol=0.01):
-            raise self._another("the codes of the references differ")
-        return found.to(w_plus)
+        if self.tensors[_CODES].shape != w_plus.shape:
+            raise self._another("the number of the references differs, or --one-sided")
+        return self._begun_with(_CODES, w_plus, "the codes of the references differ")
+
+    def fresh(self, found: Tensor | None) -> Tensor | None:
+        """The same for the codes that random layers are taken from."""
+        return None if found is None else self._begun_with(_FRESH, found, "the encoder differs, or the seed")
+
+    def detail(self, found: Tensor | None) -> Tensor | None:
+        """The same for the detail maps of the references."""
+        # A fit that leaves them out has kept none: its settings say so, and are compared.
+        return (
+            found if found is None or _DETAIL not in self.tensors else self._begun_with(_DETAIL, found, "the encoder differs")
+        )
+
+    def _begun_with(self, name: str, found: Tensor, otherwise: str) -> Tensor:
+        kept = self.tensors.get(name)
+        if kept is None or kept.shape != found.shape or not torch.allclose(kept, found.cpu(), rtol=0.01, atol=0.01):
+            raise self._another(otherwise)
+        return kept.to(found)
 
     def resume(self, tuner: OneShotTuner, base: str) -> None:
         """Put a new tuner where the saved one was.

@@ -73,7 +73,9 @@ def learn(
         raise ModelMismatchError(NO_DISCRIMINATOR)
     follow, base = follow or FollowConfig(), model.provenance.digest or generator_digest(model.generator)
     saved = SavedFit.read(follow.state) if follow.state else None
-    w_plus = saved.codes(references.w_plus) if saved else references.w_plus
+    w_plus, fresh, detail = references.w_plus, references.fresh, references.detail
+    if saved:
+        w_plus, fresh, detail = saved.codes(w_plus), saved.fresh(fresh), saved.detail(detail)
     device, padded = w_plus.device, any(references.invented)
     weights = references.weights * (2 if references.mirrored else 1)
     tuner = OneShotTuner(
@@ -81,7 +83,7 @@ def learn(
         replace(config, bf16=config.bf16 or bf16),
         weights=torch.tensor(weights, device=device), valid=references.valid.to(device) if padded else None,
         styles=references.styles, features=references.features, identity=references.identity, judge=references.judge,
-        fresh=references.fresh, detail=references.detail, mirrored=references.mirrored,
+        fresh=fresh, detail=detail, mirrored=references.mirrored,
     )  # fmt: skip
     if saved:
         saved.resume(tuner, base)
@@ -96,6 +98,8 @@ def learn(
     ends = [round(losses[i], 5) for i in (0, -1)] if losses else []
     made: dict[str, Any] = {"fit": settings, "weights": references.weights, "loss": ends}
     made["family"] = "mapping" if references.fresh is None else "encoder"
+    made["detail"] = tuner.family.detail is not None
+    made["mirrored"] = references.mirrored
     if config.steps == "auto":
         made["steps"] = len(losses)
     if padded:

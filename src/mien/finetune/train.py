@@ -192,7 +192,9 @@ class _Run:
         if self.processes.first:  # all take the same, and so when the run is continued
             dtype = torch.bfloat16 if loop.bf16 else torch.float32
             times = time_methods(config.stages[-1], config.network, loop.micro_batch or loop.batch, device, dtype)
-            self.tell("\n".join(f"low-pass filter: {t.method} does not run: {t.problem}" for t in times if t.problem))
+            for line in times:
+                if line.problem:
+                    self.tell(f"low-pass filter: {line.method} does not run: {line.problem}")
             try:
                 found = choose(times)
             except MienError as error:
@@ -290,13 +292,8 @@ class _Run:
             self.folder.write_grid(f"{px:04d}px-{t.images:09d}", grid)
             tensors, loop = t.state(moments=self.session.moments)
             tensors |= {f"totals.{name}": value for name, value in self.totals.items()}
-            document = {
-                "stage": self.stage,
-                "loop": loop,
-                "counts": self.counts,
-                "pictures": self.pictures,
-                "fir": [self.fir, self.session.device.type],
-            }
+            document = {"stage": self.stage, "loop": loop, "counts": self.counts, "pictures": self.pictures}
+            document["fir"] = [self.fir, self.session.device.type]
             write_state(self.folder.state, tensors, document, part_bytes=self.session.part_bytes)
             self.folder.write("index.html", page(self.folder))
             self.tell(f"snapshot after {t.images / 1000:.1f}k pictures: {self.folder.model}")

@@ -2,7 +2,7 @@
 
 from mien.inversion.distribution import FaceDistribution, Remoteness, calibrate, remoteness, warn_of_strangers
 from mien.inversion.encode import encode, mean_code
-from mien.inversion.methods import METHODS, InvertConfig, Method, invert
+from mien.inversion.methods import METHODS, InvertConfig, Method, invert, refinement
 from mien.inversion.optimize import RefineConfig, refine
 from mien.inversion.own_faces import own_faces
 from mien.latents import Codes
@@ -21,6 +21,7 @@ __all__ = [
     "mean_code",
     "own_faces",
     "refine",
+    "refinement",
     "remoteness",
     "warn_of_strangers",
 ]

@@ -63,10 +63,15 @@ def invert(
     config = config or InvertConfig()
     if config.method == "encoder" and model.encoder is None and refine_steps:
         config = replace(config, method="mean")
-    start, numbers = _answer(model, pictures, config, progress), RefineConfig(steps=refine_steps)
-    if start.detail is not None:
-        numbers = replace(numbers, prior=_HELD)
+    start = _answer(model, pictures, config, progress)
+    numbers = refinement(start, refine_steps)
     return refine(model, pictures, start, numbers if config.detail else replace(numbers, detail_resolution=0), progress)
+
+
+def refinement(start: Codes, steps: int) -> RefineConfig:
+    """The numbers of a refinement from `start`: beside a detail map codes are held."""
+    numbers = RefineConfig(steps=steps)
+    return numbers if start.detail is None else replace(numbers, prior=_HELD)
 
 
 def _answer(model: Model, pictures: Tensor, config: InvertConfig, progress: Progress | None) -> Codes:

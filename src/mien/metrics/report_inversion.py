@@ -56,9 +56,12 @@ def _sheet_of(photos: Tensor, stages: dict[str, tuple[Tensor, Verdict]], index: 
     return inversion_sheet(photos[index], {name: (pixels[index], cosines(v)) for name, (pixels, v) in stages.items()})
 
 
+_WAY = 2  # of refining: results that are kept of another one are not taken
+
+
 def _inverted(session: Session, photos: Tensor, inversion: Inversion) -> dict[str, Tensor]:
     """Codes and seconds of both stages, kept batch by batch; `*_alone` is the time of one picture by itself."""
-    settings = {"model": session.digests, "start": inversion.start_name, "steps": inversion.refine_steps}
+    settings = {"model": session.digests, "start": inversion.start_name, "steps": inversion.refine_steps, "way": _WAY}
     parts: list[dict[str, Tensor]] = []
     for batch in torch.split(photos, session.batch):
         pictures = as_pictures(batch).to(device_of(session.model))

@@ -151,16 +151,15 @@ def _instruments(features: Path | None, identity: Path | None, *, device: str) -
 
 def _inversion(model: Model, steps: int) -> Inversion:
     from mien.faces.ground import as_learned
-    from mien.inversion import Codes, RefineConfig, encode, mean_code
+    from mien.inversion import Codes, encode, mean_code, refinement
     from mien.inversion import refine as refine_codes
     from mien.metrics.report_parts import Inversion
 
     learned = partial(as_learned, model)
     has_encoder = model.encoder is not None
-    config = RefineConfig(steps=steps)
     return Inversion(
         start=lambda crops: encode(model, learned(crops)) if has_encoder else Codes(mean_code(model, len(crops))),
         start_name="encoder" if has_encoder else "mean code",
-        refine=(lambda crops, codes: refine_codes(model, learned(crops), codes, config)) if steps else None,
+        refine=(lambda crops, codes: refine_codes(model, learned(crops), codes, refinement(codes, steps))) if steps else None,
         refine_steps=steps,
     )

@@ -11,7 +11,7 @@ from typer import Option
 
 from mien.cli.align_flags import whole_numbers
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import ModelFlags, Overwrite, StrengthText
+from mien.cli.options import InvertingModelFlags, Overwrite, StrengthText
 from mien.cli.paths import FILMS, check_outputs, picture_name
 from mien.cli.render import find_styles
 from mien.cli.report import Report, progress
@@ -42,7 +42,7 @@ class WalkFlags:
 def run(
     out: Annotated[Path, Option("--out", "-o", help="Picture to write; a walk also .gif or .webp.", show_default=False)],
     walking: WalkFlags,
-    model: ModelFlags,
+    model: InvertingModelFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
     count: Annotated[int, Option("--count", "-n", help="How many faces.", min=1)] = 16,
