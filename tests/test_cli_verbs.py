@@ -211,9 +211,9 @@ def test_sample_of_seeds_and_in_a_style(desk: Path, model: Path, style: str, cap
     single = [drawn(f"-n 1 --seed {seed}") for seed in (5, 2)]
     assert torch.equal(drawn("--seeds 5,2 --columns 2"), torch.cat(single, dim=2))
     assert torch.equal(drawn("--seeds 5,2 --columns 1"), torch.cat(single, dim=1))
-    assert torch.equal(drawn(f"--seeds 5 --style {style} --strength 0"), single[0])
+    seen = drawn(f"--seeds 5 --style {style} --strength 0")  # the face as the encoder sees it
     full, half = drawn(f"--seeds 5 --style {style}"), drawn(f"--seeds 5 --style {style} --strength 0.5")
-    assert 0 < (half - single[0]).abs().mean() < (full - single[0]).abs().mean()
+    assert 0 < (half - seen).abs().mean() < (full - seen).abs().mean()
     assert mien(f"sample --seeds five --model {model} -o y.png") == 2
 
 
@@ -336,7 +336,10 @@ def test_inverters(desk: Path, model: Path, style: str, capsys: pytest.CaptureFi
 
 def test_a_preset_fills_in_what_is_not_given(desk: Path, model: Path) -> None:
     line = f"fit reference.png --steps 2 --aligned --model {model}"
-    written = "--random-layers m1 --mean-layers 16up,32up,64up --batch 0 --reference-inverter iterated"
+    written = (
+        "--random-layers m1 --mean-layers 16up,32up,64up --batch 0 --reference-inverter iterated --family mapping "
+        "--reference-detail 0 --one-sided"
+    )
     for name, options in {
         "preset": "--preset paper", "written": written, "plain": "", "own": "--preset paper --random-from 32px --batch 4",
         "colour": "--preset paper --color photo",
