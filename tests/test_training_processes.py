@@ -33,6 +33,36 @@ def _config(pictures: Path) -> TrainConfig:
     return resolve(wishes, size="lean", bf16=False)
 
 
+def two_processes(code: str, *arguments: str) -> None:
+    """Run Python code in two processes that know of each other as torchrun's do; both must end well."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    environment = {
+        **os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(mien.__file__).parent.parent),
+    }  # fmt: skip
+    words = [sys.executable, "-c", code, *arguments]
+    processes = [subprocess.Popen(words, env={**environment, "RANK": str(rank)}) for rank in range(2)]
+    try:
+        assert [p.wait(timeout=120) for p in processes] == [0, 0]
+    finally:
+        for p in processes:
+            p.kill()
+
+
+_SAID = (
+    "import torch; from mien.finetune.processes import Processes; p = Processes.from_environment(torch.device('cpu'));"
+    "said = p.of_first(f'rank {p.rank}'); p.leave(); raise SystemExit(said != 'rank 0')"
+)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="gloo between processes is tried on Linux and macOS")
+def test_every_process_hears_what_the_first_says() -> None:
+    two_processes(_SAID)
+    assert Processes().of_first("alone") == "alone"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo between processes is tried on Linux and macOS")
 def test_two_processes_equal_two_rounds(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
@@ -44,20 +74,7 @@ def test_two_processes_equal_two_rounds(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(to_toml(config), encoding="utf-8")
     train(config, tmp_path / "one")
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    environment = {
-        **os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(mien.__file__).parent.parent),
-    }  # fmt: skip
-    words = [sys.executable, "-c", _CODE, str(tmp_path / "c.toml"), str(tmp_path / "two")]
-    processes = [subprocess.Popen(words, env={**environment, "RANK": str(rank)}) for rank in range(2)]
-    try:
-        assert [p.wait(timeout=120) for p in processes] == [0, 0]
-    finally:
-        for p in processes:
-            p.kill()
+    two_processes(_CODE, str(tmp_path / "c.toml"), str(tmp_path / "two"))
 
     one, two = (RunFolder(tmp_path / name).lines() for name in ("one", "two"))
     assert len(one) == len(two) == 6
