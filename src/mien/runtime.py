@@ -92,6 +92,16 @@ def free_memory() -> int | None:
     return min(free, max(0, limit - used))
 
 
+def wait_for(device: torch.device) -> None:
+    """Return when the device has done all that it was given: before a clock is read."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def seeded(seed: int) -> torch.Generator:
     """Random numbers that start from `seed`. The generator lives on the CPU, so that a seed means the same on every device."""
     import torch

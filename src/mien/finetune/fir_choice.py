@@ -16,8 +16,10 @@ from torch import Tensor
 
 from mien.errors import InputError, MienError
 from mien.finetune.train_config import NetworkConfig
+from mien.latents import resolutions
 from mien.models.layers import channels_at
 from mien.ops import FirMethod, downsample2, fir, methods_for, upsample2, use_fir
+from mien.runtime import wait_for
 
 _ROUNDS = 5
 _WARM_UPS = 2  # the first compiles kernels, the second finds the memory
@@ -97,16 +99,14 @@ def _seconds(
 ) -> float:
     spent = 0.0
     with use_fir(method):
-        size = 8
-        while size <= resolution:
+        for size in resolutions(resolution)[1:]:
             for work in _filters_at(size, network, batch, device, dtype):
-                _wait(device)
+                wait_for(device)
                 begun = time.perf_counter()
                 out = work.run(work.x)
                 torch.autograd.grad(out, work.x, torch.ones_like(out))
-                _wait(device)
+                wait_for(device)
                 spent += time.perf_counter() - begun
-            size *= 2
     return spent
 
 
@@ -124,10 +124,3 @@ def _filters_at(size: int, network: NetworkConfig, batch: int, device: torch.dev
         _Work(lambda x: fir(x, 2), maps(channels, size)),
         _Work(downsample2, maps(channels, size)),
     ]
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()

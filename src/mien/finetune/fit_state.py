@@ -68,9 +68,9 @@ class SavedFit:
     def detail(self, found: Tensor | None) -> Tensor | None:
         """The same for the detail maps of the references."""
         # A fit that leaves them out has kept none: its settings say so, and are compared.
-        return (
-            found if found is None or _DETAIL not in self.tensors else self._begun_with(_DETAIL, found, "the encoder differs")
-        )
+        if found is None or _DETAIL not in self.tensors:
+            return found
+        return self._begun_with(_DETAIL, found, "the encoder differs")
 
     def _begun_with(self, name: str, found: Tensor, otherwise: str) -> Tensor:
         kept = self.tensors.get(name)

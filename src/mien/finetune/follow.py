@@ -55,11 +55,12 @@ class Follower:
         self.tuner, self.config, self.base = tuner, config, base
         if config.previews is not None:
             g = tuner.base
-            z = torch.randn(_FACES, g.config.z_dim, generator=seeded(0)).to(tuner.device)
-            fresh = tuner.family.fresh
-            with torch.no_grad():
-                mapped = truncate(broadcast(g.mapping(z), g.num_ws), g.mapping.w_avg, _PSI)
-            self.faces = mapped if fresh is None else fresh[:_FACES]
+            if tuner.family.fresh is not None:
+                self.faces = tuner.family.fresh[:_FACES]
+            else:
+                z = torch.randn(_FACES, g.config.z_dim, generator=seeded(0)).to(tuner.device)
+                with torch.no_grad():
+                    self.faces = truncate(broadcast(g.mapping(z), g.num_ws), g.mapping.w_avg, _PSI)
 
     def __call__(self, step: int) -> None:
         """Write what is due after `step` steps."""

@@ -19,7 +19,7 @@ from mien.media.dataset import Dataset
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.ops import FirMethod, use_fir
-from mien.runtime import Progress
+from mien.runtime import Progress, wait_for
 
 # The lazy parts come every 16 and 8 steps: a whole number of rounds of both.
 _PERIOD = 16
@@ -97,18 +97,13 @@ def _speed(
     for _ in range(2):
         trainer.step(data.batch)
     trainer.steps = 0  # so that the lazy parts come as often as in a long run
-    _wait(device)
+    wait_for(device)
     begun = time.perf_counter()
     for done in range(config.iterations):
         trainer.step(data.batch)
         tell(done + 1)
-    _wait(device)
+    wait_for(device)
     return config.iterations * config.batch / (time.perf_counter() - begun)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 @torch.no_grad()
@@ -122,9 +117,9 @@ def _convolution_peak(device: torch.device, dtype: torch.dtype) -> float:
         weight = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
         work = 2 * x.numel() * channels * 9
         for _ in range(3):
-            _wait(device)
+            wait_for(device)
             begun = time.perf_counter()
             F.conv2d(x, weight, padding=1)
-            _wait(device)
+            wait_for(device)
             best = max(best, work / (time.perf_counter() - begun) / 1e9)
     return best

@@ -25,7 +25,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 _ROUNDS = 5
 _DAMPING = 0.5
 # A detail map says what is missing as well as another code would, and styles are learned for codes as the encoder says them: so
-# beside a map codes hardly move (0.45 instead of 5, with the same likeness).
+# beside a map codes hardly move.
 _HELD = 5.0
 _OPTIMISED = {
     "w": RefineConfig(steps=200, space="w", detail_resolution=0, prior=0.0),

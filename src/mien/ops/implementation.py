@@ -4,10 +4,11 @@ Of the low-pass filter the fast twin has several methods, for devices that diffe
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from typing import Literal, TypeVar
 
+T = TypeVar("T")
 Implementation = Literal["plain", "fast"]
 
 FirMethod = Literal["depthwise", "planes", "shifts", "triton"]
@@ -21,17 +22,12 @@ def current() -> Implementation:
     return _current.get()
 
 
-@contextmanager
-def use_ops(implementation: Implementation) -> Iterator[None]:
+def use_ops(implementation: Implementation) -> AbstractContextManager[None]:
     """Run the block with the given implementation of every formula in `mien.ops`.
 
     Backward passes follow the forward pass they belong to.
     """
-    token = _current.set(implementation)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return _with(_current, implementation)
 
 
 def current_fir() -> FirMethod:
@@ -39,14 +35,18 @@ def current_fir() -> FirMethod:
     return _fir.get()
 
 
-@contextmanager
-def use_fir(method: FirMethod) -> Iterator[None]:
+def use_fir(method: FirMethod) -> AbstractContextManager[None]:
     """Run the block with the given method of the low-pass filter in the fast twin (see `mien.ops.fir_methods`).
 
     Backward passes follow the forward pass they belong to.
     """
-    token = _fir.set(method)
+    return _with(_fir, method)
+
+
+@contextmanager
+def _with(variable: ContextVar[T], value: T) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _fir.reset(token)
+        variable.reset(token)
