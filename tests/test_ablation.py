@@ -9,11 +9,11 @@ from types import ModuleType
 import pytest
 import torch
 
-from mien.checkpoint.bundle import write_model
+from mien.checkpoint.model_file import write_model
 from mien.media.images import from_tensor, read_picture, write_picture
-from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
-from mien.stylizer import Stylizer
+from mien.models.model import Model
+from mien.pipeline import Stylizer
 from test_models import tiny, tiny_discriminator
 
 pytestmark = pytest.mark.filterwarnings("ignore:To the model", "ignore:The random layers")

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mien.finetune.augment import AdaptiveAugment, disturbance, pipeline, sampling
-from mien.finetune.augment import transformations as augment
-from mien.finetune.augment.transformations import BLIT, COLOUR, GEOMETRY, chain
+from mien.training.augment import AdaptiveAugment, adaptive, disturbance, grid_sampling
+from mien.training.augment import transformations as augment
+from mien.training.augment.transformations import BLIT, COLOUR, GEOMETRY, chain
 
 GROUPS = ("blit", "geometry", "colour", "filter", "corruption")
 
@@ -107,13 +107,13 @@ def test_groups_switch(group: str) -> None:
 
 
 def _warp(x: Tensor, matrix: Tensor, kind: int) -> Tensor:
-    return sampling.sampled(x, matrix.repeat(len(x), 1, 1), torch.full((len(x),), kind))
+    return grid_sampling.sampled(x, matrix.repeat(len(x), 1, 1), torch.full((len(x),), kind))
 
 
-@pytest.mark.parametrize("kind", [sampling.PIXELS, sampling.SMOOTH, sampling.SHRUNK])
+@pytest.mark.parametrize("kind", [grid_sampling.PIXELS, grid_sampling.SMOOTH, grid_sampling.SHRUNK])
 def test_geometry_agrees_with_exact_flips_turns_and_moves(kind: int) -> None:
     x = _smooth(2, 32)
-    tolerance = 1e-4 if kind == sampling.PIXELS else 0.02
+    tolerance = 1e-4 if kind == grid_sampling.PIXELS else 0.02
     mirror, turn = torch.diag(torch.tensor([-1.0, 1, 1])), torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
     move = torch.eye(3)
     move[0, 2] = 2 * 3 / 32  # taken three pixels further right: the picture moves left
@@ -127,18 +127,20 @@ def test_shrinking_does_not_alias() -> None:
     # A pattern above what half the size can hold must fade, not turn into a coarse one.
     stripes = (torch.arange(32) * math.pi * 0.9).cos().expand(1, 3, 32, 32).contiguous()
     half = torch.diag(torch.tensor([2.0, 2.0, 1.0]))
-    shrunk, smooth = (_warp(stripes, half, kind)[..., 10:22, 10:22].std() for kind in (sampling.SHRUNK, sampling.SMOOTH))
+    shrunk, smooth = (
+        _warp(stripes, half, kind)[..., 10:22, 10:22].std() for kind in (grid_sampling.SHRUNK, grid_sampling.SMOOTH)
+    )
     assert shrunk < 0.1 < smooth
 
 
 def test_the_pipeline_chooses_the_denser_way_where_it_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: list[Tensor] = []
-    monkeypatch.setattr(pipeline, "sampled", lambda pictures, affine, kind: (chosen.append(kind), pictures)[1])
+    monkeypatch.setattr(adaptive, "sampled", lambda pictures, affine, kind: (chosen.append(kind), pictures)[1])
     AdaptiveAugment(1.0, blit=False, colour=False)(torch.zeros(64, 3, 8, 8), _generator())
-    assert set(chosen[0].tolist()) == {sampling.SMOOTH, sampling.SHRUNK}
+    assert set(chosen[0].tolist()) == {grid_sampling.SMOOTH, grid_sampling.SHRUNK}
 
 
-@pytest.mark.parametrize("kind", [sampling.PIXELS, sampling.SMOOTH, sampling.SHRUNK])
+@pytest.mark.parametrize("kind", [grid_sampling.PIXELS, grid_sampling.SMOOTH, grid_sampling.SHRUNK])
 def test_sampling_is_differentiable_twice(kind: int) -> None:
     x = torch.randn(1, 3, 5, 5, dtype=torch.float64, generator=_generator(), requires_grad=True)
     matrix = torch.tensor([[0.9, -0.4, 0.1], [0.3, 1.2, -0.2], [0, 0, 1]])
@@ -164,7 +166,7 @@ def _waves(r: int, cycles: float, dtype: torch.dtype = torch.float64) -> Tensor:
 
 def test_the_default_groups_are_those_of_the_paper() -> None:
     assert [getattr(AdaptiveAugment(), group) for group in GROUPS] == [True, True, True, False, False]
-    assert pipeline.LETTERS == "bgcfn"
+    assert adaptive.LETTERS == "bgcfn"
 
 
 @pytest.mark.parametrize("r", [8, 16, 64])

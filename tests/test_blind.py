@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.cli.main import shell
+from mien.cli.app import shell
 from mien.errors import InputError
-from mien.metrics.blind import BlindConfig, lay_out
-from mien.metrics.votes import binomial_interval, score, sign_test
+from mien.evaluation.preference_study import BlindConfig, lay_out
+from mien.evaluation.votes import binomial_interval, score, sign_test
 
 _GREYS = {"ours": 60, "theirs": 190}
 

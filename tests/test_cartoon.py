@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from mien.oneshot.deltas import apply_changes
 
-from mien.checkpoint.bundle import generator_digest, read_model, write_model
-from mien.checkpoint.style import Style
+from mien.checkpoint.model_file import generator_digest, read_model, write_model
+from mien.checkpoint.style_file import Style
+from mien.editing.layer_swap import swap
 from mien.errors import CheckpointError, ModelMismatchError
-from mien.finetune.cartoon import model_style, open_style
-from mien.finetune.oneshot import apply_changes
-from mien.finetune.swap import swap
 from mien.latents import broadcast
-from mien.models.bundle import Model, Provenance
 from mien.models.generator import Generator, GeneratorConfig
+from mien.models.model import Model, Provenance
+from mien.styles import model_style, open_style
 
 
 def make(seed: int, base: str = "", resolution: int = 16) -> Model:

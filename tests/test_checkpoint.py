@@ -18,28 +18,19 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mien.checkpoint import (
-    bundle,
-    convert,
-    format,
-    inspect_file,
-    load_encoder,
-    load_identity,
-    load_model,
-    rosinality,
-    save_model,
-)
-from mien.checkpoint.deduce import low_pass_filter
-from mien.checkpoint.style import Style
+from mien.checkpoint import convert, inspect_file, load_encoder, load_identity, load_model, model_file, native, save_model
+from mien.checkpoint.foreign import rosinality
+from mien.checkpoint.foreign.deduce import low_pass_filter
+from mien.checkpoint.style_file import Style
 from mien.errors import CheckpointError, InputError
 from mien.inversion.encode import encode
 from mien.latents import broadcast
-from mien.models.bundle import Model, Provenance
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.embedders import ArcFace
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.irse_encoder import EncoderKind, IrseEncoder, IrseEncoderConfig
+from mien.models.model import Model, Provenance
 
 
 def small_model(*, encoder: bool = True, clamp: float | None = None) -> Model:
@@ -77,7 +68,7 @@ def test_own_round_trip_is_exact(tmp_path: Path) -> None:
     assert_same_networks(model, read)
     assert read.encoder is not None
     assert replace(read.provenance, digest="") == model.provenance
-    assert read.provenance.digest == bundle.generator_digest(model.generator)
+    assert read.provenance.digest == model_file.generator_digest(model.generator)
     assert not read.generator.training
     assert not any(p.requires_grad for p in read.generator.parameters())
     assert list(tmp_path.iterdir()) == [file]  # nothing temporary is left
@@ -89,7 +80,7 @@ def test_half_precision_halves_the_file_and_digests_what_is_stored(tmp_path: Pat
     save_model(half, model, half=True)
     assert half.stat().st_size < 0.6 * whole.stat().st_size
     read = load_model(half)
-    assert read.provenance.digest == bundle.generator_digest(read.generator) != load_model(whole).provenance.digest
+    assert read.provenance.digest == model_file.generator_digest(read.generator) != load_model(whole).provenance.digest
     weight, original = (m.generator.synthesis.block(8).conv0.weight for m in (read, model))
     assert weight.dtype == torch.float32
     assert torch.equal(weight, original.half().float())
@@ -156,7 +147,7 @@ def test_changed_weights_are_noticed(tmp_path: Path) -> None:
 def test_loading_is_strict(tmp_path: Path, change: str) -> None:
     file = tmp_path / "model.safetensors"
     save_model(file, small_model())
-    tensors, document = format.read(file)
+    tensors, document = native.read(file)
     name = "generator.synthesis.b8.conv0.weight"
     if change == "missing":
         del tensors[name]
@@ -166,7 +157,7 @@ def test_loading_is_strict(tmp_path: Path, change: str) -> None:
         tensors[name] = tensors[name][:, 1:]
     else:
         tensors[name] = tensors[name].to(torch.int32)
-    format.write(file, "model", tensors, {k: v for k, v in document.items() if k not in ("kind", "version")})
+    native.write(file, "model", tensors, {k: v for k, v in document.items() if k not in ("kind", "version")})
     expected = {"missing": r"1 missing \(synthesis.b8.conv0.weight\)", "extra": r"1 unexpected \(surprise\)"}
     with pytest.raises(
         CheckpointError, match=expected.get(change, r"1 of another shape or type \(synthesis.b8.conv0.weight\)")
@@ -187,7 +178,7 @@ def test_rosinality_files_open_with_plain_torch_and_come_back_exact(tmp_path: Pa
     assert tree["latent_avg"].shape == (16,)
     read = load_model(file)
     assert_same_networks(model, read)
-    assert read.provenance.digest == bundle.generator_digest(model.generator)
+    assert read.provenance.digest == model_file.generator_digest(model.generator)
     z = torch.randn(2, 24)
     w = broadcast(model.generator.mapping(z), 8)
     noise = model.generator.synthesis.noise("const")
@@ -196,7 +187,7 @@ def test_rosinality_files_open_with_plain_torch_and_come_back_exact(tmp_path: Pa
 
 @pytest.mark.parametrize("resolution", [256, 1024])
 def test_rosinality_names_and_shapes_are_the_original_ones(shared: Path, resolution: int) -> None:
-    with bundle.unfilled():
+    with model_file.unfilled():
         generator, discriminator = Generator(GeneratorConfig(resolution)), Discriminator(DiscriminatorConfig(resolution))
     for module in (generator, discriminator):
         module.to_empty(device="cpu")
@@ -637,7 +628,7 @@ def test_inspect_a_model(tmp_path: Path) -> None:
     assert info.channels == {4: 16, 8: 16, 16: 16, 32: 8}
     assert info.config["discriminator"]["mbstd_group"] == 4
     assert info.provenance["source"] == "made by a test"
-    assert info.digest == bundle.generator_digest(model.generator)
+    assert info.digest == model_file.generator_digest(model.generator)
     assert info.size == file.stat().st_size
     assert info.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
     assert info.warnings == ()

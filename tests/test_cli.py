@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mien.cli.fit_flags import FitFlags
 
-from mien.cli import main, report
+from mien.cli import app, result
 from mien.cli.align_flags import AlignFlags, StyleAlignFlags, numbers, whole_numbers
+from mien.cli.app import VERBS, shell
 from mien.cli.flags import MachineFlags, ScreenFlags, expand
-from mien.cli.main import VERBS, shell
-from mien.cli.options import FitFlags
 from mien.cli.paths import Job, check_outputs, plan
-from mien.cli.report import Report, pairs, table
+from mien.cli.result import Report, pairs, table
 from mien.config import settings_in_source
 from mien.errors import InputError, MienError
 
@@ -26,7 +26,7 @@ def _command(*path: str) -> Any:
     """Typer's own object for the program or a verb."""
     import typer
 
-    root = typer.main.get_command(main.build())
+    root = typer.main.get_command(app.build())
     return root.commands[path[0]] if path else root
 
 
@@ -38,7 +38,7 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
         def app(args: list[str], prog_name: str, standalone_mode: bool) -> int:
             raise error
 
-        monkeypatch.setattr(main, "build", lambda verbs: app)
+        monkeypatch.setattr(app, "build", lambda verbs: app)
 
     return install
 
@@ -96,10 +96,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_flags_have_the_defaults_and_sentences_of_the_configuration() -> None:
     from mien.config import settings
-    from mien.finetune.fit_config import FitConfig
+    from mien.oneshot.config import FitConfig
 
     assert FitFlags().config() == FitConfig()
-    source = settings_in_source("mien.finetune.fit_config", "FitConfig")
+    source = settings_in_source("mien.oneshot.config", "FitConfig")
     assert [(s.name, s.sentence, s.default) for s in source.values()] == [
         (s.name, s.sentence, s.default) for s in settings(FitConfig)
     ]
@@ -265,7 +265,7 @@ def test_tables_align() -> None:
 
 
 def test_progress_goes_to_terminals_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    with report.progress("work", quiet=False) as advance:
+    with result.progress("work", quiet=False) as advance:
         advance(1, 2, 0.5)
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", "")
@@ -277,14 +277,14 @@ def test_progress_on_a_terminal_shows_counts_and_time_left(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
-    with report.progress("work", quiet=False) as advance:
+    with result.progress("work", quiet=False) as advance:
         advance(1, 4, 0.5)
         advance(2, 4, 0.4)
     shown = capsys.readouterr()
     assert shown.out == ""
     assert "work" in shown.err
     assert "2/4" in shown.err
-    with report.progress("work", quiet=True) as advance:
+    with result.progress("work", quiet=True) as advance:
         advance(1, 4, 0.5)
     assert capsys.readouterr().err == ""
 

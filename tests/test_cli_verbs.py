@@ -8,17 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
-from mien.checkpoint.bundle import read_model, write_model
-from mien.checkpoint.encoders import LoadedEncoder
-from mien.checkpoint.format import read
-from mien.checkpoint.style import Style
-from mien.cli.main import shell
+from mien.checkpoint.foreign.encoders import LoadedEncoder
+from mien.checkpoint.model_file import read_model, write_model
+from mien.checkpoint.native import read
+from mien.checkpoint.style_file import Style
+from mien.cli.app import shell
 from mien.media.images import read_picture
-from mien.models.bundle import Model, Provenance
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.irse_encoder import EncoderKind, IrseEncoder, IrseEncoderConfig
+from mien.models.model import Model, Provenance
 
 _SIDE = 64
 
@@ -425,7 +425,7 @@ def test_no_face_is_an_error_that_tells_the_ways_out(
 def test_a_photo_that_cannot_be_used_is_told_before_the_learning(
     desk: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from mien.stylizer import Stylizer
+    from mien.pipeline import Stylizer
 
     monkeypatch.setattr(Stylizer, "fit", lambda *_, **__: pytest.fail("the learning began"))
     (desk / "broken.png").write_bytes(b"no picture")
@@ -501,7 +501,7 @@ def test_threads_and_device_reach_torch(desk: Path, model: Path, capsys: pytest.
 def test_ctrl_c_leaves_nothing_half_written(
     desk: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from mien.finetune.oneshot import OneShotTuner
+    from mien.oneshot.tuner import OneShotTuner
 
     def stop(self: OneShotTuner) -> float:
         raise KeyboardInterrupt

@@ -12,7 +12,7 @@ from PIL import Image
 from mien import runtime
 from mien.errors import InputError
 from mien.media import pixel_store
-from mien.media.dataset import load_dataset
+from mien.media.image_dataset import load_dataset
 
 
 def png(colour: tuple[int, ...], size: tuple[int, int] = (8, 8), mode: str = "RGB") -> bytes:

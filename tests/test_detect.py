@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.checkpoint.landmarks import read_landmark_network, write_landmark_network
+from mien.checkpoint.face_networks import read_landmark_network, write_landmark_network
 from mien.errors import CheckpointError, FaceNotFoundError, InputError
 from mien.faces import CropFrame, Face, choose, extract, ffhq_frame, find_faces, find_landmarks
 from mien.media.images import read_picture
@@ -232,13 +232,13 @@ def test_landmark_network_comes_back_from_its_file(tmp_path: Path) -> None:
 
 
 def test_other_files_are_not_landmark_networks(tmp_path: Path) -> None:
-    from mien.checkpoint import format
+    from mien.checkpoint import native
 
     path = tmp_path / "style.safetensors"
-    format.write(path, "style", {"a": torch.zeros(1)}, {})
+    native.write(path, "style", {"a": torch.zeros(1)}, {})
     with pytest.raises(CheckpointError, match="style"):
         read_landmark_network(path)
-    format.write(path, "landmarks", {"landmarks.a": torch.zeros(1)}, {"config": {}})
+    native.write(path, "landmarks", {"landmarks.a": torch.zeros(1)}, {"config": {}})
     with pytest.raises(CheckpointError, match="missing"):
         read_landmark_network(path)
 

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from mien.faces import AlignConfig
-from mien.faces.ground import as_learned
-from mien.inversion import Remoteness, calibrate, distribution, encode, remoteness
+from mien.faces.background import as_learned
+from mien.inversion import Remoteness, calibrate, encode, out_of_distribution, remoteness
 from mien.inversion.density import mapped_codes
 from mien.latents import broadcast
 from mien.media.images import from_tensor, write_picture
-from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
-from mien.stylizer import FitConfig, Stylizer
+from mien.models.model import Model
+from mien.pipeline import FitConfig, Stylizer
 from test_models import tiny, tiny_discriminator
 
 R = 32
@@ -70,13 +70,13 @@ def test_learning_warns_and_extreme_does_not(
     for file in files:
         write_picture(file, from_tensor(torch.rand(3, R, R) * 2 - 1))
     stylizer, config = Stylizer(model), FitConfig(steps=1, random_from="32px")
-    monkeypatch.setattr(distribution, "remoteness", lambda *_: [Remoteness(0.8), Remoteness(0.2)])
+    monkeypatch.setattr(out_of_distribution, "remoteness", lambda *_: [Remoteness(0.8), Remoteness(0.2)])
     with pytest.warns(UserWarning, match=r"model cat\.png \(0\.8\) is .*--extreme"):
         stylizer.fit(files, config, align=AlignConfig(aligned=True))
     recwarn.clear()
     stylizer.fit(files, config, extreme=True)
     assert not recwarn.list
-    monkeypatch.setattr(distribution, "remoteness", lambda *_: [Remoteness(0.2)] * 2)
+    monkeypatch.setattr(out_of_distribution, "remoteness", lambda *_: [Remoteness(0.2)] * 2)
     stylizer.fit(files, config, align=AlignConfig(aligned=True))
     assert not recwarn.list
 

@@ -16,8 +16,8 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
-from mien.cli import main
-from mien.cli.main import shell
+from mien.cli import app
+from mien.cli.app import shell
 
 _REPOSITORY = Path(__file__).parent.parent
 _EXAMPLES = _REPOSITORY / "examples"
@@ -62,14 +62,14 @@ def test_the_first_block_is_two_lines_that_set_up_run_and_test() -> None:
     for name in words:
         if name.startswith("examples/"):
             assert (_REPOSITORY / name).is_file(), f"{name} does not ship with the project"
-    from mien.shipped import EMBEDDED_MODEL
+    from mien.styles import EMBEDDED_MODEL
 
     assert EMBEDDED_MODEL.is_file(), "the embedded model does not ship with the project"
     assert "--overwrite" in words, "the line must work a second time"
     verb = words[1]
     import typer
 
-    typer.main.get_command(main.build()).commands[verb].make_context(verb, words[2:])  # type: ignore[attr-defined]
+    typer.main.get_command(app.build()).commands[verb].make_context(verb, words[2:])  # type: ignore[attr-defined]
     assert tests.split("&&")[-1].strip().startswith(".venv/bin/python -m pytest")
 
 
@@ -116,7 +116,7 @@ def test_blocks_are_marked(page: Path) -> None:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the pages speak of, as current folder."""
-    from mien.shipped import EMBEDDED_MODEL
+    from mien.styles import EMBEDDED_MODEL
 
     if not (_EXAMPLES / "face.png").exists() or not EMBEDDED_MODEL.exists():
         pytest.skip("the embedded model and its example pictures are not there yet")

@@ -9,8 +9,8 @@ from mien.checkpoint import load_model
 from mien.faces import AlignConfig, find_faces
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
 from mien.media.images import read_picture
-from mien.shipped import EMBEDDED_MODEL, ready_styles
-from mien.stylizer import FitConfig, Style, Stylizer
+from mien.pipeline import FitConfig, Style, Stylizer
+from mien.styles import EMBEDDED_MODEL, ready_styles
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

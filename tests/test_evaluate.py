@@ -12,18 +12,17 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from mien.checkpoint.bundle import write_model
-from mien.checkpoint.style import Style
-from mien.cli.main import shell
+from mien.checkpoint.model_file import write_model
+from mien.checkpoint.style_file import Style
+from mien.cli.app import shell
 from mien.errors import InputError
-from mien.evaluation import NO_STYLE, EvaluateConfig, evaluate, open_judges
+from mien.evaluation.evaluate import NO_STYLE, EvaluateConfig, evaluate, open_judges
+from mien.evaluation.evaluation_text import page, write_evaluation
+from mien.evaluation.measures import Candidate, measure
+from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_outputs
 from mien.faces import AlignConfig
 from mien.faces.align import CropFrame
-from mien.finetune.fit_config import FitConfig
 from mien.metrics.distances import frechet_distance, kernel_distance
-from mien.metrics.evaluate import Candidate, measure
-from mien.metrics.evaluate_text import page, write_evaluation
-from mien.metrics.outputs import SIDE, PhotoFace, read_faces, read_outputs
 from mien.metrics.spaces import (
     FeatureSpace,
     IdentityJudge,
@@ -33,14 +32,15 @@ from mien.metrics.spaces import (
     mean_directions,
     mobilenet_space,
 )
-from mien.models.bundle import Model, Provenance
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilefacenet import MobileFaceNet
 from mien.models.mobilenet_v2 import MobileNetV2
+from mien.models.model import Model, Provenance
+from mien.oneshot.config import FitConfig
 from mien.ops.resample import resize
-from mien.stylizer import Stylizer
+from mien.pipeline import Stylizer
 
 _SIDE = 64
 

@@ -7,27 +7,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from mien.checkpoint.bundle import write_model
+from mien.checkpoint.model_file import write_model
 from mien.checkpoint.state import read_state
-from mien.checkpoint.style import Style
-from mien.cli.main import shell
+from mien.checkpoint.style_file import Style
+from mien.cli.app import shell
 from mien.editing import random_codes
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig
-from mien.faces.likeness import eased
-from mien.finetune.family import Family
-from mien.finetune.fit_config import FitConfig, takes_own_faces
-from mien.finetune.follow import FollowConfig
-from mien.finetune.oneshot import OneShotTuner
-from mien.finetune.oneshot_plain import PlainTuner
+from mien.faces.feature_strength import eased
 from mien.inversion import RefineConfig, encode, invert, own_faces, refine
 from mien.latents import Codes, StyleCodes, broadcast
 from mien.media.images import from_tensor, write_picture
-from mien.models.bundle import Model, Provenance
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
-from mien.stylizer import Stylizer
+from mien.models.model import Model, Provenance
+from mien.oneshot.callbacks import FollowConfig
+from mien.oneshot.config import FitConfig, takes_own_faces
+from mien.oneshot.reference_tuner import PlainTuner
+from mien.oneshot.style_mixing import Family
+from mien.oneshot.tuner import OneShotTuner
+from mien.pipeline import Stylizer
 
 R, RANDOM = 32, "16px"
 

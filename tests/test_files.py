@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from mien import files
-from mien.checkpoint import format
+from mien.checkpoint import native
 from mien.checkpoint.state import write_state
 from mien.errors import CheckpointError, InputError
+from mien.evaluation.model_report.workspace import Workspace
 from mien.files import write_whole, written_whole
-from mien.finetune.run_folder import RunFolder
 from mien.media.images import from_tensor, write_picture
-from mien.metrics.workspace import Workspace
+from mien.training.run_folder import RunFolder
 
 
 def test_a_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def _array(folder: Path) -> Path:
 
 
 def _ours(folder: Path) -> Path:
-    format.write(folder / "a.safetensors", "test", {"a": torch.zeros(3)}, {})
+    native.write(folder / "a.safetensors", "test", {"a": torch.zeros(3)}, {})
     return folder / "a.safetensors"
 
 

@@ -8,20 +8,21 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from mien.training.session import Session
 from PIL import Image
 from torch import Tensor
 
 from mien.checkpoint.state import read_state
-from mien.cli.main import shell
+from mien.cli.app import shell
 from mien.config import to_toml
 from mien.errors import InputError, MienError
-from mien.finetune import fir_choice
-from mien.finetune import train as train_module
-from mien.finetune.fir_choice import FirTime, choose, time_methods
-from mien.finetune.train import Session, train
-from mien.finetune.train_config import NetworkConfig, TrainConfig
 from mien.ops import FirMethod, fir_methods, methods_for
 from mien.runtime import Fir
+from mien.training import filter_choice
+from mien.training import run as train_module
+from mien.training.config import NetworkConfig, TrainConfig
+from mien.training.filter_choice import FirTime, choose, time_methods
+from mien.training.run import train
 
 CPU = torch.device("cpu")
 TINY = NetworkConfig(8, 8, 2, channel_base=64, channel_max=8, mbstd_group=2)
@@ -111,7 +112,7 @@ def counting(monkeypatch: pytest.MonkeyPatch, seconds: dict[FirMethod, float]) -
         rounds.append(method)
         return seconds[method]
 
-    monkeypatch.setattr(fir_choice, "_seconds", counted)
+    monkeypatch.setattr(filter_choice, "_seconds", counted)
     return rounds
 
 

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from mien.errors import CheckpointError, InputError
-from mien.finetune import follow as follow_module
-from mien.finetune.fit_config import FitConfig
-from mien.finetune.follow import FollowConfig
-from mien.finetune.learn import References, learn
-from mien.finetune.oneshot import OneShotTuner
-from mien.finetune.stopping import LONGEST, SHORTEST, enough
 from mien.media.images import read_picture
-from mien.models.bundle import Model
+from mien.models.model import Model
+from mien.oneshot import callbacks as follow_module
+from mien.oneshot.callbacks import FollowConfig
+from mien.oneshot.config import FitConfig
+from mien.oneshot.fit import References, learn
+from mien.oneshot.stopping import LONGEST, SHORTEST, enough
+from mien.oneshot.tuner import OneShotTuner
 from test_oneshot import left_half, setting
 
 CONFIG = FitConfig(steps=12, batch=1)
@@ -139,9 +139,9 @@ def test_enough_asks_what_is_still_gained() -> None:
 
 
 def test_auto_stops_where_the_rule_says(task: tuple[Model, References], monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.finetune import oneshot
+    from mien.oneshot import tuner
 
-    monkeypatch.setattr(oneshot, "enough", lambda losses: len(losses) == 4)
+    monkeypatch.setattr(tuner, "enough", lambda losses: len(losses) == 4)
     found, made = learn(*task, replace(CONFIG, steps="auto"))
     assert made["steps"] == 4
     assert made["fit"]["steps"] == "auto"
@@ -150,9 +150,9 @@ def test_auto_stops_where_the_rule_says(task: tuple[Model, References], monkeypa
 
 
 def test_auto_goes_on_from_a_state(task: tuple[Model, References], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mien.finetune import oneshot
+    from mien.oneshot import tuner
 
-    monkeypatch.setattr(oneshot, "enough", lambda losses: len(losses) >= 6)
+    monkeypatch.setattr(tuner, "enough", lambda losses: len(losses) >= 6)
     follow = FollowConfig(state=tmp_path / "state")
     learn(*task, replace(CONFIG, steps=3), follow=follow)
     _, made = learn(*task, replace(CONFIG, steps="auto"), follow=follow)

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from mien.cli.fit_flags import FitFlags
 
-from mien.cli.options import FitFlags
 from mien.errors import InputError
 from mien.faces.expression import expression_region
-from mien.finetune.fit_config import FitConfig
-from mien.finetune.oneshot import OneShotTuner
-from mien.finetune.oneshot_plain import PlainTuner
-from mien.losses.layout import layout_loss
+from mien.losses.face import layout_loss
 from mien.media.images import read_picture
-from mien.shipped import EMBEDDED_MODEL
-from mien.stylizer import Stylizer
+from mien.oneshot.config import FitConfig
+from mien.oneshot.reference_tuner import PlainTuner
+from mien.oneshot.tuner import OneShotTuner
+from mien.pipeline import Stylizer
+from mien.styles import EMBEDDED_MODEL
 from test_expression import face
 from test_oneshot import setting
 

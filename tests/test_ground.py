@@ -2,7 +2,7 @@
 
 import torch
 
-from mien.faces.ground import soften_ground
+from mien.faces.background import soften_ground
 
 
 def test_the_head_stays_and_the_ground_is_soft() -> None:

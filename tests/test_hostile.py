@@ -22,13 +22,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mien.oneshot.deltas import apply_changes
 from safetensors.torch import save_file
 
 from mien.checkpoint import inspect_file, load_encoder, load_identity, load_model
-from mien.checkpoint.style import Style
-from mien.checkpoint.torch_file import read_tree
+from mien.checkpoint.foreign.torch_file import read_tree
+from mien.checkpoint.style_file import Style
 from mien.errors import CheckpointError, ModelMismatchError
-from mien.finetune.oneshot import apply_changes
 from mien.models.generator import Generator, GeneratorConfig
 
 READERS: tuple[Callable[[Path], object], ...] = (load_model, load_encoder, load_identity, inspect_file)

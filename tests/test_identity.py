@@ -5,22 +5,22 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from mien.cli.fit_flags import FitFlags
 from torch import Tensor
 
-from mien.checkpoint import format
-from mien.checkpoint.landmarks import read_identity_network, write_identity_network
-from mien.cli.main import shell
-from mien.cli.options import FitFlags
+from mien.checkpoint import native
+from mien.checkpoint.face_networks import read_identity_network, write_identity_network
+from mien.cli.app import shell
 from mien.errors import CheckpointError, InputError
-from mien.finetune.fit_config import FitConfig
-from mien.finetune.oneshot import OneShotTuner
-from mien.finetune.oneshot_plain import PlainTuner
+from mien.losses.face import identity_loss
 from mien.losses.features import grey
-from mien.losses.identity import identity_loss
 from mien.models.embedders import ArcFace
 from mien.models.identity import IdentityConfig, IdentityNetwork
-from mien.shipped import EMBEDDED_MODEL
-from mien.stylizer import Stylizer
+from mien.oneshot.config import FitConfig
+from mien.oneshot.reference_tuner import PlainTuner
+from mien.oneshot.tuner import OneShotTuner
+from mien.pipeline import Stylizer
+from mien.styles import EMBEDDED_MODEL
 from test_oneshot import setting
 
 DATA = Path(EMBEDDED_MODEL).parent
@@ -90,11 +90,11 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "file.safetensors"
     with pytest.raises(CheckpointError, match="of the kind landmarks, not identity"):
         read_identity_network(DATA / "landmarks.safetensors")
-    format.write(path, "identity", {"identity.a": torch.zeros(1)}, {"config": {}})
+    native.write(path, "identity", {"identity.a": torch.zeros(1)}, {"config": {}})
     with pytest.raises(CheckpointError, match="missing"):
         read_identity_network(path)
     for damaged in ({"config": {"depth": 3}}, {"config": {"widths": "many"}}, {"config": 7}, {}):
-        format.write(path, "identity", {"identity.a": torch.zeros(1)}, damaged)
+        native.write(path, "identity", {"identity.a": torch.zeros(1)}, damaged)
         with pytest.raises(CheckpointError, match="damaged description"):
             read_identity_network(path)
     path.write_bytes(b"\x10\0\0\0\0\0\0\0{nothing like it")

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from mien.inversion.config import RefineConfig
 
 from mien.cli import options
-from mien.comparison import Way, compare_inverters, usual_ways, write_comparison
 from mien.errors import InputError, ModelMismatchError
-from mien.evaluation import open_judges
+from mien.evaluation.comparison import Way, compare_inverters, usual_ways, write_comparison
+from mien.evaluation.evaluate import open_judges
 from mien.faces import AlignConfig
 from mien.inversion import METHODS, Codes, InvertConfig, Method, encode, invert, mean_code
 from mien.inversion.density import CodeDensity, mapped_codes, to_p
-from mien.inversion.optimize import RefineConfig, refine
+from mien.inversion.optimize import refine
 from mien.latents import broadcast
 from mien.media.images import from_tensor, write_picture
-from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
-from mien.stylizer import Stylizer
+from mien.models.model import Model
+from mien.pipeline import Stylizer
 from test_models import tiny, tiny_discriminator
 
 R = 32

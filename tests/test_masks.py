@@ -6,11 +6,10 @@ import pytest
 import torch
 
 from mien.errors import InputError
-from mien.finetune.fit_config import FitConfig, random_layers, random_rows
-from mien.finetune.mask_sheet import mask_sheet, usual_masks
-from mien.finetune.masks import PRESETS, mask_effects, parse_layers, small_family
-from mien.finetune.oneshot import OneShotTuner
 from mien.latents import broadcast, style_layers
+from mien.oneshot.config import FitConfig, random_layers, random_rows
+from mien.oneshot.layer_masks import PRESETS, mask_effects, mask_sheet, parse_layers, small_family, usual_masks
+from mien.oneshot.tuner import OneShotTuner
 from test_models import tiny
 from test_oneshot import setting
 
@@ -101,8 +100,8 @@ def test_the_sheet_has_a_row_per_mask() -> None:
 
 
 def test_learning_warns() -> None:
-    from mien.finetune.learn import References, learn
-    from mien.models.bundle import Model
+    from mien.models.model import Model
+    from mien.oneshot.fit import References, learn
 
     g, d, pictures, w_plus = setting()
     # A layer that does nothing: the family around it is one code.

@@ -5,19 +5,21 @@ import itertools
 
 import pytest
 import torch
+from mien.oneshot.deltas import apply_changes, changes
 
-from mien.checkpoint.landmarks import read_identity_network
+from mien.checkpoint.face_networks import read_identity_network
 from mien.editing import render_between
 from mien.errors import InputError
-from mien.finetune.fit_config import FitConfig, random_layers, random_rows, usual_start
-from mien.finetune.masks import parse_layers
-from mien.finetune.oneshot import OneShotTuner, apply_changes, changes, reference_weights
-from mien.finetune.oneshot_plain import PlainTuner
 from mien.latents import broadcast
+from mien.losses.extractors import identity_maps, mobilenet_maps, pixels
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
-from mien.losses.judges import identity_maps, mobilenet_maps, pixels
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilenet_v2 import MobileNetV2
+from mien.oneshot.config import FitConfig, random_layers, random_rows, usual_start
+from mien.oneshot.fit import reference_weights
+from mien.oneshot.layer_masks import parse_layers
+from mien.oneshot.reference_tuner import PlainTuner
+from mien.oneshot.tuner import OneShotTuner
 from test_models import tiny, tiny_discriminator
 
 R = 64

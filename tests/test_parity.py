@@ -11,12 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.checkpoint import encoders, load_model, rosinality
-from mien.finetune.fit_config import FitConfig
-from mien.finetune.oneshot import OneShotTuner
+from mien.checkpoint import load_model
+from mien.checkpoint.foreign import encoders, rosinality
 from mien.latents import StyleCodes, broadcast, mix_rows, truncate
 from mien.losses.features import per_layer_distance
 from mien.models.irse_encoder import EncoderKind
+from mien.oneshot.config import FitConfig
+from mien.oneshot.tuner import OneShotTuner
 
 Fill = Callable[[str], dict[str, Tensor]]
 

@@ -16,18 +16,18 @@ import torch
 from PIL import Image, ImageFilter
 
 import mien
-from mien.cli.main import shell
+from mien.cli.app import shell
 from mien.cli.verbs.dataset import CropFlags, SelectionFlags
+from mien.dataset import prepare as module
+from mien.dataset.crops import CropConfig, examine
+from mien.dataset.duplicates import Alike, perceptual_hash, sharpness
+from mien.dataset.journal import Journal
+from mien.dataset.prepare import Preparation, prepare
+from mien.dataset.selection import SelectionConfig, target_of
+from mien.dataset.workers import each
 from mien.errors import InputError
-from mien.media.dataset import load_dataset, middle_square
+from mien.media.image_dataset import load_dataset, middle_square
 from mien.media.images import read_picture
-from mien.preparation import prepare as module
-from mien.preparation.crops import CropConfig, examine
-from mien.preparation.journal import Journal
-from mien.preparation.likeness import Alike, perceptual_hash, sharpness
-from mien.preparation.prepare import Preparation, prepare
-from mien.preparation.selection import SelectionConfig, target_of
-from mien.preparation.workers import each
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SQUARES = CropConfig(32, align=False)

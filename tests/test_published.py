@@ -13,15 +13,16 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from mien.checkpoint import fetch, load_model
-from mien.checkpoint import published as catalogue
-from mien.checkpoint.bundle import write_model
-from mien.checkpoint.fetch import adopt, check, download
-from mien.checkpoint.published import PUBLISHED, PublishedFile, located, models_folder, place_of, published
-from mien.cli.main import shell
+from mien.checkpoint import load_model
+from mien.checkpoint.hub import fetch
+from mien.checkpoint.hub import published as catalogue
+from mien.checkpoint.hub.fetch import adopt, check, download
+from mien.checkpoint.hub.published import PUBLISHED, PublishedFile, located, models_folder, place_of, published
+from mien.checkpoint.model_file import write_model
+from mien.cli.app import shell
 from mien.errors import CheckpointError, InputError
-from mien.models.bundle import Model, Provenance
 from mien.models.generator import Generator, GeneratorConfig
+from mien.models.model import Model, Provenance
 
 
 def _weights() -> bytes:

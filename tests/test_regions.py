@@ -7,18 +7,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mien.checkpoint import format
-from mien.checkpoint.regions import Regions
+from mien.checkpoint import native
+from mien.checkpoint.regions_file import Regions
 from mien.editing import Control, Steering, feature_masks, parse_amounts, random_codes, render_between, virtual_inversion
 from mien.editing import regions as finding
 from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
 from mien.editing.regions import FFHQ_POINTS, PARTS, find_regions, mean_face_points, places, region_maps
 from mien.editing.regions_sheet import regions_sheet
 from mien.errors import CheckpointError, InputError, ModelMismatchError
-from mien.finetune.fit_config import FitConfig
-from mien.finetune.masks import parse_layers, parse_mask
-from mien.finetune.oneshot import OneShotTuner
 from mien.latents import StyleCodes, style_layers
+from mien.oneshot.config import FitConfig
+from mien.oneshot.layer_masks import parse_layers, parse_mask
+from mien.oneshot.tuner import OneShotTuner
 from test_models import tiny
 from test_oneshot import setting
 
@@ -151,7 +151,7 @@ def test_file(tmp_path: Path) -> None:
     assert torch.equal(again.owners, regions.owners)
     with pytest.raises(ModelMismatchError, match="mien regions"):
         again.check_base("another")
-    tensors, document = format.read(tmp_path / "r.safetensors")
+    tensors, document = native.read(tmp_path / "r.safetensors")
     broken = (
         ({"kind": "style"}, {}, "not a file of regions"),
         ({"base": 3}, {}, "damaged"),
@@ -166,7 +166,7 @@ def test_file(tmp_path: Path) -> None:
         parts = {**document, **changed}
         kind = parts.pop("kind")
         parts.pop("version")
-        format.write(tmp_path / "b.safetensors", kind, {**tensors, **replaced}, parts)
+        native.write(tmp_path / "b.safetensors", kind, {**tensors, **replaced}, parts)
         with pytest.raises(CheckpointError, match=words):
             Regions.load(tmp_path / "b.safetensors")
 
@@ -289,7 +289,7 @@ def test_what_is_kept_has_the_shape_of_the_base_model_there() -> None:
 
 def test_channels_of_a_part_change_it_most_in_the_embedded_model() -> None:
     """Other codes in the channels of the eyes change the eyes most, and so for brows and mouth."""
-    from mien.stylizer import Stylizer
+    from mien.pipeline import Stylizer
 
     stylizer = Stylizer.load()
     g, regions = stylizer.model.generator, stylizer.regions

@@ -12,24 +12,24 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mien.checkpoint.bundle import write_model
-from mien.cli.main import shell
+from mien.checkpoint.model_file import write_model
+from mien.cli.app import shell
 from mien.errors import InputError
+from mien.evaluation.model_report import parts, report_sheets
+from mien.evaluation.model_report.curve import Point, curve, read_point
+from mien.evaluation.model_report.parts import Instruments, Inversion, codes_of, eight_bit, judge, latents, render, yardsticks
+from mien.evaluation.model_report.report import QUICK, ModelReport, ReportConfig, measure_model
+from mien.evaluation.model_report.report_text import SHOWS_DATA, write_report
+from mien.evaluation.model_report.workspace import Workspace, pixels_digest
 from mien.latents import Codes, broadcast, truncate
-from mien.media.dataset import Dataset
-from mien.metrics import report_parts, report_sheets
-from mien.metrics.curve import Point, curve, read_point
+from mien.media.image_dataset import Dataset
 from mien.metrics.distances import cosine_statistics, frechet_distance, kernel_distance
-from mien.metrics.features import identity_features, pooled_features
-from mien.metrics.model_report import QUICK, ModelReport, ReportConfig, measure_model
-from mien.metrics.report_parts import Instruments, Inversion, codes_of, eight_bit, judge, latents, render, yardsticks
-from mien.metrics.report_text import SHOWS_DATA, write_report
-from mien.metrics.workspace import Workspace, pixels_digest
-from mien.models.bundle import Model, Provenance
+from mien.metrics.perceptual import identity_features, pooled_features
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilefacenet import MobileFaceNet
 from mien.models.mobilenet_v2 import MobileNetV2
+from mien.models.model import Model, Provenance
 
 _CONFIG = ReportConfig(samples=5, psis=(0.5,), seed=3, batch=4)
 
@@ -112,7 +112,7 @@ def test_a_stopped_run_goes_on_where_it_was(
     data = _pictures(10, 1)
     whole = measure_model(model, instruments, _CONFIG, data=data).numbers
     workspace, calls = Workspace(tmp_path / "work"), []
-    real_describe = report_parts.describe
+    real_describe = parts.describe
 
     def stopping(pixels: Tensor, networks: Instruments) -> dict[str, Tensor]:
         calls.append(len(pixels))
@@ -120,7 +120,7 @@ def test_a_stopped_run_goes_on_where_it_was(
             raise KeyboardInterrupt
         return real_describe(pixels, networks)
 
-    monkeypatch.setattr(report_parts, "describe", stopping)
+    monkeypatch.setattr(parts, "describe", stopping)
     with pytest.raises(KeyboardInterrupt):
         measure_model(model, instruments, _CONFIG, data=data, workspace=workspace)
     assert len(list((tmp_path / "work").iterdir())) == 2

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mien.media.sheet import sheet
+from mien.media.contact_sheet import sheet
 
 
 def _flat(r: float, g: float, b: float, height: int = 8, width: int = 8) -> torch.Tensor:

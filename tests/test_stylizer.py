@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from mien.checkpoint import load_model
-from mien.checkpoint.bundle import write_model
-from mien.checkpoint.regions import Regions
+from mien.checkpoint.model_file import write_model
+from mien.checkpoint.regions_file import Regions
 from mien.cli.options import RenderFlags
 from mien.editing import Control
 from mien.errors import FaceNotFoundError, InputError, ModelMismatchError
@@ -18,10 +18,10 @@ from mien.faces import AlignConfig
 from mien.inversion import InvertConfig, RefineConfig, mean_code, refine
 from mien.latents import USUAL_LIKENESS, Codes, style_layers
 from mien.media.images import from_tensor, read_picture, write_picture
-from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
-from mien.shipped import find_style
-from mien.stylizer import FitConfig, Style, Stylizer
+from mien.models.model import Model
+from mien.pipeline import FitConfig, Style, Stylizer
+from mien.styles import find_style
 from test_models import tiny, tiny_discriminator
 
 # To a random model, random pictures are no faces.

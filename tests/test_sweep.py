@@ -8,17 +8,17 @@ import pytest
 import torch
 from PIL import Image
 
-from mien.checkpoint.bundle import read_model, write_model
-from mien.cli.main import shell
+from mien.checkpoint.model_file import read_model, write_model
+from mien.cli.app import shell
 from mien.config import from_toml
 from mien.errors import InputError
-from mien.finetune.freeze import method
-from mien.finetune.sweep import parse_variant
-from mien.finetune.train_config import TrainConfig
-from mien.metrics.transfer import Kept, layout_features, structure_kept
-from mien.models.bundle import Model, Provenance
+from mien.evaluation.sweep import parse_variant
+from mien.evaluation.transfer import Kept, layout_features, structure_kept
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
+from mien.models.model import Model, Provenance
+from mien.training.config import TrainConfig
+from mien.training.freeze import method
 
 
 @pytest.fixture

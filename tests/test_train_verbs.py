@@ -15,18 +15,18 @@ import torch
 from PIL import Image
 
 import mien
-from mien.checkpoint.bundle import read_model, write_model
-from mien.cli.main import shell
-from mien.cli.training_screen import progress_text
+from mien.checkpoint.model_file import read_model, write_model
+from mien.cli.app import shell
+from mien.cli.progress import progress_text
 from mien.cli.verbs import train as verb
 from mien.config import from_toml, to_toml
+from mien.editing.layer_swap import swap, swap_weights
 from mien.errors import InputError, ModelMismatchError
-from mien.finetune import train as train_module
-from mien.finetune.swap import swap, swap_weights
-from mien.finetune.train_config import NetworkConfig, TrainConfig
-from mien.models.bundle import Model, Provenance
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
+from mien.models.model import Model, Provenance
+from mien.training import run as train_module
+from mien.training.config import NetworkConfig, TrainConfig
 
 _NET = NetworkConfig(8, 8, 2, 64, 8, 2)
 

@@ -12,14 +12,14 @@ from PIL import Image
 
 import mien
 from mien.config import to_toml
-from mien.finetune.processes import Processes
-from mien.finetune.run_folder import RunFolder
-from mien.finetune.train import train
-from mien.finetune.train_config import TrainConfig, resolve
+from mien.training.config import TrainConfig, resolve
+from mien.training.distributed import Processes
+from mien.training.run import train
+from mien.training.run_folder import RunFolder
 
 _CODE = (
-    "import sys; from pathlib import Path; from mien.config import from_toml; from mien.finetune.train import train;"
-    "from mien.finetune.train_config import TrainConfig; train(from_toml(TrainConfig, Path(sys.argv[1])), Path(sys.argv[2]))"
+    "import sys; from pathlib import Path; from mien.config import from_toml; from mien.training.run import train;"
+    "from mien.training.config import TrainConfig; train(from_toml(TrainConfig, Path(sys.argv[1])), Path(sys.argv[2]))"
 )
 
 
@@ -52,7 +52,7 @@ def two_processes(code: str, *arguments: str) -> None:
 
 
 _SAID = (
-    "import torch; from mien.finetune.processes import Processes; p = Processes.from_environment(torch.device('cpu'));"
+    "import torch; from mien.training.distributed import Processes; p = Processes.from_environment(torch.device('cpu'));"
     "said = p.of_first(f'rank {p.rank}'); p.leave(); raise SystemExit(said != 'rank 0')"
 )
 

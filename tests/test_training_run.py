@@ -15,19 +15,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mien.training.session import DivergedError, Session
 from PIL import Image
 
-from mien.checkpoint.bundle import read_model, write_model
 from mien.checkpoint.load import load_model
+from mien.checkpoint.model_file import read_model, write_model
 from mien.config import from_toml
 from mien.errors import CheckpointError, InputError, MienError
-from mien.finetune import train as train_module
-from mien.finetune.run_folder import RunFolder
-from mien.finetune.train import DivergedError, Session, train
-from mien.finetune.train_config import TrainConfig, changed, preset, resolve
-from mien.models.bundle import Model
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
+from mien.models.model import Model
+from mien.training import run as train_module
+from mien.training.config import TrainConfig, changed, preset, resolve
+from mien.training.run import train
+from mien.training.run_folder import RunFolder
 
 TINY = {
     "stages": (8,), "network.z_dim": 8, "network.w_dim": 8, "network.mapping_layers": 2, "network.channel_base": 64,
@@ -136,8 +137,8 @@ def test_a_run_killed_between_snapshots_repeats_only_what_was_lost(
 @pytest.mark.slow
 def test_a_run_really_killed_goes_on(pictures: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from mien.finetune.train import train;"
-        "from mien.config import from_toml; from mien.finetune.train_config import TrainConfig;"
+        "import sys; from pathlib import Path; from mien.training.run import train;"
+        "from mien.config import from_toml; from mien.training.config import TrainConfig;"
         "train(from_toml(TrainConfig, Path(sys.argv[1])), Path(sys.argv[2]))"
     )
     wanted = config(pictures, snapshot_kimg=0.016, kimg=100.0)
@@ -429,8 +430,8 @@ def test_the_script_for_lent_gpus_joins_pieces_and_goes_on_from_its_parts(tmp_pa
 
 
 def test_growing_is_repeatable_wherever_the_memory_lies() -> None:
-    from mien.finetune.grow import grow_discriminator
     from mien.models.discriminator import DiscriminatorConfig
+    from mien.training.networks import grow_discriminator
 
     torch.manual_seed(0)
     small = Discriminator(DiscriminatorConfig(8, 64, 8, mbstd_group=2))

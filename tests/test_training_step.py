@@ -9,18 +9,19 @@ import torch
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.finetune.adversarial import AdversarialConfig, AdversarialTrainer
-from mien.finetune.augment import AdaptiveAugment
-from mien.finetune.disturb import disturb
-from mien.finetune.freeze import PlanConfig, make_plan, method
-from mien.finetune.grow import grow_discriminator, grow_encoder, grow_generator
-from mien.finetune.processes import Streams
-from mien.finetune.reconstruct import Reconstruction, ReconstructionConfig
 from mien.latents import Codes, broadcast
 from mien.losses.structure import structure_loss
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
+from mien.training.augment import AdaptiveAugment
+from mien.training.config import AdversarialConfig
+from mien.training.degradations import disturb
+from mien.training.distributed import Streams
+from mien.training.encoder import Reconstruction, ReconstructionConfig
+from mien.training.freeze import PlanConfig, make_plan, method
+from mien.training.networks import grow_discriminator, grow_encoder, grow_generator
+from mien.training.trainer import AdversarialTrainer
 
 R = 16
 CPU = torch.device("cpu")

@@ -20,29 +20,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mien.checkpoint.format import digest
-from mien.checkpoint.measuring import file_digest, read_mobilenet_v2
+from mien.checkpoint.face_networks import file_digest, read_mobilenet_v2
+from mien.checkpoint.native import digest
 from mien.cli.paths import photos_in
 from mien.errors import MienError
-from mien.evaluation import EvaluateConfig, open_judges
+from mien.evaluation.evaluate import EvaluateConfig, open_judges
+from mien.evaluation.measures import Candidate, measure
+from mien.evaluation.model_report.parts import eight_bit
+from mien.evaluation.model_report.report_text import markdown_table
+from mien.evaluation.model_report.workspace import Workspace, pixels_digest
+from mien.evaluation.outputs import SIDE, read_faces, read_references
 from mien.faces import AlignConfig
 from mien.files import write_whole
-from mien.finetune.fit_config import FitConfig, usual_start
-from mien.finetune.masks import PRESETS as MASKS
 from mien.inversion import METHODS, Codes, InvertConfig
 from mien.latents import USUAL_LIKENESS
+from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, write_picture
-from mien.media.sheet import sheet
-from mien.metrics.evaluate import Candidate, measure
-from mien.metrics.features import as_pictures
-from mien.metrics.outputs import SIDE, read_faces, read_references
-from mien.metrics.report_parts import eight_bit
-from mien.metrics.report_text import markdown_table
+from mien.metrics.perceptual import as_pictures
 from mien.metrics.spaces import Judges, discriminator_space
-from mien.metrics.workspace import Workspace, pixels_digest
-from mien.presets import preset_values
+from mien.oneshot.config import FitConfig, usual_start
+from mien.oneshot.layer_masks import PRESETS as MASKS
+from mien.oneshot.presets import preset_values
+from mien.pipeline import Stylizer
 from mien.runtime import pick_device, set_threads
-from mien.stylizer import Stylizer
 
 Options = dict[str, Any]
 _CONFIG = EvaluateConfig()

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from mien.cli.main import VERBS, build
+from mien.cli.app import VERBS, build
 
 PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
 _OPENING = """# Commands

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 
 from mien.errors import MienError
 from mien.faces import AlignConfig, extract, whole_frame
-from mien.faces.likeness import eased
+from mien.faces.feature_strength import eased
 from mien.latents import USUAL_LIKENESS
+from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, read_picture, write_picture
-from mien.media.sheet import sheet
-from mien.stylizer import FitConfig, Style, Stylizer
+from mien.pipeline import FitConfig, Style, Stylizer
 
 
 def main() -> None:

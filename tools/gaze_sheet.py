@@ -20,13 +20,13 @@ from mien.editing import Control, Steering
 from mien.errors import FaceNotFoundError
 from mien.faces import AlignConfig
 from mien.faces.expression import expression_distance, measure_expression
-from mien.finetune.fit_config import FitConfig
 from mien.inversion import Codes
 from mien.latents import USUAL_LIKENESS
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
+from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, list_pictures, write_picture
-from mien.media.sheet import sheet
-from mien.stylizer import Stylizer
+from mien.oneshot.config import FitConfig
+from mien.pipeline import Stylizer
 
 MEASURES = ("gaze", "mouth", "style")
 

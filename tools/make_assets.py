@@ -17,12 +17,12 @@ from draw_styles import MANNERS, draw
 from torch import Tensor
 
 from mien.faces import AlignConfig, find_faces
-from mien.faces.mask import head_mask
+from mien.faces.head_mask import head_mask
+from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.media.picture import Picture
-from mien.media.sheet import sheet
-from mien.shipped import DATA
-from mien.stylizer import FitConfig, Style, Stylizer
+from mien.pipeline import FitConfig, Style, Stylizer
+from mien.styles import DATA
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES, IMAGES, STYLES = ROOT / "examples", ROOT / "docs" / "images", DATA / "styles"

@@ -21,10 +21,10 @@ from make_assets import EXAMPLES, IMAGES, ROOT
 from PIL import Image
 from torch import Tensor
 
-from mien.cli.main import shell
+from mien.cli.app import shell
+from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, read_picture, write_picture
-from mien.media.sheet import sheet
-from mien.stylizer import Stylizer
+from mien.pipeline import Stylizer
 
 PAGES = ROOT / "docs" / "gallery"
 PEOPLE = ("face.png", "portrait.png")

@@ -19,8 +19,8 @@ from face_drawings import draw, weather
 from torch import Tensor
 from train_landmarks import STORED, read_faces
 
-from mien.checkpoint.landmarks import write_head_mask_network
-from mien.models.head_mask import HeadMaskConfig, HeadMaskNetwork
+from mien.checkpoint.face_networks import write_head_mask_network
+from mien.models.head_mask_network import HeadMaskConfig, HeadMaskNetwork
 
 _LINE = torch.linspace(-1, 1, STORED)
 _Y, _X = torch.meshgrid(_LINE, _LINE, indexing="ij")

@@ -27,8 +27,7 @@ from torch import Tensor
 from train_landmarks import STORED, read_faces, window
 
 from mien.checkpoint import load_model
-from mien.checkpoint.landmarks import read_landmark_network, write_identity_network
-from mien.checkpoint.measuring import read_mobilefacenet
+from mien.checkpoint.face_networks import read_landmark_network, read_mobilefacenet, write_identity_network
 from mien.latents import broadcast
 from mien.losses.features import grey
 from mien.models.identity import IdentityConfig, IdentityNetwork

@@ -31,7 +31,7 @@ from face_drawings import bend, draw, to_grey, weather
 from PIL import Image
 from torch import Tensor, nn
 
-from mien.checkpoint.landmarks import read_landmark_network, write_landmark_network
+from mien.checkpoint.face_networks import read_landmark_network, write_landmark_network
 from mien.faces.align import CropFrame, ffhq_frame, five_of_68
 from mien.models.landmarks import LandmarkConfig, LandmarkNetwork
 

@@ -16,41 +16,41 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from mien.checkpoint import load_model as load_model
     from mien.checkpoint import save_model as save_model
-    from mien.checkpoint.style import Style as Style
+    from mien.checkpoint.style_file import Style as Style
     from mien.editing import Strength as Strength
     from mien.errors import MienError as MienError
     from mien.faces import AlignConfig as AlignConfig
-    from mien.finetune.fit_config import FitConfig as FitConfig
-    from mien.finetune.follow import FollowConfig as FollowConfig
-    from mien.functions import align_faces as align_faces
-    from mien.functions import invert as invert
+    from mien.faces.locate import align_faces as align_faces
     from mien.inversion import InvertConfig as InvertConfig
     from mien.inversion import RefineConfig as RefineConfig
     from mien.media.images import Picture as Picture
     from mien.media.images import from_tensor as from_tensor
     from mien.media.images import read_picture as read_picture
     from mien.media.images import write_picture as write_picture
-    from mien.shipped import ready_styles as ready_styles
-    from mien.stylizer import Stylizer as Stylizer
+    from mien.oneshot.callbacks import FollowConfig as FollowConfig
+    from mien.oneshot.config import FitConfig as FitConfig
+    from mien.pipeline import Stylizer as Stylizer
+    from mien.pipeline import invert as invert
+    from mien.styles import ready_styles as ready_styles
 
 # Public name -> the module where it is.
 _PUBLIC = {
     "AlignConfig": "mien.faces",
-    "FitConfig": "mien.finetune.fit_config",
-    "FollowConfig": "mien.finetune.follow",
+    "FitConfig": "mien.oneshot.config",
+    "FollowConfig": "mien.oneshot.callbacks",
     "InvertConfig": "mien.inversion",
     "MienError": "mien.errors",
     "Picture": "mien.media.images",
     "RefineConfig": "mien.inversion",
     "Strength": "mien.editing",
-    "Style": "mien.checkpoint.style",
-    "Stylizer": "mien.stylizer",
-    "align_faces": "mien.functions",
+    "Style": "mien.checkpoint.style_file",
+    "Stylizer": "mien.pipeline",
+    "align_faces": "mien.faces.locate",
     "from_tensor": "mien.media.images",
-    "invert": "mien.functions",
+    "invert": "mien.pipeline",
     "load_model": "mien.checkpoint",
     "read_picture": "mien.media.images",
-    "ready_styles": "mien.shipped",
+    "ready_styles": "mien.styles",
     "save_model": "mien.checkpoint",
     "write_picture": "mien.media.images",
 }

@@ -1,6 +1,6 @@
 """`python -m mien` is `mien`."""
 
-from mien.cli.main import run
+from mien.cli.app import run
 
 if __name__ == "__main__":
     run()

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from mien.checkpoint import bundle, rosinality
+from mien.checkpoint import model_file
+from mien.checkpoint.foreign import rosinality
 from mien.checkpoint.load import load_model
 from mien.errors import InputError
-from mien.models.bundle import Model
+from mien.models.model import Model
 
 SaveFormat = Literal["mien", "rosinality"]
 _BY_SUFFIX: dict[str, SaveFormat] = {".safetensors": "mien", ".pt": "rosinality", ".pth": "rosinality"}
@@ -42,7 +43,7 @@ def save_model(
         raise InputError(f"{path} exists already: choose another name or add --overwrite.")
     if chosen == "rosinality":
         return tuple(rosinality.write(path, model, half=half))
-    bundle.write_model(path, model, half=half)
+    model_file.write_model(path, model, half=half)
     return ()
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
-from mien.checkpoint import bundle, encoders, nvidia, rosinality
-from mien.checkpoint.encoders import LoadedEncoder
-from mien.checkpoint.pickled_values import Record, shown
-from mien.checkpoint.published import located
-from mien.checkpoint.sniff import Contents, open_contents
-from mien.errors import CheckpointError, InputError
-from mien.models.bundle import Model, Provenance
+from mien.checkpoint import model_file
+from mien.checkpoint.foreign import encoders, nvidia, rosinality
+from mien.checkpoint.foreign.encoders import LoadedEncoder
+from mien.checkpoint.foreign.pickled_values import Record
+from mien.checkpoint.foreign.sniff import Contents, open_contents
+from mien.checkpoint.hub.published import located
+from mien.errors import CheckpointError, InputError, shown
 from mien.models.embedders import ArcFace
+from mien.models.model import Model, Provenance
 
 ModelKind = Literal["mien", "rosinality", "nvidia"]
 
@@ -50,7 +51,7 @@ def build_model(contents: Contents) -> tuple[Model, list[str]]:
     """The model in contents that `model_kind` knows, and remarks on what the file did not hold."""
     kind = model_kind(contents)
     if kind == "mien":
-        return bundle.read_model(contents.path), []
+        return model_file.read_model(contents.path), []
     return _nvidia_model(contents) if kind == "nvidia" else _rosinality_model(contents)
 
 
@@ -94,7 +95,7 @@ def load_identity(path: str | Path) -> ArcFace:
 
 
 def _finished(model: Model, contents: Contents, source: str, remarks: list[str]) -> tuple[Model, list[str]]:
-    digest = bundle.generator_digest(model.generator)
+    digest = model_file.generator_digest(model.generator)
     sentence = f"read from {contents.path.name} ({source}{''.join(f'; {remark}' for remark in remarks)})"
     model.provenance = Provenance(name=contents.path.stem, source=sentence, digest=digest)
     return model, remarks

@@ -10,7 +10,7 @@ from typer import Option
 
 if TYPE_CHECKING:
     from mien.editing import Control
-    from mien.stylizer import Stylizer
+    from mien.pipeline import Stylizer
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ControlFlags:
     def give_regions(self, stylizer: Stylizer) -> None:
         """Let a stylizer take the parts of the file that was named, if one was."""
         if self.regions is not None:
-            from mien.checkpoint.regions import Regions
+            from mien.checkpoint.regions_file import Regions
 
             known = Regions.load(self.regions)
             known.check_base(stylizer.digest)

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar, get_args, get_type_hints
 from typer import Context, Option
 from typer.models import OptionInfo
 
-from mien.cli.report import Report
-from mien.presets import preset_values
+from mien.cli.result import Report
+from mien.oneshot.presets import preset_values
 from mien.runtime import Device, Dtype, set_threads
 
 

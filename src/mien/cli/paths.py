@@ -37,7 +37,7 @@ def photos_in(inputs: Sequence[Path]) -> list[Path]:
 def existing(path: Path) -> Path:
     """The path, if there is a file; for the name of a published model, where that one is kept."""
     if not path.exists():
-        from mien.checkpoint.published import located
+        from mien.checkpoint.hub.published import located
 
         path = located(path)
     if not path.exists():

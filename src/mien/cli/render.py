@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from mien.cli.options import RenderFlags, chosen_inverter
 from mien.cli.paths import Job, existing
-from mien.cli.report import Report, progress
+from mien.cli.result import Report, progress
 
 if TYPE_CHECKING:
-    from mien.checkpoint.style import Style
+    from mien.checkpoint.style_file import Style
     from mien.editing import Control
     from mien.faces import AlignConfig
-    from mien.stylizer import Stylizer
+    from mien.pipeline import Stylizer
 
 
 def find_styles(text: str) -> list[Path]:
     """The style files that `text` names: a path, the name of a ready style, several of them with commas between, or `all`."""
-    from mien.shipped import find_style, ready_styles
+    from mien.styles import find_style, ready_styles
 
     if text == "all" and not Path(text).exists():
         return list(ready_styles().values())

@@ -12,10 +12,10 @@ from mien.cli.options import told
 from mien.config import Setting, settings_in_source
 from mien.runtime import Device, Fir
 
-_RUN = settings_in_source("mien.finetune.train_config", "TrainConfig")
-_LOOP = settings_in_source("mien.finetune.adversarial", "AdversarialConfig")
-_REBUILD = settings_in_source("mien.finetune.reconstruct", "ReconstructionConfig")
-_PLAN = settings_in_source("mien.finetune.freeze", "PlanConfig")
+_RUN = settings_in_source("mien.training.config", "TrainConfig")
+_LOOP = settings_in_source("mien.training.config", "AdversarialConfig")
+_REBUILD = settings_in_source("mien.training.encoder", "ReconstructionConfig")
+_PLAN = settings_in_source("mien.training.freeze", "PlanConfig")
 
 
 def _wish(setting: Setting, *flags: str, least: float | None = None) -> Any:

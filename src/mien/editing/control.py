@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.checkpoint.regions import Regions
+from mien.checkpoint.regions_file import Regions
 from mien.editing.regions import FEATURES, region_maps
 from mien.errors import InputError
-from mien.latents import StyleCodes, blend_styles, style_layers
+from mien.latents import RandomLayers, StyleCodes, blend_styles, style_layers, wholly_random
 from mien.models.generator import Noise, SynthesisNetwork
 
 _MOST = 2.0
@@ -118,3 +118,17 @@ class Steering:
         where = (region_maps(self.regions, features) * amounts[:, None, None]).sum(dim=1, keepdim=True)
         # Wider by a pixel of the map, then soft: a part's border belongs to it.
         return F.avg_pool2d(F.max_pool2d(where, 3, 1, 1), 3, 1, 1, count_include_pad=False)
+
+
+@torch.no_grad()
+def virtual_codes(
+    network: SynthesisNetwork, regions: Regions, control: Control, w_plus: Tensor, mean: Tensor, layers: RandomLayers
+) -> StyleCodes:
+    """The virtual inversion of references `w_plus` [N, num_ws, w_dim], beside as many mean codes, to learn a style from.
+
+    Raises `InputError` where the random `layers` of the code family leave no code to blend.
+    """
+    resolution = network.resolutions[-1]
+    if all(wholly_random(layers, name) for name in controlled_layers(resolution)):
+        raise InputError("The mask leaves no code for --keep and --exaggerate to blend: give --random-from 64px, say.")
+    return virtual_inversion(regions, control, network.styles(w_plus), network.styles(mean), resolution)

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mien.editing.control import Steering
 from mien.editing.strength import Strength, is_fine
-from mien.latents import StyleCodes
+from mien.latents import Codes, StyleCodes
 from mien.models.generator import Noise, SynthesisNetwork
 from mien.ops import upsample2
 
@@ -50,3 +51,29 @@ def render_between(
 
 def _resized(kept: Tensor, size: int) -> Tensor:
     return F.interpolate(kept, (size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def render_codes(
+    base: SynthesisNetwork, tuned: SynthesisNetwork | None, codes: Codes, strength: float | Strength, steering: Steering | None,
+    dtype: torch.dtype,
+) -> Tensor:  # fmt: skip
+    """Pictures [N, 3, R, R] on the CPU by the base alone (`tuned` None), or by both at a strength.
+
+    They are drawn one at a time: the batch does not change the bytes.
+    """
+    noise = base.noise("const")
+    device = next(base.parameters()).device
+    pictures = []
+    for code in codes.single():
+        w_plus = code.w_plus.to(device)
+        detail = None if code.detail is None else code.detail.to(device)
+        styles = base.styles(w_plus)
+        if tuned is None:
+            picture = base.render(styles, noise, dtype, detail)
+        else:
+            own, kept = tuned.styles(w_plus), None
+            if steering is not None:
+                own, kept = steering.codes(tuned, own), steering.kept(base, styles, noise, dtype)
+            picture = render_between(base, tuned, styles, own, noise, strength, dtype, detail, kept)
+        pictures.append(picture.float().cpu())
+    return torch.cat(pictures)

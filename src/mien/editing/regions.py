@@ -17,11 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.checkpoint.regions import Regions
+from mien.checkpoint.regions_file import Regions
 from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
-from mien.editing.walk import random_codes
+from mien.editing.interpolation import random_codes
 from mien.faces import find_landmarks, whole_frame
-from mien.faces.mask import coarse_head_mask
+from mien.faces.head_mask import coarse_head_mask
 from mien.latents import broadcast, style_layers
 from mien.models.generator import Generator
 from mien.runtime import Progress, seeded

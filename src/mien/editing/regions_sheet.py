@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.checkpoint.regions import Regions
+from mien.checkpoint.regions_file import Regions
+from mien.editing.interpolation import random_codes
 from mien.editing.regions import region_maps
-from mien.editing.walk import random_codes
-from mien.media.sheet import sheet
+from mien.media.contact_sheet import sheet
 from mien.models.generator import Generator
 
 _LARGEST_CELL, _SMALLEST_CELL = 256, 96

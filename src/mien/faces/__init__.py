@@ -1,16 +1,10 @@
 """Geometry of faces: where they are, the square crop around each, and the way back into the photo."""
 
-from mien.faces.align import (
-    CropFrame,
-    extract,
-    ffhq_frame,
-    five_of_68,
-    frame_from_box,
-    parse_landmarks,
-    whole_frame,
-)
-from mien.faces.detect import Face, choose, find_faces, find_landmarks
-from mien.faces.locate import AlignConfig, locate
+from mien.faces.align import CropFrame, extract, ffhq_frame, five_of_68, frame_from_box, parse_landmarks, whole_frame
+from mien.faces.config import AlignConfig
+from mien.faces.detect import Face, choose, find_faces
+from mien.faces.five_points import find_landmarks
+from mien.faces.locate import locate
 from mien.faces.paste import enlargement, head_mask, paste_back
 
 __all__ = [

@@ -7,7 +7,6 @@ faces that fill it) and in more detail, and at last with a lower threshold. The 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.checkpoint.landmarks import read_landmark_network
+from mien.checkpoint.face_networks import read_landmark_network
 from mien.errors import FaceNotFoundError, InputError
-from mien.faces.align import CropFrame, extract, ffhq_frame
+from mien.faces.align import CropFrame, ffhq_frame
+from mien.faces.five_points import find_points, seen_crop
 from mien.models.landmarks import LandmarkNetwork
 
 _USUAL_SIDE = (800, 1800)  # longer side that the detector looks at: smaller pictures are enlarged, larger ones reduced
@@ -28,16 +28,8 @@ _DETAILED_SIDE = (1600, 3400)
 _BOX_TO_FRAME = 1.85  # side of the FFHQ crop in units of the detector's box, on average
 _BOX_ABOVE = 0.17  # how far the crop's centre lies above the box's, in units of the box
 _SURE, _UNSURE = -0.2, -0.4  # scores of the detector: at the first looks, at the last one (its own threshold is 0)
-# Where the points are looked for, around a guess: right and down in units of its side, and larger by a factor.
-_FIRST_LOOKS = ((0.0, 0.0, 1.0), (-0.06, 0.03, 1.1), (0.06, 0.03, 0.92), (0.0, -0.06, 1.0))
-_NEXT_LOOKS = ((-0.02, 0.0, 1.0), (0.02, 0.0, 1.0), (0.0, -0.02, 1.04), (0.0, 0.02, 0.96))
-_LOOKS_BESIDE = ((-0.09, 0.0), (0.09, 0.0), (0.0, -0.09), (0.0, 0.09))
-_ENOUGH = 4  # pixels of the picture per pixel that the network sees, which are left when a face is made smaller
-_MOST_MOVED = 0.02  # of the side, by looks from beside: faces and drawings stayed below 0.014, anything else was above 0.026
 _AS_SEEN = 0.7  # how far the crop lies from that by formula towards that as seen
 _LARGER = 1.01  # the network takes faces for a hundredth too small: the mean of 40 held-out photos
-_SOFT = 3.5  # pixels of a softened look that become one
-_BRIGHT = 0.5  # exponent that brightens a look: what is darker than the middle most
 _SAME_FACE = 0.3  # intersection over union of two boxes
 
 
@@ -139,11 +131,11 @@ def _faces(
         x, y = _turn_back(torch.tensor([box.centre], dtype=torch.float64), turn, width, height)[0].tolist()
         # The crop's own axes are turned, so that the network sees the face upright.
         start = CropFrame((x, y), box.side * _BOX_TO_FRAME, -90.0 * turn)
-        points = _find_points(rgb, start.moved(0.0, -_BOX_ABOVE / _BOX_TO_FRAME), network)
+        points = find_points(rgb, start.moved(0.0, -_BOX_ABOVE / _BOX_TO_FRAME), network)
         if points is not None:
             half = box.side / 2
             around = (x - half, y - half, x + half, y + half)
-            faces.append(Face(around, points[:5], box.score, turn, _seen_crop(points)))
+            faces.append(Face(around, points[:5], box.score, turn, seen_crop(points)))
     return faces
 
 
@@ -185,99 +177,11 @@ def _boxes(rgb: Tensor, sides: tuple[int, int], threshold: float, margin: float)
     ]
 
 
-def find_landmarks(rgb: Tensor, start: CropFrame, network: LandmarkNetwork | None = None) -> Tensor | None:
-    """Five points [5, 2] of the face that lies about where `start`, a guess of its FFHQ crop, says.
-
-    None where no face is: looks from beside a face agree about its points, looks at anything else take them along.
-    """
-    points = _find_points(rgb, start, network or read_landmark_network())
-    return None if points is None else points[:5]
-
-
-def _find_points(rgb: Tensor, start: CropFrame, network: LandmarkNetwork) -> Tensor | None:
-    """The network's seven points [7, 2] in photo coordinates: those of `find_landmarks`, and the two of the crop."""
-    factor = int(start.side / (_ENOUGH * network.config.size))
-    if factor > 1:
-        # A large face is made smaller once, not for each look.
-        height, width = rgb.shape[1:]
-        x, y = (max(0, math.floor(v - 1.5 * start.side)) for v in start.centre)
-        right, bottom = (math.ceil(v + 1.5 * start.side) for v in start.centre)
-        x, y = min(x, width - factor), min(y, height - factor)
-        small = F.avg_pool2d(rgb[:, y:bottom, x:right], factor)
-        centre = ((start.centre[0] - x) / factor, (start.centre[1] - y) / factor)
-        found = _find_points(small, CropFrame(centre, start.side / factor, start.angle), network)
-        return None if found is None else found * factor + torch.tensor([x, y])
-    frame, points = start, torch.empty(0)
-    for offsets in (_FIRST_LOOKS, _NEXT_LOOKS, _NEXT_LOOKS):
-        points = _look(rgb, [frame.moved(dx, dy).scaled(factor) for dx, dy, factor in offsets], network)
-        middle = _seen_crop(points.median(dim=0).values)
-        if not 0.4 < middle.side / start.side < 2.5:
-            return None
-        frame = middle
-    beside = _look(rgb, [frame.moved(dx, dy) for dx, dy in _LOOKS_BESIDE], network)[:, :5]
-    moved = float((beside - beside.mean(dim=0)).norm(dim=-1).mean())
-    answer = points.mean(dim=0)
-    return answer if moved < _MOST_MOVED * frame.side and _is_plausible(answer, start) else None
-
-
-def crop_points(crops: Tensor, network: LandmarkNetwork | None = None) -> Tensor:
-    """The five points of FFHQ crops [N, 3, S, S] in [-1, 1] as [N, 5, 2] float32, in units of their side.
-
-    Whether a face is there is not asked: the crops are known to show one.
-    """
-    network, side = network or read_landmark_network(), crops.shape[-1]
-    found = [_look(crop, [CropFrame((side / 2, side / 2), side)], network)[0, :5] for crop in crops]
-    return torch.stack(found).float() / side
-
-
-def _seen_crop(points: Tensor) -> CropFrame:
-    """The FFHQ crop whose centre and right edge's middle are the last two of seven points."""
-    centre, right = points[5].tolist(), points[6].tolist()
-    x, y = right[0] - centre[0], right[1] - centre[1]
-    return CropFrame((centre[0], centre[1]), 2 * math.hypot(x, y), math.degrees(math.atan2(y, x)))
-
-
 def _between(one: CropFrame, other: CropFrame, share: float) -> CropFrame:
     """The crop between two that differ little, `share` of the way to the other."""
     turn = (other.angle - one.angle + 180) % 360 - 180
     x, y = (a + (b - a) * share for a, b in zip(one.centre, other.centre, strict=True))
     return CropFrame((x, y), one.side + (other.side - one.side) * share, one.angle + turn * share)
-
-
-def _is_plausible(points: Tensor, start: CropFrame) -> bool:
-    """Whether the points are arranged like a face's, not turned away from the guess by more than the detector can be wrong."""
-    frame = _seen_crop(points)
-    left, right, nose, mouth_left, mouth_right = frame.to_crop(1)(points[:5]).tolist()
-    turned = abs((frame.angle - start.angle + 180) % 360 - 180)
-    eyes, mouth = (left[1] + right[1]) / 2, (mouth_left[1] + mouth_right[1]) / 2
-    return turned < 65 and left[0] < right[0] and mouth_left[0] < mouth_right[0] and eyes < nose[1] < mouth + 0.03
-
-
-def _look(rgb: Tensor, frames: Sequence[CropFrame], network: LandmarkNetwork) -> Tensor:
-    """One answer [7, 2] in photo coordinates per frame, each the mean of several looks at the crop: [N, 7, 2].
-
-    The crop and its mirror image are looked at as they are, softened, and softened and brightened: the lines of a drawing are
-    harder, and its shadows darker, than those of the photos that the network learned from.
-    """
-    size = network.config.size
-    windows = [frame.scaled(network.config.field) for frame in frames]
-    crops = torch.stack([extract(rgb, window, size)[0] for window in windows])
-    bright = ((crops + 1) / 2).clamp(0, 1) ** _BRIGHT * 2 - 1
-    variants = (crops, _softened(crops), _softened(bright))
-    with torch.no_grad():
-        looks = torch.stack([network(torch.cat([variant, variant.flip(3)])) for variant in variants])
-    seen, mirrored = looks.double().mean(dim=0).chunk(2)
-    # In the mirror left is right; the middle of the right edge is that of the left one: as far beyond the centre.
-    mirrored = torch.stack([1.0 - mirrored[..., 0], mirrored[..., 1]], dim=-1)[:, [1, 0, 2, 4, 3, 5, 6]]
-    mirrored[:, 6] = 2 * mirrored[:, 5] - mirrored[:, 6]
-    return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, (seen + mirrored) / 2, strict=True)])
-
-
-def _softened(crops: Tensor) -> Tensor:
-    """Square crops [N, C, S, S] in [-1, 1] without their fine lines."""
-    side = round(crops.shape[-1] / _SOFT)
-    small = F.interpolate(crops, (side, side), mode="bilinear", antialias=True, align_corners=False)
-    return F.interpolate(small, size=crops.shape[-2:], mode="bicubic", align_corners=False).clamp(-1, 1)
 
 
 def _without_doubles(faces: list[Face]) -> list[Face]:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.faces.detect import crop_points
+from mien.faces.five_points import crop_points
 from mien.models.landmarks import LandmarkNetwork
 
 _LUMA = (0.299, 0.587, 0.114)  # Rec. 601

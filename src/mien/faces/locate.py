@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.faces.align import CropFrame, ffhq_frame, frame_from_box, whole_frame
+from mien.faces.align import CropFrame, extract, ffhq_frame, frame_from_box, whole_frame
+from mien.faces.config import AlignConfig
 from mien.faces.detect import choose, find_faces
-
-Purpose = Literal["photo", "reference"]
-
-
-@dataclass(frozen=True)
-class AlignConfig:
-    """How faces are found in a picture; by hand at most one of `aligned`, `box` and `landmarks`."""
-
-    face: Annotated[Literal["largest", "all"] | int, "which faces: largest, all, or a number from 1 by size"] = "all"
-    aligned: Annotated[bool, "the picture is a face crop already: take all of it"] = False
-    box: Annotated[tuple[float, float, float] | None, "the square around the head by hand: x, y, side in pixels"] = None
-    landmarks: Annotated[
-        tuple[tuple[float, float], ...] | None, "eyes, nose and mouth corners by hand, image left first, in pixels"
-    ] = None
-    purpose: Annotated[Purpose, "what the picture is for; errors then name the right options"] = "photo"
-
-    def __post_init__(self) -> None:
-        given = [n for n, v in (("aligned", self.aligned), ("box", self.box), ("landmarks", self.landmarks)) if v]
-        if len(given) > 1:
-            raise InputError(f"--{given[0]} and --{given[1]} both say where the face is: give one of them.")
+from mien.media.images import Picture, read_picture
 
 
 def locate(rgb: Tensor, config: AlignConfig, *, name: str = "the picture") -> list[CropFrame]:
@@ -51,3 +32,15 @@ def locate(rgb: Tensor, config: AlignConfig, *, name: str = "the picture") -> li
     if config.landmarks is not None:
         return [ffhq_frame(torch.tensor(config.landmarks, dtype=torch.float64))]
     return [face.frame() for face in choose(find_faces(rgb), config.face, name=name, purpose=config.purpose)]
+
+
+def align_faces(
+    photo: Picture | str | Path, align: AlignConfig | None = None, *, size: int = 256
+) -> list[tuple[CropFrame, Tensor]]:
+    """The faces of a photo: where each sits, and its FFHQ crop [3, size, size] in [-1, 1]; the largest first.
+
+    `align` says which faces, or where they are; None takes all. Raises `FaceNotFoundError` where there is none.
+    """
+    picture = photo if isinstance(photo, Picture) else read_picture(photo)
+    rgb = picture.rgb()
+    return [(frame, extract(rgb, frame, size)[0]) for frame in locate(rgb, align or AlignConfig())]

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.faces.align import CropFrame, distance_outside, extract
-from mien.faces.mask import head_mask
+from mien.faces.head_mask import head_mask
 from mien.faces.warp import Affine, blur, warp
 from mien.media.images import Picture
 

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from mien.errors import ModelMismatchError
 from mien.latents import Codes, broadcast
-from mien.models.bundle import Model
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.irse_encoder import IrseEncoder
+from mien.models.model import Model
 from mien.ops import resize
 
 _RESTYLE_ROUNDS = 5  # of the paper and its published models

@@ -8,19 +8,16 @@ all rows; any code; a code held where the model's own codes are dense (as in II2
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, get_args
 
 import torch
 from torch import Tensor
 
-from mien.errors import InputError
+from mien.faces import CropFrame
+from mien.inversion.config import InvertConfig, RefineConfig
 from mien.inversion.encode import encode, mean_code
-from mien.inversion.optimize import Progress, RefineConfig, refine
+from mien.inversion.optimize import Progress, refine
 from mien.latents import Codes
-from mien.models.bundle import Model
-
-Method = Literal["encoder", "iterated", "w", "w+", "prior", "mean"]
-METHODS: tuple[Method, ...] = get_args(Method)
+from mien.models.model import Model
 
 _ROUNDS = 5
 _DAMPING = 0.5
@@ -35,21 +32,18 @@ _OPTIMISED = {
 
 
 @dataclass(frozen=True)
-class InvertConfig:
-    """How a picture becomes a code."""
+class Inversion:
+    """What the model makes of a picture."""
 
-    method: Annotated[Method, "how a face becomes a code: encoder, iterated, w, w+, prior or mean"] = "encoder"
-    steps: Annotated[int | None, "rounds of iterated, or optimisation steps of w, w+ and prior; None: 5, or 200"] = None
-    towards_mean: Annotated[float, "how far the answer goes towards the mean face: 0 not at all, 1 all the way"] = 0.0
-    detail: Annotated[bool, "whether the encoder's detail map, what no code can say, is part of the answer"] = True
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise InputError(f"There is no inversion '{self.method}': choose one of {', '.join(METHODS)}.")
-        if self.steps is not None and (self.steps < 0 or self.method in ("encoder", "mean")):
-            raise InputError("Steps, from 0, are for the inversions iterated, w, w+ and prior: choose one, or leave them out.")
-        if not 0 <= self.towards_mean <= 1:
-            raise InputError(f"The share of the mean face is a number from 0 to 1, got {self.towards_mean:g}.")
+    w_plus: Tensor
+    """The code, [1, num_ws, w_dim]."""
+    detail: Tensor | None
+    """What the code cannot say, [1, C, r, r]: see `Codes`."""
+    crop: Tensor
+    """The aligned picture, [3, R, R]."""
+    picture: Tensor
+    """The code rendered by the base model, [3, R, R]."""
+    frame: CropFrame
 
 
 def invert(

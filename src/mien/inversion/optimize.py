@@ -10,39 +10,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Literal
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
 from mien.errors import InputError
+from mien.inversion.config import RefineConfig
 from mien.inversion.density import CodeDensity, mapped_codes
 from mien.latents import Codes
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions, multiscale_l1
-from mien.models.bundle import Model
+from mien.models.model import Model
 from mien.ops import resize
 
 Progress = Callable[[int, int, float], None]
 
 _MAPPED = 4000  # codes that the density is fitted to
-
-
-@dataclass(frozen=True)
-class RefineConfig:
-    """Numbers of the optimisation."""
-
-    steps: Annotated[int, "optimisation steps; 0: the start is the answer"] = 100
-    space: Annotated[Literal["w+", "w"], "w+: one code for every row; w: the same in all rows"] = "w+"
-    learning_rate: Annotated[float, "Adam's rate at the start; it falls to zero along a cosine"] = 0.03
-    detail_resolution: Annotated[int, "side of the detail map, where the start has none; 0: W+ alone"] = 16
-    detail_learning_rate: Annotated[float, "Adam's rate for the detail map"] = 0.02
-    detail_prior: Annotated[float, "pull of the detail map towards the start's"] = 0.02
-    prior: Annotated[float, "pull towards the start, in units of the spread of mapped codes"] = 0.02
-    density: Annotated[float, "weight of the code's squared Mahalanobis distance in the P space; 0: none"] = 0.0
-    pixels: Annotated[float, "weight of the L1 distance of pictures at four scales"] = 1.0
-    features: Annotated[float, "weight of the L1 distance of discriminator features"] = 0.5
 
 
 def refine(

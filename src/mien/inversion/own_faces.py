@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mien.inversion.encode import encode
 from mien.latents import broadcast
-from mien.models.bundle import Model
+from mien.models.model import Model
 from mien.runtime import seeded
 
 _COUNT, _AT_ONCE = 128, 8

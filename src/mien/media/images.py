@@ -205,3 +205,13 @@ def list_pictures(folder: Path | str) -> list[Path]:
 def _sorted(entries: Iterable[Path]) -> list[Path]:
     pictures = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")]
     return sorted(pictures, key=lambda entry: (entry.name.casefold(), entry.name))
+
+
+def opened(picture: Picture | str | Path) -> Picture:
+    """The picture itself, or the one that is in the file."""
+    return picture if isinstance(picture, Picture) else read_picture(picture)
+
+
+def path_of(picture: Picture | str | Path) -> Path:
+    """The file of a picture; of one that comes from none, a name that stands for it."""
+    return (picture.path or Path("picture")) if isinstance(picture, Picture) else Path(picture)

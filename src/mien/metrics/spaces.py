@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.losses.features import FrozenFeatures, grey
-from mien.metrics.features import identity_features, in_batches
+from mien.metrics.perceptual import identity_features, in_batches
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
 from mien.models.mobilefacenet import MobileFaceNet

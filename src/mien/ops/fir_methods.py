@@ -15,23 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.ops.implementation import FirMethod
+from mien.ops.low_pass import SIZE, Pad, filtered_size, kernel
 
-TAPS = (0.125, 0.375, 0.375, 0.125)
-SIZE = len(TAPS)
-
-Pad = tuple[int, int]
 Filter = Callable[[Tensor, int, int, Pad, Pad, float], Tensor]
-
-
-def kernel(like: Tensor, gain: float) -> Tensor:
-    """The filter [4, 4] on the device and in the type of `like`; its sum is `gain`."""
-    taps = torch.tensor(TAPS, dtype=torch.float32, device=like.device)
-    return (torch.outer(taps, taps) * gain).to(like.dtype)
-
-
-def filtered_size(size: int, up: int, down: int, pad: Pad) -> int:
-    """How many pixels a side of `size` has after the filter."""
-    return (size * up + pad[0] + pad[1] - SIZE) // down + 1
 
 
 def depthwise(x: Tensor, up: int, down: int, pad_y: Pad, pad_x: Pad, gain: float) -> Tensor:

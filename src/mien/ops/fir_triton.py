@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from mien.ops.fir_methods import filtered_size
+from mien.ops.low_pass import filtered_size
 
 _BLOCK = 512
 

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.ops.fir_methods import METHODS, SIZE, kernel
+from mien.ops.fir_methods import METHODS
 from mien.ops.implementation import FirMethod, current, current_fir
+from mien.ops.low_pass import SIZE, kernel
 
 
 def fir(x: Tensor, pad: int, *, gain: float = 1.0) -> Tensor:

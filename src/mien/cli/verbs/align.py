@@ -10,7 +10,7 @@ from mien.cli.align_flags import AlignFlags
 from mien.cli.flags import ScreenFlags
 from mien.cli.options import Out, Overwrite, Photos
 from mien.cli.paths import plan
-from mien.cli.report import Report
+from mien.cli.result import Report
 
 EXAMPLES = (
     "mien align me.jpg -o crop.png",

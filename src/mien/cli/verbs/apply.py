@@ -12,7 +12,7 @@ from mien.cli.flags import MachineFlags, ScreenFlags
 from mien.cli.options import InvertingModelFlags, Out, Overwrite, Photos, PresetName, RenderFlags
 from mien.cli.paths import plan
 from mien.cli.render import find_styles, render
-from mien.cli.report import Report
+from mien.cli.result import Report
 
 EXAMPLES = (
     "mien apply ink me.jpg -o out.png",
@@ -50,7 +50,7 @@ def run(
     files = find_styles(style)
     jobs = plan(photos, [file.stem for file in files], out, overwrite=overwrite)
 
-    from mien.finetune.cartoon import open_style
+    from mien.styles import open_style
 
     where = align.for_photos(jobs, crop=render_flags.crop)
     control, stylizer = parts.control(), model.stylizer(machine)

@@ -9,13 +9,13 @@ from typer import Option
 
 from mien.cli.flags import ScreenFlags
 from mien.cli.options import told
-from mien.cli.report import Report, progress, table
+from mien.cli.result import Report, progress, table
 from mien.config import settings_in_source
 from mien.errors import InputError
 from mien.runtime import Device, Dtype, Fir, pick_device, pick_dtype, set_threads
 
 if TYPE_CHECKING:
-    from mien.finetune.fir_choice import FirTime
+    from mien.training.filter_choice import FirTime
 
 EXAMPLES = (
     "mien bench",
@@ -26,8 +26,8 @@ EXAMPLES = (
 )
 NEEDS_ARGUMENTS = False
 
-_BENCH = settings_in_source("mien.benchmark", "BenchConfig")
-_SPEED = settings_in_source("mien.finetune.speed", "TrainSpeedConfig")
+_BENCH = settings_in_source("mien.evaluation.benchmark", "BenchConfig")
+_SPEED = settings_in_source("mien.training.speed", "TrainSpeedConfig")
 
 
 def run(
@@ -78,7 +78,7 @@ def run(
     if train:
         return _training(resolution, size, batch, iterations, device, dtype, fir, quiet=screen.quiet)
 
-    from mien import benchmark
+    from mien.evaluation import benchmark
 
     config = benchmark.BenchConfig(resolution=resolution, rounds=rounds)
     if quick:
@@ -93,8 +93,8 @@ def run(
 
 
 def _times(resolution: int, size: str, batch: int, device: str, dtype: Dtype) -> list[FirTime]:
-    from mien.finetune.fir_choice import time_methods
-    from mien.finetune.train_config import SIZES
+    from mien.training.config import SIZES
+    from mien.training.filter_choice import time_methods
 
     return time_methods(resolution, SIZES[size], batch, pick_device(device), pick_dtype(dtype))
 
@@ -117,9 +117,9 @@ def _training(
     *,
     quiet: bool,
 ) -> Report:
-    from mien.finetune.fir_choice import check_method, choose
-    from mien.finetune.speed import TrainSpeedConfig, measure_training
     from mien.ops import methods_for
+    from mien.training.filter_choice import check_method, choose
+    from mien.training.speed import TrainSpeedConfig, measure_training
 
     bf16, place = dtype == "bfloat16", pick_device(device)
     if fir == "auto":

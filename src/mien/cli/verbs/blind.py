@@ -11,7 +11,7 @@ from mien.cli.flags import ScreenFlags
 from mien.cli.named import folders
 from mien.cli.options import OutputsAre, Overwrite, PhotosAligned, told
 from mien.cli.paths import existing, photos_in
-from mien.cli.report import Report
+from mien.cli.result import Report
 from mien.config import settings_in_source
 from mien.errors import InputError
 
@@ -20,7 +20,7 @@ EXAMPLES = (
     "mien blind --score study",
 )
 
-_BLIND = settings_in_source("mien.metrics.blind", "BlindConfig")
+_BLIND = settings_in_source("mien.evaluation.preference_study", "BlindConfig")
 
 
 def run(
@@ -58,7 +58,7 @@ def run(
     if score is not None:
         if outputs or photos or out:
             raise InputError("--score counts the votes of a study that is there: give its folder alone.")
-        from mien.metrics.votes import score as count_votes
+        from mien.evaluation.votes import score as count_votes
 
         preference = count_votes(score)
         return Report(preference.lines(), {"preference": preference.document()})
@@ -68,7 +68,7 @@ def run(
     if reference is not None:
         existing(reference)
 
-    from mien.metrics.blind import BlindConfig, lay_out
+    from mien.evaluation.preference_study import BlindConfig, lay_out
 
     config = BlindConfig(seed, rows, aligned, reference_aligned, outputs_are)
     made = lay_out(two, pictures, out, config, reference=reference, overwrite=overwrite)

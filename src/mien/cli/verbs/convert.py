@@ -10,7 +10,7 @@ from typer import Argument, Option
 from mien.cli.flags import ScreenFlags
 from mien.cli.options import Overwrite
 from mien.cli.paths import check_outputs, existing
-from mien.cli.report import Report
+from mien.cli.result import Report
 
 EXAMPLES = (
     "mien convert stylegan2-ffhq.pkl ffhq.safetensors",

@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from mien.cli.flags import ScreenFlags
 from mien.cli.options import Overwrite, told
-from mien.cli.report import Report, progress
+from mien.cli.result import Report, progress
 from mien.config import settings_in_source
 
 EXAMPLES = (
@@ -21,8 +21,8 @@ EXAMPLES = (
     "mien dataset comics.zip -o comics-96.zip --no-align --resolution 96 --min-side 90",
 )
 
-_CROPS = settings_in_source("mien.preparation.crops", "CropConfig")
-_SELECTION = settings_in_source("mien.preparation.selection", "SelectionConfig")
+_CROPS = settings_in_source("mien.dataset.crops", "CropConfig")
+_SELECTION = settings_in_source("mien.dataset.selection", "SelectionConfig")
 _FEW = 16  # pictures for which another process is not worth its start
 
 
@@ -72,10 +72,10 @@ def run(
 
     Sub-folders are kept: `mien train --weights` takes their names. Stopped with Ctrl-C, the same command goes on.
     """
+    from mien.dataset.crops import CropConfig
+    from mien.dataset.prepare import prepare
+    from mien.dataset.selection import SelectionConfig
     from mien.media.collection import picture_names
-    from mien.preparation.crops import CropConfig
-    from mien.preparation.prepare import prepare
-    from mien.preparation.selection import SelectionConfig
 
     wanted = CropConfig(crops.resolution, not crops.no_align, crops.face, crops.soft_ground, crops.format)
     if workers is None:

@@ -21,7 +21,7 @@ from mien.cli.options import (
 )
 from mien.cli.paths import existing, photos_in
 from mien.cli.render import find_styles
-from mien.cli.report import Report, progress, table
+from mien.cli.result import Report, progress, table
 from mien.runtime import pick_device
 
 EXAMPLES = (
@@ -87,11 +87,11 @@ def run(
             existing(path)
 
     from mien.editing import parse_strength
-    from mien.evaluation import EvaluateConfig, evaluate, open_judges
-    from mien.finetune.cartoon import open_style
-    from mien.metrics.evaluate_text import FILES, write_evaluation
-    from mien.metrics.evaluate_text import table as evaluation_table
-    from mien.metrics.report_text import check_free
+    from mien.evaluation.evaluate import EvaluateConfig, evaluate, open_judges
+    from mien.evaluation.evaluation_text import FILES, write_evaluation
+    from mien.evaluation.evaluation_text import table as evaluation_table
+    from mien.evaluation.model_report.report_text import check_free
+    from mien.styles import open_style
 
     check_free(out, FILES, overwrite=overwrite)
     stylizer = model.stylizer(machine) if files else None

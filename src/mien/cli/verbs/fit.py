@@ -9,10 +9,11 @@ from typer import Argument, Option
 
 from mien.cli.align_flags import AlignFlags
 from mien.cli.control_flags import ControlFlags
+from mien.cli.fit_flags import FitFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import FitFlags, InvertingModelFlags, Overwrite, PresetName
+from mien.cli.options import InvertingModelFlags, Overwrite, PresetName
 from mien.cli.paths import check_outputs, existing
-from mien.cli.report import Report, progress
+from mien.cli.result import Report, progress
 
 EXAMPLES = (
     "mien fit reference.png -o comic.safetensors",

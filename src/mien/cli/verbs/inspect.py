@@ -9,7 +9,7 @@ from typer import Argument
 
 from mien.cli.flags import ScreenFlags
 from mien.cli.paths import existing
-from mien.cli.report import Report, pairs
+from mien.cli.result import Report, pairs
 
 EXAMPLES = (
     "mien inspect model.pt",

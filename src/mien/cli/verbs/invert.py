@@ -11,7 +11,7 @@ from mien.cli.align_flags import AlignFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
 from mien.cli.options import Inverter, InvertingModelFlags, JudgeOfLooks, JudgeOfPeople, Overwrite, inverting
 from mien.cli.paths import check_outputs, existing, photos_in, picture_name
-from mien.cli.report import Report, progress, table
+from mien.cli.result import Report, progress, table
 from mien.errors import InputError
 
 EXAMPLES = (
@@ -56,7 +56,7 @@ def run(
     code_file = picture_name(out).with_suffix(".safetensors")
     check_outputs([out, code_file], pictures, overwrite=overwrite)
 
-    from mien.checkpoint import format
+    from mien.checkpoint import native
     from mien.inversion import InvertConfig
     from mien.media.images import from_tensor, write_picture
 
@@ -66,7 +66,7 @@ def run(
         inversion = stylizer.invert(pictures[0], inverter=config, refine_steps=refine, align=where, progress=advance)
     write_picture(out, from_tensor(inversion.picture), overwrite=True)
     found = {"w_plus": inversion.w_plus} | ({} if inversion.detail is None else {"detail": inversion.detail})
-    format.write(code_file, "code", found, {"base": stylizer.digest, "resolution": stylizer.resolution})
+    native.write(code_file, "code", found, {"base": stylizer.digest, "resolution": stylizer.resolution})
     report = Report()
     report.wrote(out, {"kind": "picture"})
     report.wrote(code_file, {"kind": "code"})
@@ -81,9 +81,9 @@ def _compare(
         raise InputError("--compare takes the largest face of every photo: leave out --face, --box and --landmarks.")
     features, identity = (path and existing(path) for path in networks)
 
-    from mien.comparison import FILES, compare_inverters, usual_ways, write_comparison
-    from mien.evaluation import open_judges
-    from mien.metrics.report_text import check_free
+    from mien.evaluation.comparison import FILES, compare_inverters, usual_ways, write_comparison
+    from mien.evaluation.evaluate import open_judges
+    from mien.evaluation.model_report.report_text import check_free
 
     check_free(out, FILES, overwrite=overwrite)
     stylizer = model.stylizer(machine)

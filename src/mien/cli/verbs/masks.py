@@ -11,7 +11,7 @@ from mien.cli.align_flags import AlignFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
 from mien.cli.options import InvertingModelFlags, Overwrite
 from mien.cli.paths import check_outputs, existing, picture_name
-from mien.cli.report import Report, progress, table
+from mien.cli.result import Report, progress, table
 
 EXAMPLES = (
     "mien masks -o masks.png",
@@ -46,7 +46,7 @@ def run(
     """
     check_outputs([picture_name(out)], [existing(picture)] if picture else [], overwrite=overwrite)
 
-    from mien.functions import draw_masks
+    from mien.evaluation.mask_effects import draw_masks
     from mien.media.images import from_tensor, write_picture
 
     stylizer = model.stylizer(machine)

@@ -11,11 +11,11 @@ from typer import Argument, Option
 
 from mien.cli.flags import ScreenFlags
 from mien.cli.paths import existing
-from mien.cli.report import Report, progress, table
+from mien.cli.result import Report, progress, table
 from mien.errors import InputError
 
 if TYPE_CHECKING:
-    from mien.checkpoint.published import PublishedFile
+    from mien.checkpoint.hub.published import PublishedFile
 
 EXAMPLES = (
     "mien models",
@@ -58,7 +58,7 @@ def run(
         if file or out or overwrite:
             raise InputError("--file, --out and --overwrite belong to `mien models get NAME`: say which model.")
         return _list()
-    from mien.checkpoint.published import PUBLISHED, published
+    from mien.checkpoint.hub.published import PUBLISHED, published
 
     if name is None:
         raise InputError(f"`mien models get` needs a name: {', '.join(entry.name for entry in PUBLISHED)}.")
@@ -66,8 +66,8 @@ def run(
 
 
 def _get(entry: PublishedFile, file: Path | None, out: Path | None, *, overwrite: bool, quiet: bool) -> Report:
-    from mien.checkpoint.fetch import adopt, check, download
-    from mien.checkpoint.published import place_of
+    from mien.checkpoint.hub.fetch import adopt, check, download
+    from mien.checkpoint.hub.published import place_of
     from mien.errors import CheckpointError
 
     target = out or place_of(entry)
@@ -98,8 +98,8 @@ def _get(entry: PublishedFile, file: Path | None, out: Path | None, *, overwrite
 
 
 def _list() -> Report:
-    from mien.checkpoint.published import PUBLISHED
-    from mien.shipped import EMBEDDED_MODEL, ready_styles
+    from mien.checkpoint.hub.published import PUBLISHED
+    from mien.styles import EMBEDDED_MODEL, ready_styles
 
     model = _model(EMBEDDED_MODEL)
     styles = [_style(path, model) for path in ready_styles().values()]
@@ -132,14 +132,14 @@ def _list() -> Report:
 def _other(entry: PublishedFile) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from mien.checkpoint.published import place_of
+    from mien.checkpoint.hub.published import place_of
 
     place = place_of(entry)
     return {**asdict(entry), "path": str(place) if place.exists() else None}
 
 
 def _model(path: Path) -> dict[str, Any]:
-    from mien.checkpoint.format import read_document
+    from mien.checkpoint.native import read_document
 
     document = read_document(path)
     provenance = document["provenance"]
@@ -157,7 +157,7 @@ def _model(path: Path) -> dict[str, Any]:
 
 
 def _style(path: Path, model: dict[str, Any]) -> dict[str, Any]:
-    from mien.checkpoint.format import read_document
+    from mien.checkpoint.native import read_document
 
     document = read_document(path)
     return {

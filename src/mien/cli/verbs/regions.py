@@ -10,7 +10,7 @@ from typer import Option
 from mien.cli.flags import MachineFlags, ScreenFlags
 from mien.cli.options import ModelFlags, Overwrite
 from mien.cli.paths import check_outputs
-from mien.cli.report import Report, progress, table
+from mien.cli.result import Report, progress, table
 from mien.errors import InputError
 
 EXAMPLES = (

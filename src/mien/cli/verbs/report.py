@@ -12,14 +12,14 @@ from typer import Argument, Option
 from mien.cli.flags import ScreenFlags
 from mien.cli.options import Overwrite, told
 from mien.cli.paths import existing
-from mien.cli.report import Report, progress
+from mien.cli.result import Report, progress
 from mien.config import settings_in_source
 from mien.errors import InputError
 from mien.runtime import Device, pick_device, set_threads
 
 if TYPE_CHECKING:
-    from mien.metrics.report_parts import Instruments, Inversion
-    from mien.models.bundle import Model
+    from mien.evaluation.model_report.parts import Instruments, Inversion
+    from mien.models.model import Model
 
 EXAMPLES = (
     "mien report model.safetensors --data faces-train-256.zip --held-out faces-eval-256.zip "
@@ -27,7 +27,7 @@ EXAMPLES = (
     "mien report model.safetensors -o sheets",
 )
 
-_REPORT = settings_in_source("mien.metrics.model_report", "ReportConfig")
+_REPORT = settings_in_source("mien.evaluation.model_report.report", "ReportConfig")
 
 
 def run(
@@ -80,11 +80,11 @@ def run(
         raise InputError(f"--refine must be 0 or more, got {refine}.")
 
     from mien.checkpoint import load_model
-    from mien.media.dataset import Dataset, load_dataset
-    from mien.metrics.curve import curve, point_of, read_point
-    from mien.metrics.model_report import QUICK, ReportConfig, measure_model
-    from mien.metrics.report_text import NUMBERS, SHOWS_DATA, TABLES, check_free, write_report
-    from mien.metrics.workspace import Workspace
+    from mien.evaluation.model_report.curve import curve, point_of, read_point
+    from mien.evaluation.model_report.report import QUICK, ReportConfig, measure_model
+    from mien.evaluation.model_report.report_text import NUMBERS, SHOWS_DATA, TABLES, check_free, write_report
+    from mien.evaluation.model_report.workspace import Workspace
+    from mien.media.image_dataset import Dataset, load_dataset
 
     check_free(out, [NUMBERS, TABLES], overwrite=overwrite)
     before = [read_point(folder) for folder in earlier or []]
@@ -136,8 +136,8 @@ def run(
 
 
 def _instruments(features: Path | None, identity: Path | None, *, device: str) -> Instruments:
-    from mien.checkpoint.measuring import file_digest, read_mobilefacenet, read_mobilenet_v2
-    from mien.metrics.report_parts import Instruments
+    from mien.checkpoint.face_networks import file_digest, read_mobilefacenet, read_mobilenet_v2
+    from mien.evaluation.model_report.parts import Instruments
 
     digests = {
         name: file_digest(path) for name, path in (("MobileNetV2", features), ("MobileFaceNet", identity)) if path is not None
@@ -150,10 +150,10 @@ def _instruments(features: Path | None, identity: Path | None, *, device: str) -
 
 
 def _inversion(model: Model, steps: int) -> Inversion:
-    from mien.faces.ground import as_learned
+    from mien.evaluation.model_report.parts import Inversion
+    from mien.faces.background import as_learned
     from mien.inversion import Codes, encode, mean_code, refinement
     from mien.inversion import refine as refine_codes
-    from mien.metrics.report_parts import Inversion
 
     learned = partial(as_learned, model)
     has_encoder = model.encoder is not None

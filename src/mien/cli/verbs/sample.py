@@ -14,7 +14,7 @@ from mien.cli.flags import MachineFlags, ScreenFlags
 from mien.cli.options import InvertingModelFlags, Overwrite, StrengthText
 from mien.cli.paths import FILMS, check_outputs, picture_name
 from mien.cli.render import find_styles
-from mien.cli.report import Report, progress
+from mien.cli.result import Report, progress
 from mien.errors import InputError
 
 EXAMPLES = (
@@ -68,10 +68,10 @@ def run(
         raise InputError("A walk goes from face to face: give at least two with --seeds or --count.")
 
     from mien.editing import codes_of_seeds, parse_strength, random_codes, round_trip, steps_between
-    from mien.finetune.cartoon import open_style
     from mien.media.animation import write_animation
+    from mien.media.contact_sheet import sheet
     from mien.media.images import from_tensor, write_picture
-    from mien.media.sheet import sheet
+    from mien.styles import open_style
 
     stylizer = model.stylizer(machine)
     look, amount = open_style(files[0], stylizer.model) if files else None, parse_strength(strength)

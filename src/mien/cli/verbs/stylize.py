@@ -9,11 +9,12 @@ from typer import Option
 
 from mien.cli.align_flags import AlignFlags, StyleAlignFlags, speaking_of_the_reference
 from mien.cli.control_flags import ControlFlags
+from mien.cli.fit_flags import FitFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import FitFlags, InvertingModelFlags, Out, Overwrite, Photos, PresetName, RenderFlags
+from mien.cli.options import InvertingModelFlags, Out, Overwrite, Photos, PresetName, RenderFlags
 from mien.cli.paths import check_outputs, existing, plan
 from mien.cli.render import render
-from mien.cli.report import Report, progress
+from mien.cli.result import Report, progress
 
 EXAMPLES = (
     "mien stylize me.jpg --style reference.png -o out.png",

@@ -10,13 +10,13 @@ from typer import Argument, Option
 from mien.cli.flags import ScreenFlags
 from mien.cli.options import Overwrite
 from mien.cli.paths import WRITABLE, check_outputs, existing
-from mien.cli.report import Report
+from mien.cli.result import Report
 from mien.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mien.models.bundle import Model
+    from mien.models.model import Model
 
 EXAMPLES = (
     "mien swap faces.safetensors cartoon.safetensors --at 32px -o swapped.safetensors",
@@ -49,9 +49,9 @@ def run(
         raise InputError(f"-o {out} is one model, and there are {len(cuts)} cuts: give one, or a picture for a sheet.")
     check_outputs([out], models, overwrite=overwrite)
 
-    from mien.checkpoint.bundle import write_model
     from mien.checkpoint.load import load_model
-    from mien.finetune.swap import swap
+    from mien.checkpoint.model_file import write_model
+    from mien.editing.layer_swap import swap
 
     below, above = (load_model(path) for path in models)
     swapped = [swap(below, above, cut, blend=blend, mapping=mapping) for cut in cuts]
@@ -74,9 +74,9 @@ def pixels(word: str, flag: str) -> int:
 
 
 def _write_sheet(out: Path, models: list[Model], labels: list[str], seed: int) -> None:
-    from mien.finetune.run_folder import sample_pictures
+    from mien.media.contact_sheet import sheet
     from mien.media.images import from_tensor, write_picture
-    from mien.media.sheet import sheet
+    from mien.training.samples import sample_pictures
 
     columns: list[Tensor] = [sample_pictures(model.generator, 6, seed=seed) for model in models]
     rows = [[column[i] for column in columns] for i in range(6)]

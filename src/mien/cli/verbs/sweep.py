@@ -11,9 +11,9 @@ from typer import Argument, Option
 
 from mien.cli.flags import ScreenFlags
 from mien.cli.paths import existing
-from mien.cli.report import Report, progress
+from mien.cli.progress import ProgressLine, stop_on_signals
+from mien.cli.result import Report, progress
 from mien.cli.train_flags import LoopFlags, TrainMachineFlags, wishes_of
-from mien.cli.training_screen import ProgressLine, stop_on_signals
 from mien.cli.verbs.swap import pixels
 from mien.cli.verbs.train import pick_bf16
 from mien.errors import InputError
@@ -63,13 +63,12 @@ def run(
         existing(features)
 
     from mien.checkpoint.load import load_model
-    from mien.finetune.swap import swap_weights
-    from mien.finetune.sweep import parse_variant, run_sweep, sweep_pictures
-    from mien.finetune.train import Session
-    from mien.finetune.train_config import resolve
+    from mien.editing.layer_swap import swap_weights
+    from mien.evaluation.sweep import measure_sweep, parse_variant, run_sweep, sweep_pictures
+    from mien.media.contact_sheet import sheet
     from mien.media.images import from_tensor, write_picture
-    from mien.media.sheet import sheet
-    from mien.sweep_table import measure_sweep
+    from mien.training.config import resolve
+    from mien.training.session import Session
 
     model = load_model(source)
     for cut in blocks:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Argument, Option
 
 from mien.cli.flags import ScreenFlags
-from mien.cli.report import Report
+from mien.cli.progress import ProgressLine, stop_on_signals
+from mien.cli.result import Report
 from mien.cli.train_flags import EncoderFlags, LoopFlags, PlanFlags, RunFlags, TrainMachineFlags, wishes_of
-from mien.cli.training_screen import ProgressLine, stop_on_signals
 from mien.errors import InputError
 from mien.runtime import pick_device, set_threads
 
 if TYPE_CHECKING:
-    from mien.finetune.train_config import TrainConfig
+    from mien.training.config import TrainConfig
 
 EXAMPLES = (
     "mien train faces.zip -o run --grow 32,64,128 --max-minutes 600",
@@ -46,8 +46,9 @@ def run(
     The same command continues a run, also after Ctrl-C or worse. The folder's index.html shows how it goes.
     """
     set_threads(machine.threads)
-    from mien.finetune.processes import Processes
-    from mien.finetune.train import Session, train
+    from mien.training.distributed import Processes
+    from mien.training.run import train
+    from mien.training.session import Session
 
     device = Processes.own_device(pick_device(machine.device))
     first = os.environ.get("RANK", "0") == "0"
@@ -81,8 +82,8 @@ def _configuration(
     data: Path | None, out: Path, flags: RunFlags, wishes: dict[str, Any], device: str, dtype: str
 ) -> TrainConfig:
     from mien.config import from_toml
-    from mien.finetune.run_folder import RunFolder
-    from mien.finetune.train_config import TrainConfig, changed, resolve
+    from mien.training.config import TrainConfig, changed, resolve
+    from mien.training.run_folder import RunFolder
 
     stored = RunFolder(out).config()
     named = ("source", "seed", "kimg", "snapshot_minutes", "snapshot_kimg", "keep_kimg")

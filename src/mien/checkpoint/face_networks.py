@@ -1,0 +1,161 @@
+"""Small networks that look at faces: the three that come with mien, and measuring networks from files that the user brings.
+
+Ours find five points of a face, the mask of a head, and whose face it is; they are trained by tools/train_landmarks.py,
+tools/train_head_mask.py and tools/train_identity.py. None of the measuring networks is part of this project.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import lru_cache
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from mien.checkpoint import native
+from mien.checkpoint.foreign.tflite import read_tflite
+from mien.checkpoint.model_file import load_strictly, unfilled
+from mien.errors import CheckpointError
+from mien.models.head_mask_network import HeadMaskConfig, HeadMaskNetwork
+from mien.models.identity import IdentityConfig, IdentityNetwork
+from mien.models.landmarks import LandmarkConfig, LandmarkNetwork
+from mien.models.mobilefacenet import MobileFaceNet
+from mien.models.mobilenet_v2 import MobileNetV2, convolutions
+
+KIND = "landmarks"
+HEAD_MASK_KIND = "head_mask"
+IDENTITY_KIND = "identity"
+
+_Network = TypeVar("_Network", bound=nn.Module)
+
+
+def write_landmark_network(path: Path, network: LandmarkNetwork, provenance: dict[str, Any]) -> None:
+    """Save a landmark network in half precision; `provenance` says who trained it on what."""
+    _write(path, KIND, network, asdict(network.config), provenance)
+
+
+def write_head_mask_network(path: Path, network: HeadMaskNetwork, provenance: dict[str, Any]) -> None:
+    """Save a head mask network in half precision; `provenance` says who trained it on what."""
+    _write(path, HEAD_MASK_KIND, network, asdict(network.config), provenance)
+
+
+def write_identity_network(path: Path, network: IdentityNetwork, provenance: dict[str, Any]) -> None:
+    """Save an identity network in half precision; `provenance` says who trained it on what."""
+    _write(path, IDENTITY_KIND, network, asdict(network.config), provenance)
+
+
+def read_landmark_network(path: Path | None = None) -> LandmarkNetwork:
+    """Load a landmark network in evaluation mode, in float32 on the CPU; None: the one that comes with mien, loaded once."""
+    return _embedded_landmarks() if path is None else _read_landmarks(path)
+
+
+def read_head_mask_network(path: Path | None = None) -> HeadMaskNetwork:
+    """Load a head mask network in evaluation mode, in float32 on the CPU; None: the one that comes with mien, loaded once."""
+    return _embedded_head_mask() if path is None else _read_head_mask(path)
+
+
+def read_identity_network(path: Path | None = None) -> IdentityNetwork:
+    """Load an identity network in evaluation mode, in float32 on the CPU; None: the one that comes with mien, loaded once."""
+    return _embedded_identity() if path is None else _read_identity(path)
+
+
+@lru_cache(maxsize=1)
+def _embedded_landmarks() -> LandmarkNetwork:
+    with as_file(files("mien") / "data" / "landmarks.safetensors") as path:
+        return _read_landmarks(path)
+
+
+@lru_cache(maxsize=1)
+def _embedded_head_mask() -> HeadMaskNetwork:
+    with as_file(files("mien") / "data" / "head_mask.safetensors") as path:
+        return _read_head_mask(path)
+
+
+@lru_cache(maxsize=1)
+def _embedded_identity() -> IdentityNetwork:
+    with as_file(files("mien") / "data" / "identity.safetensors") as path:
+        return _read_identity(path)
+
+
+def _read_landmarks(path: Path) -> LandmarkNetwork:
+    return _read(path, KIND, lambda config: LandmarkNetwork(LandmarkConfig(**config)))
+
+
+def _read_head_mask(path: Path) -> HeadMaskNetwork:
+    return _read(path, HEAD_MASK_KIND, lambda config: HeadMaskNetwork(HeadMaskConfig(**config)))
+
+
+def _read_identity(path: Path) -> IdentityNetwork:
+    return _read(path, IDENTITY_KIND, lambda config: IdentityNetwork(IdentityConfig(**config)))
+
+
+def _write(path: Path, kind: str, network: nn.Module, config: dict[str, Any], provenance: dict[str, Any]) -> None:
+    tensors = {
+        f"{kind}.{name}": value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()
+    }
+    native.write(path, kind, tensors, {"config": config, "provenance": provenance})
+
+
+def _read(path: Path, kind: str, build: Callable[[dict[str, Any]], _Network]) -> _Network:
+    tensors, document = native.read(path)
+    if document["kind"] != kind:
+        raise CheckpointError(f"{path} is of the kind {document['kind']}, not {kind}: see `mien inspect {path}`.")
+    try:
+        with unfilled():
+            network = build(document["config"])
+    except (KeyError, TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
+        raise CheckpointError(f"{path} has a damaged description ({error}): get it again.") from error
+    load_strictly(network, native.part(tensors, kind), f"the network in {path}")
+    return network.eval().requires_grad_(False)
+
+
+def read_mobilefacenet(path: Path) -> MobileFaceNet:
+    """A MobileFaceNet from a safetensors file with the names of the published weights, in evaluation mode."""
+    try:
+        state: dict[str, Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is not a readable safetensors file ({error}): give a MobileFaceNet of that format."
+        ) from error
+    network = MobileFaceNet()
+    load_strictly(network, state, f"the MobileFaceNet in {path}")
+    return network.eval().requires_grad_(False)
+
+
+def read_mobilenet_v2(path: Path) -> MobileNetV2:
+    """A MobileNetV2 (width 1, 224 px) from a .tflite file, quantised or not, as a float32 network in evaluation mode.
+
+    Of the quantisation only the rounding of the weights remains; activations are neither rounded nor clipped to its ranges.
+    """
+    found = [op for op in read_tflite(path) if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D")]
+    network = MobileNetV2()
+    wanted = convolutions(network)
+    # One more convolution, or a fully connected layer, is the classifier that measuring leaves out.
+    if len(found) not in (len(wanted), len(wanted) + 1) or any(len(op.constants) != 2 for op in found):
+        raise CheckpointError(
+            f"{path} is no MobileNetV2: it has {len(found)} convolutions, {len(wanted)} or {len(wanted) + 1} are expected; "
+            "give mobilenet_v2 at width 1.0 and 224 px."
+        )
+    state = {}
+    for (name, _), op in zip(wanted, found, strict=False):
+        weight, bias = op.constants
+        # [out, h, w, in] -> [out, in, h, w]; depthwise [1, h, w, out] -> [out, 1, h, w].
+        state[f"{name}.weight"] = weight.permute((0, 3, 1, 2) if op.kind == "CONV_2D" else (3, 0, 1, 2)).contiguous()
+        state[f"{name}.bias"] = bias
+    load_strictly(network, state, f"the MobileNetV2 in {path}")
+    return network.eval().requires_grad_(False)
+
+
+def file_digest(path: Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file: says in a report which weights measured."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            total.update(chunk)
+    return total.hexdigest()[:16]

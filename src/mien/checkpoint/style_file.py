@@ -1,0 +1,95 @@
+"""Style files: what fine-tuning changed in the generator, in half precision, with all that is needed to use it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.checkpoint import native
+from mien.errors import CheckpointError, InputError, ModelMismatchError
+from mien.latents import USUAL_LIKENESS
+
+KIND = "style"
+_PART = "synthesis"
+_SIDE = 96
+
+
+def thumbnail(pictures: Tensor) -> Tensor:
+    """The first eight of [N, 3, R, R] in [-1, 1] side by side, [3, 96, 96 * N] uint8."""
+    small = F.interpolate(pictures[:8].cpu(), (_SIDE, _SIDE), mode="bicubic", antialias=True, align_corners=False)
+    row = torch.cat(list(small), dim=2)
+    return ((row.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+@dataclass
+class Style:
+    """A learned style: the mapper from any face to the look of its references."""
+
+    name: str
+    """What the user calls it."""
+    base: str
+    """Digest of the generator it belongs to (`Provenance.digest`)."""
+    resolution: int
+    """Side of that generator's pictures in pixels."""
+    changes: dict[str, Tensor]
+    """{parameter of the synthesis network: difference to the base model}, float16."""
+    thumbnail: Tensor
+    """The aligned reference (several: side by side), [3, H, W] uint8."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """How it was made: the fit's configuration, references, losses."""
+
+    def check_base(self, digest: str) -> None:
+        """Raise `ModelMismatchError` unless `digest` is the base model's."""
+        if digest != self.base:
+            raise ModelMismatchError(
+                f"The style {self.name!r} was learned on another base model ({self.base}, this one is {digest}): "
+                "give its own model with --model, or learn the style again with `mien fit`."
+            )
+
+    @property
+    def of_pictures(self) -> bool:
+        """Whether it was learned from pictures; otherwise it is a model that was fine-tuned on a data set."""
+        return "references" in self.settings
+
+    @property
+    def likeness(self) -> float:
+        """How much of a face's detail map suits it: none where a whole data set moved the features that the map is added to."""
+        return USUAL_LIKENESS if self.of_pictures else 0.0
+
+    def references(self) -> Tensor:
+        """The aligned references (the first eight), [N, 3, H, H] in [-1, 1], as small as the thumbnail is."""
+        return torch.stack(torch.split(self.thumbnail, self.thumbnail.shape[1], dim=2)).float().div(127.5).sub(1)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the style to `path`; an existing file is kept unless `overwrite`."""
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise InputError(f"{path} exists already: choose another name or add --overwrite.")
+        tensors = {f"{_PART}.{name}": gap for name, gap in self.changes.items()} | {"thumbnail": self.thumbnail}
+        document = {"name": self.name, "base": self.base, "resolution": self.resolution, "settings": self.settings}
+        native.write(path, KIND, tensors, document)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Style:
+        """Read a style file; raises `CheckpointError` when it is not one."""
+        path = Path(path)
+        tensors, document = native.read(path)
+        if document["kind"] != KIND:
+            raise CheckpointError(f"{path} is a {document['kind']} of mien, not a style: see `mien inspect {path}`.")
+        try:
+            thumbnail = tensors.pop("thumbnail")
+            changes = {name.removeprefix(f"{_PART}."): gap for name, gap in tensors.items()}
+            name, base, resolution, settings = (document[key] for key in ("name", "base", "resolution", "settings"))
+        except KeyError as error:
+            raise CheckpointError(f"{path} is a damaged style file (no {error}): get it again.") from error
+        if thumbnail.dtype != torch.uint8 or any(gap.dtype != torch.float16 for gap in changes.values()):
+            raise CheckpointError(f"{path} is a damaged style file (unexpected number types): get it again.")
+        texts = isinstance(name, str) and name.isprintable() and isinstance(base, str) and base.isprintable()
+        if not texts or type(resolution) is not int or not isinstance(settings, dict) or thumbnail.ndim != 3:
+            raise CheckpointError(f"{path} is a damaged style file (unexpected values): get it again.")
+        return cls(name, base, resolution, changes, thumbnail, settings)

@@ -1,0 +1,84 @@
+"""From the bytes of one picture to the crops in it: where its faces are, how large, how sharp. Nothing is decided here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+
+from mien.dataset.duplicates import perceptual_hash, sharpness
+from mien.errors import InputError
+from mien.faces.align import extract
+from mien.faces.background import soften_ground
+from mien.faces.detect import find_faces
+from mien.media.image_dataset import middle_square
+from mien.media.images import decode_picture, encode_picture
+from mien.media.picture import Picture, from_tensor
+
+Why = Literal["unreadable", "no face", "too small", "blurred", "same file", "alike"]
+"""Why a picture, or a face in it, is left out."""
+
+_WRITERS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
+
+
+@dataclass(frozen=True)
+class CropConfig:
+    """What is cut out of a picture, and how it is stored."""
+
+    resolution: Annotated[int, "side of the pictures that come out"] = 256
+    align: Annotated[bool, "look for faces and align them as FFHQ does; else the middle square is taken"] = True
+    face: Annotated[Literal["all", "largest"], "which faces of a picture: all or largest"] = "all"
+    soft_ground: Annotated[bool, "blur everything behind head and hair, which a small model then need not learn"] = False
+    format: Annotated[Literal["png", "webp", "jpg"], "format of the pictures; png loses nothing"] = "png"
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.resolution <= 4096:
+            raise InputError(f"--resolution must be from 8 to 4096 pixels, got {self.resolution}.")
+
+
+@dataclass(frozen=True)
+class Crop:
+    """One square of a picture, encoded, and what is to be known of it."""
+
+    data: bytes
+    side: int
+    """Pixels of the source that its side covers."""
+    sharpness: float
+    """See `likeness.sharpness`."""
+    hashes: tuple[str, str] | None
+    """Perceptual hash of the crop and of its mirror image in hex; None where it is flat."""
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What was found in a picture: crops, or the reason why there is none."""
+
+    crops: tuple[Crop, ...] = ()
+    why: Why | None = None
+    detail: str = ""
+
+
+def examine(data: bytes, name: str, config: CropConfig) -> Examined:
+    """The crops of a picture file, the largest face first. Never raises for what is wrong with the picture."""
+    try:
+        picture = decode_picture(data, Path(name))
+    except InputError as error:
+        return Examined(why="unreadable", detail=str(error).removeprefix(f"{Path(name)} "))
+    if not config.align:
+        square = Picture(middle_square(picture, config.resolution))
+        return Examined((_crop(square, min(picture.height, picture.width), config),))
+    rgb = picture.rgb()
+    faces = find_faces(rgb)
+    frames = [face.frame() for face in (faces[:1] if config.face == "largest" else faces)]
+    crops = tuple(_crop(from_tensor(extract(rgb, f, config.resolution)[0]), round(f.side), config) for f in frames)
+    return Examined(crops) if crops else Examined(why="no face", detail="no face was found")
+
+
+def _crop(square: Picture, side: int, config: CropConfig) -> Crop:
+    pixels = square.pixels
+    own, mirrored = perceptual_hash(pixels), perceptual_hash(np.ascontiguousarray(pixels[:, ::-1]))
+    hashes = None if own is None or mirrored is None else (own.tobytes().hex(), mirrored.tobytes().hex())
+    stored = from_tensor(soften_ground(square.rgb())) if config.soft_ground else square
+    return Crop(encode_picture(stored, _WRITERS[config.format]), side, round(sharpness(pixels), 4), hashes)

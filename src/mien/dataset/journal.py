@@ -1,0 +1,94 @@
+"""What was found so far, on disk beside the output, so that a preparation that was stopped goes on where it was.
+
+settings.json     what the crops were made with; under other settings the work begins anew
+found.jsonl       one line per picture file, by the SHA-256 of its content
+<sha>-<n>         the n-th crop of that file, encoded
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mien import __version__
+from mien.dataset.crops import Crop, CropConfig, Examined, Why
+from mien.files import write_whole
+
+
+@dataclass(frozen=True)
+class StoredCrop:
+    """A crop whose bytes lie in a file."""
+
+    file: Path
+    crop: Crop
+    """Its `data` is empty."""
+
+
+class Journal:
+    """The folder of half-done work."""
+
+    def __init__(self, folder: Path, config: CropConfig) -> None:
+        """Open `folder`, or create it; what was made with another `config` or mien is removed."""
+        self.folder = folder
+        self._lines = folder / "found.jsonl"
+        self._found: dict[str, dict[str, Any]] = {}
+        settings = json.dumps({"mien": __version__, **asdict(config)})
+        stored = folder / "settings.json"
+        if stored.exists() and stored.read_text(encoding="utf-8") == settings:
+            self._read()
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            write_whole(stored, settings)
+
+    def _read(self) -> None:
+        text = self._lines.read_text(encoding="utf-8") if self._lines.exists() else ""
+        for line in text.splitlines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                break
+            # The file may be missing or cut off where the power went.
+            sizes = [(self._file(entry["sha"], n), crop["bytes"]) for n, crop in enumerate(entry["crops"])]
+            if all(file.exists() and file.stat().st_size == size for file, size in sizes):
+                self._found[entry["sha"]] = entry
+        write_whole(self._lines, "".join(json.dumps(entry) + "\n" for entry in self._found.values()))
+
+    def __contains__(self, sha: str) -> bool:
+        return sha in self._found
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, sha: str, examined: Examined) -> None:
+        """Keep what was found in the file with this SHA-256: first the crops, then the line that names them."""
+        crops = []
+        for number, crop in enumerate(examined.crops):
+            self._file(sha, number).write_bytes(crop.data)
+            facts = {"side": crop.side, "sharpness": crop.sharpness, "hashes": crop.hashes}
+            crops.append({"bytes": len(crop.data), **facts})
+        entry = {"sha": sha, "why": examined.why, "detail": examined.detail, "crops": crops}
+        with self._lines.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(entry) + "\n")
+        self._found[sha] = entry
+
+    def crops(self, sha: str) -> list[StoredCrop]:
+        """The crops of a file that was added."""
+        found = []
+        for number, entry in enumerate(self._found[sha]["crops"]):
+            hashes = None if entry["hashes"] is None else (entry["hashes"][0], entry["hashes"][1])
+            found.append(StoredCrop(self._file(sha, number), Crop(b"", entry["side"], entry["sharpness"], hashes)))
+        return found
+
+    def why(self, sha: str) -> tuple[Why | None, str]:
+        """Why a file that was added has no crops, and the detail; (None, "") where it has some."""
+        return self._found[sha]["why"], self._found[sha]["detail"]
+
+    def remove(self) -> None:
+        """Delete the folder: the work is done."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _file(self, sha: str, number: int) -> Path:
+        return self.folder / f"{sha}-{number}"

@@ -1,0 +1,1 @@
+"""Measuring what the product makes: evaluation, comparisons, preference studies, sweeps, speed, reports on models."""

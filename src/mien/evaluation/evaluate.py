@@ -1,0 +1,175 @@
+"""Evaluating styles on photos: draw them, read what other methods made of the same photos, judge all by the same measures."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from mien.checkpoint import load_identity, load_model
+from mien.checkpoint.face_networks import file_digest, read_identity_network, read_mobilefacenet, read_mobilenet_v2
+from mien.checkpoint.style_file import Style
+from mien.editing import Strength
+from mien.errors import InputError
+from mien.evaluation.measures import Candidate, Evaluation, measure
+from mien.evaluation.outputs import SIDE, PhotoFace, Shows, read_faces, read_outputs, read_references
+from mien.inversion import InvertConfig
+from mien.latents import USUAL_LIKENESS, Codes
+from mien.media.image_dataset import load_dataset
+from mien.metrics.perceptual import as_pictures
+from mien.metrics.spaces import Judges, discriminator_space, identity_judge, mobilenet_space
+from mien.pipeline import Stylizer
+from mien.runtime import Progress
+from mien.styles import EMBEDDED_MODEL, IDENTITY
+
+NO_STYLE = "no style"
+"""Name of the row of what the model makes of the photos before any style."""
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How styles are drawn, and how pictures are read."""
+
+    strength: Annotated[float | Strength, "how much style: 0 the model's own face, 1 the full style"] = 1.0
+    likeness: Annotated[
+        float | None, "how much is kept of the person that no code can say, 0 to 1; None: as suits each style"
+    ] = None
+    refine_steps: Annotated[int, "optimisation steps after the inverter's answer"] = 20
+    inverter: Annotated[InvertConfig | None, "how faces become codes; None: by the encoder"] = None
+    aligned: Annotated[bool, "the photos are face crops already"] = False
+    references_aligned: Annotated[bool, "the references are face crops already"] = False
+    outputs_are: Annotated[
+        Shows, "what the pictures of other methods show: whole photos, face crops, or as proportions tell"
+    ] = "auto"
+
+
+def open_judges(features: Path | None = None, identity: Path | None = None, device: str | torch.device = "cpu") -> Judges:
+    """The networks that judge, on `device`.
+
+    `features` is a MobileNetV2 (.tflite); None: the discriminator of the embedded model. `identity` is a MobileFaceNet
+    (.safetensors) or an ArcFace IR-SE50 (any other file); None: the identity network that comes with mien.
+    """
+    if features is None:
+        discriminator = load_model(EMBEDDED_MODEL).discriminator
+        assert discriminator is not None, "the embedded model comes with its discriminator"
+        looks = discriminator_space(discriminator.to(device).eval(), file_digest(EMBEDDED_MODEL))
+    else:
+        looks = mobilenet_space(read_mobilenet_v2(features).to(device), file_digest(features))
+    if identity is None:
+        own = read_identity_network(IDENTITY).to(device)
+        return Judges(looks, identity_judge(own, "mien-identity", file_digest(IDENTITY)))
+    weights = file_digest(identity)
+    if identity.suffix == ".safetensors":
+        return Judges(looks, identity_judge(read_mobilefacenet(identity).to(device), "MobileFaceNet", weights))
+    return Judges(looks, identity_judge(load_identity(identity).to(device), "ArcFace", weights))
+
+
+def evaluate(
+    photos: Sequence[Path], judges: Judges, config: EvaluateConfig | None = None, *, stylizer: Stylizer | None = None,
+    styles: Mapping[str, Style] | None = None, outputs: Mapping[str, Path] | None = None,
+    references: Mapping[str, Sequence[Path]] | None = None, own_set: Path | None = None, progress: Progress | None = None,
+) -> Evaluation:  # fmt: skip
+    """Judge `styles` drawn by `stylizer`, and the pictures in folders of `outputs`, on the largest face of each of the photos.
+
+    `references` are the pictures that a style or method (by its name) was made from; without them a style is measured against
+    the small pictures in its file, and outputs against nothing. `own_set` is a folder or zip of aligned pictures in the style,
+    for Frechet and kernel distance. Raises `InputError`; single photos that cannot be used are told in the result.
+    """
+    config, styles, outputs, references = config or EvaluateConfig(), styles or {}, outputs or {}, references or {}
+    _check_names(list(styles), list(outputs), list(references))
+    if styles and stylizer is None:
+        raise ValueError("styles need a stylizer to draw them")
+    chosen = {name: read_references(paths, aligned=config.references_aligned) for name, paths in references.items()}
+    known_set = None if own_set is None else load_dataset(own_set, SIDE)
+    count = itertools.count(1)
+
+    def tick() -> None:
+        if progress is not None:
+            progress(next(count), len(photos) * (2 + len(styles) if styles else 1), 0.0)
+
+    sizes = (SIDE,) if stylizer is None else (SIDE, stylizer.resolution)
+    faces, failed = read_faces(photos, sizes, aligned=config.aligned, tick=tick)
+    candidates, notes = [], []
+    if stylizer is not None and styles:
+        candidates += _drawn(stylizer, styles, faces, config, chosen, tick)
+        notes += [f"{c.name} was not learned from pictures, and no --reference {c.name}=PICTURE was given: its distance to a "
+                  "reference is left out." for c in candidates[1:] if c.references is None]  # fmt: skip
+    for name, folder in outputs.items():
+        found = read_outputs(name, folder, faces, config.outputs_are)
+        notes += found.notes(name)
+        facts = {"drawn_by": str(folder), "missing": found.missing, "extra": found.extra, "unusable": found.unusable}
+        pictures = torch.stack(list(found.pictures.values()))
+        candidates.append(Candidate(name, list(found.pictures), pictures, chosen.get(name), facts=facts))
+        if name not in chosen:
+            notes.append(f"No --reference {name}=PICTURE was given: the distance of {name} to its reference is left out.")
+    stems, crops = [face.path.stem for face in faces], torch.stack([face.crops[SIDE] for face in faces])
+    own = None if known_set is None else as_pictures(known_set.pixels)
+    evaluation = measure(stems, crops, candidates, judges, own)
+    if styles:
+        evaluation.numbers["settings"] = asdict(config)
+    if known_set is not None:
+        evaluation.numbers["set"]["path"] = str(own_set)
+        notes += [f"{own_set}: {line}" for line in known_set.report().splitlines()[1:]]
+    evaluation.notes, evaluation.failed = notes, failed
+    return evaluation
+
+
+def _check_names(styles: Sequence[str], outputs: Sequence[str], references: Sequence[str]) -> None:
+    names = [*([NO_STYLE] if styles else []), *styles, *outputs]
+    if not names:
+        raise InputError("There is nothing to evaluate: name a style, or give --outputs NAME=FOLDER.")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise InputError(f"Two of what is evaluated are called '{twice}': give one another name.")
+    stray = next((name for name in references if name not in names[bool(styles) :]), None)
+    if stray is not None:
+        raise InputError(f"--reference {stray}=... names nothing that is evaluated: {', '.join(names[bool(styles) :])}.")
+
+
+def _drawn(
+    stylizer: Stylizer, styles: Mapping[str, Style], faces: Sequence[PhotoFace], config: EvaluateConfig,
+    references: Mapping[str, Tensor], tick: Callable[[], None],
+) -> list[Candidate]:  # fmt: skip
+    """The model without a style, then every style; a photo is inverted once a likeness, and that time counts for each style."""
+
+    @cache
+    def inverted(likeness: float) -> list[tuple[Codes, float]]:
+        found = []
+        for face in faces:
+            start = time.perf_counter()
+            codes = stylizer.invert_crops(
+                face.crops[stylizer.resolution][None], inverter=config.inverter, refine_steps=config.refine_steps,
+                likeness=likeness,
+            )  # fmt: skip
+            found.append((codes, face.seconds + time.perf_counter() - start))
+        return found
+
+    def likeness_of(style: Style | None) -> float:
+        usual = USUAL_LIKENESS if style is None else style.likeness
+        return usual if config.likeness is None else config.likeness
+
+    plain = []
+    for codes, _ in inverted(likeness_of(None)):
+        plain.append(stylizer.render(codes))
+        tick()
+    every = range(len(faces))
+    drawn = [Candidate(NO_STYLE, every, torch.cat(plain), facts={"drawn_by": "model"})]
+    for name, style in styles.items():
+        pictures, seconds = [], []
+        for code, before in inverted(likeness_of(style)):
+            start = time.perf_counter()
+            pictures.append(stylizer.draw(style, code, config.strength))
+            seconds.append(before + time.perf_counter() - start)
+            tick()
+        # A model that was fine-tuned on a set carries a face of its own there, and no reference.
+        small = style.references() if style.of_pictures else None
+        reference = references.get(name, small)
+        drawn.append(Candidate(name, every, torch.cat(pictures), reference, seconds, {"drawn_by": "style"}))
+    return drawn

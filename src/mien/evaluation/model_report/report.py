@@ -1,0 +1,141 @@
+"""Everything that is to be known of a face model, measured in one go: numbers and contact sheets for its model card."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
+
+import torch
+from torch import Tensor
+
+from mien.checkpoint.native import digest
+from mien.errors import InputError
+from mien.evaluation.model_report import report_sheets as sheets
+from mien.evaluation.model_report.inversion_part import inversion_work, measure_inversion
+from mien.evaluation.model_report.parts import Instruments, Inversion, Session, device_of, latents
+from mien.evaluation.model_report.population_part import Population
+from mien.evaluation.model_report.workspace import Workspace
+from mien.media.image_dataset import Dataset
+from mien.models.model import Model
+from mien.runtime import Progress
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """How much is measured."""
+
+    samples: Annotated[int, "samples, and pictures of each half of the training set, that are compared"] = 2500
+    psis: Annotated[tuple[float, ...], "truncations of the sweep; 0.7 and 1 are always among them"] = (0.5, 0.7, 0.85, 1.0)
+    held_out: Annotated[int | None, "pictures of the held-out set that are inverted; None: all"] = None
+    seed: Annotated[int, "seed of the samples and of the halves"] = 0
+    batch: Annotated[int, "pictures at a time"] = 16
+
+    def __post_init__(self) -> None:
+        if self.samples < 2 or self.batch < 1 or (self.held_out is not None and self.held_out < 1):
+            raise ValueError("samples must be at least 2, batch and held_out at least 1")
+
+
+QUICK = ReportConfig(samples=400, psis=(0.7, 1.0), held_out=16)
+"""A few minutes instead of half an hour; its distances compare with those of other quick reports only."""
+
+
+@dataclass
+class ModelReport:
+    """What was measured: `numbers` are plain values for JSON, `sheets` pictures [3, H, W] in [-1, 1] by name."""
+
+    numbers: dict[str, Any] = field(default_factory=dict)
+    sheets: dict[str, Tensor] = field(default_factory=dict)
+
+
+def measure_model(
+    model: Model,
+    instruments: Instruments,
+    config: ReportConfig | None = None,
+    *,
+    data: Dataset | None = None,
+    held_out: Dataset | None = None,
+    inversion: Inversion | None = None,
+    workspace: Workspace | None = None,
+    progress: Progress | None = None,
+) -> ModelReport:
+    """Measure `model`: distance to `data`, truncation, diversity, copies, inversion of `held_out`; and draw the sheets.
+
+    `data` and `held_out` are pictures at the model's resolution (`load_dataset`). Parts that need a data set, a network of
+    `instruments` or an `inversion` that is not given are left out. What `workspace` keeps is not computed again.
+    """
+    config = config or ReportConfig()
+    for pictures, what in ((data, "training"), (held_out, "held-out")):
+        if pictures is not None and pictures.pixels.shape[-1] != model.resolution:
+            raise ValueError(f"the {what} pictures have {pictures.pixels.shape[-1]} px, the model has {model.resolution} px")
+    if data is not None and len(data) < 4:
+        raise InputError(f"The training set has {len(data)} pictures: give at least 4, for two halves to compare.")
+    parts = {"generator": model.generator, "discriminator": model.discriminator, "encoder": model.encoder}
+    digests = {name: digest(part.state_dict()) for name, part in parts.items() if part is not None}
+    session = Session(model, instruments, workspace or Workspace(None), config.seed, config.batch, digests)
+    population = Population(session, data, config.samples, sorted({*config.psis, 0.7, 1.0}))
+    photos = None if held_out is None else held_out.pixels[: config.held_out]
+    measuring = instruments.features is not None or instruments.identity is not None
+    inverting = photos is not None and inversion is not None
+
+    total = population.work * measuring
+    if photos is not None and inversion is not None:
+        total += inversion_work(photos, inversion)
+    session.tick = _Meter(progress, total)
+
+    report, clock = ModelReport(), _Clock()
+    report.numbers |= {
+        "model": {
+            "name": model.provenance.name,
+            "resolution": model.resolution,
+            "images_seen": model.provenance.images_seen,
+            "digests": digests,
+            "parameters": {k: sum(p.numel() for p in m.parameters()) for k, m in parts.items() if m is not None},
+        },
+        "networks": dict(instruments.digests),
+        "machine": {"device": str(device_of(model)), "threads": torch.get_num_threads()},
+        "data": {"training": 0 if data is None else len(data), "held_out": 0 if held_out is None else len(held_out)},
+        "config": asdict(config),
+    }
+    if measuring:
+        numbers, drawn = population.measure()
+        report.numbers |= numbers
+        report.sheets |= drawn
+        clock.lap("population")
+    if inverting:
+        assert photos is not None
+        assert inversion is not None
+        report.numbers["inversion"], drawn = measure_inversion(session, photos, inversion)
+        report.sheets |= drawn
+        clock.lap("inversion")
+    z = latents(model, 64, config.seed)
+    for psi in (0.7, 1.0):
+        report.sheets[f"samples-psi-{psi:g}"] = sheets.sample_sheet(model, z, psi)
+    report.sheets["truncation"] = sheets.truncation_sheet(model, z[:8], population.psis)
+    report.sheets["style-mixing"] = sheets.mixing_sheet(model, z, 0.7)
+    report.sheets["interpolation"] = sheets.interpolation_sheet(model, z[:8], 0.7)
+    clock.lap("sheets")
+    report.numbers["seconds"] = clock.laps
+    return report
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name], self.last = round(now - self.last, 1), now
+
+
+class _Meter:
+    """Adds up work and tells `progress`."""
+
+    def __init__(self, progress: Progress | None, total: float) -> None:
+        self.progress, self.total, self.done = progress, max(1, round(total)), 0.0
+
+    def __call__(self, work: float) -> None:
+        self.done += work
+        if self.progress is not None:
+            self.progress(min(round(self.done), self.total), self.total, 0.0)

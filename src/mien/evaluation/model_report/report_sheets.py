@@ -1,0 +1,98 @@
+"""The contact sheets of a report: nothing in them is chosen by hand."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mien.evaluation.model_report.parts import codes_of, render
+from mien.latents import resolutions
+from mien.media.contact_sheet import sheet
+from mien.metrics.perceptual import as_pictures
+from mien.models.model import Model
+
+_BANDS = (("coarse", 0, 3), ("middle", 3, 7), ("fine", 7, 18))
+"""Rows of a W+ code that style mixing exchanges: to 8 px, 16 and 32 px, above (Karras et al. 2019, figure 3)."""
+
+
+def _cell(model: Model) -> int:
+    return min(128, max(64, model.resolution))
+
+
+def _grid(pixels: Tensor, columns: int) -> list[list[Tensor | None]]:
+    pictures: list[Tensor | None] = list(as_pictures(pixels))
+    return [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
+
+
+def sample_sheet(model: Model, z: Tensor, psi: float) -> Tensor:
+    """All samples of `z` [N, z_dim], eight in a row."""
+    return sheet(_grid(render(model, codes_of(model, z, psi)), 8), size=_cell(model), gap=0)
+
+
+def truncation_sheet(model: Model, z: Tensor, psis: list[float]) -> Tensor:
+    """The same inputs at every truncation, one row each."""
+    rows = [list(as_pictures(render(model, codes_of(model, z, psi)))) for psi in psis]
+    return sheet(rows, size=_cell(model), row_labels=[f"psi {psi:g}" for psi in psis], gap=2)
+
+
+def mixing_sheet(model: Model, z: Tensor, psi: float, sources: int = 6) -> Tensor:
+    """Style mixing: the first `sources` codes give bands of rows to the next ones, two codes for each band."""
+    codes = codes_of(model, z, psi)
+    givers, takers = codes[:sources], iter(codes[sources:])
+    # The last row drives the last toRGB alone: no band of its own.
+    bands = [band for band in _BANDS if band[1] < codes.shape[1] - 1]
+    rows: list[list[Tensor | None]] = [[None, *as_pictures(render(model, givers))]]
+    labels = ["gives"]
+    for name, start, stop in bands:
+        for _ in range(2):
+            taker = next(takers)[None]
+            mixed = taker.repeat(len(givers), 1, 1)
+            mixed[:, start:stop] = givers[:, start:stop]
+            rows.append(list(as_pictures(render(model, torch.cat([taker, mixed])))))
+            labels.append(f"takes {name}\n{_sizes(model, start, stop)}")
+    return sheet(rows, size=_cell(model), row_labels=labels, gap=2)
+
+
+def _sizes(model: Model, start: int, stop: int) -> str:
+    """Pixels of the convolutions that rows `start` to `stop` of a W+ code drive."""
+    sides = resolutions(model.resolution)
+    low, high = sides[(start + 1) // 2], sides[min(len(sides) - 1, stop // 2)]
+    return f"{low} px" if low == high else f"{low}-{high} px"
+
+
+def interpolation_sheet(model: Model, z: Tensor, psi: float, steps: int = 9) -> Tensor:
+    """From each code to the next one on a straight line in W, one row for each pair of `z` [2 N, z_dim]."""
+    codes = codes_of(model, z, psi)
+    weights = torch.linspace(0, 1, steps, device=codes.device)[:, None, None]
+    rows = [
+        list(as_pictures(render(model, torch.lerp(a[None], b[None], weights))))
+        for a, b in zip(codes[::2], codes[1::2], strict=True)
+    ]
+    return sheet(rows, size=_cell(model), gap=0)
+
+
+def nearest_sheet(samples: Tensor, faces: Tensor, similarity: list[float]) -> Tensor:
+    """Pairs of a sample and its nearest training face (uint8), four in a row, with their cosine."""
+    cells: list[Tensor | None] = [
+        picture for pair in zip(as_pictures(samples), as_pictures(faces), strict=True) for picture in pair
+    ]
+    texts: list[str | None] = [text for value in similarity for text in ("sample", f"nearest {value:.2f}")]
+    rows, captions = ([items[i : i + 8] for i in range(0, len(cells), 8)] for items in (cells, texts))
+    return sheet(rows, size=max(96, min(128, samples.shape[-1])), captions=captions)  # type: ignore[arg-type]
+
+
+def inversion_sheet(originals: Tensor, stages: dict[str, tuple[Tensor, list[float] | None]], columns: int = 8) -> Tensor:
+    """Photos above what each stage makes of them (uint8), with the identity cosine; as many blocks as the photos need."""
+    rows: list[list[Tensor | None]] = []
+    labels: list[str] = []
+    captions: list[list[str | None]] = []
+    for start in range(0, len(originals), columns):
+        stop = min(len(originals), start + columns)
+        rows.append(list(as_pictures(originals[start:stop])))
+        labels.append("photo")
+        captions.append([None] * (stop - start))
+        for name, (pixels, cosines) in stages.items():
+            rows.append(list(as_pictures(pixels[start:stop])))
+            labels.append(name)
+            captions.append([None] * (stop - start) if cosines is None else [f"{c:.2f}" for c in cosines[start:stop]])
+    return sheet(rows, size=min(160, max(96, originals.shape[-1])), row_labels=labels, captions=captions)

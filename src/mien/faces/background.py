@@ -1,0 +1,39 @@
+"""The ground behind a head, made soft: what a small face model need not learn to draw."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from mien.faces.head_mask import head_mask
+from mien.faces.warp import blur
+from mien.models.head_mask_network import HeadMaskNetwork
+from mien.models.model import Model
+
+_SOFTNESS = 0.09  # of the side: radius of the blur, about as a portrait lens leaves a wall far behind
+_BLURRED_AT = 64  # side in pixels at which the blur is made
+
+
+def soften_ground(crop: Tensor, network: HeadMaskNetwork | None = None, *, mask: Tensor | None = None) -> Tensor:
+    """A crop [3, s, s] in [-1, 1] in the FFHQ frame with everything but head, hair and shoulders blurred.
+
+    The blur takes nothing from the head, so no rim of hair colour surrounds it. `mask` [1, s, s] in [0, 1]: where the picture
+    stays sharp, if it is known.
+    """
+    size = crop.shape[-1]
+    keep = head_mask(crop, network=network) if mask is None else mask
+    outside = (1 - keep).clamp_min(1e-3)
+    # Blurred at a small size: nothing finer would survive.
+    both = F.interpolate(torch.cat([crop * outside, outside])[None], size=(_BLURRED_AT, _BLURRED_AT), mode="area")[0]
+    both = blur(both, _SOFTNESS * _BLURRED_AT)
+    soft = F.interpolate((both[:3] / both[3:])[None], size=(size, size), mode="bicubic", align_corners=False)[0]
+    return torch.lerp(soft, crop, keep).clamp(-1, 1)
+
+
+def as_learned(model: Model, crops: Tensor) -> Tensor:
+    """Crops [N, 3, s, s] as the model's training pictures were: with a soft ground, if theirs were; else unchanged."""
+    if not model.soft_ground:
+        return crops
+    with torch.no_grad():
+        return torch.stack([soften_ground(crop) for crop in crops.cpu()]).to(crops.device)

@@ -1,1 +1,0 @@
-"""Training loops: one-shot fine-tuning, adversarial training, and what they share."""

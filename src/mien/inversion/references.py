@@ -1,0 +1,38 @@
+"""The codes of the pictures that a style is learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch import Tensor
+
+from mien.faces.background import as_learned
+from mien.inversion.config import InvertConfig
+from mien.inversion.encode import encode
+from mien.inversion.methods import invert
+from mien.inversion.out_of_distribution import warn_of_strangers
+from mien.latents import Codes
+from mien.models.model import Model
+
+_STEPS_WITHOUT_ENCODER = 300
+
+
+def reference_codes(
+    model: Model, pictures: Tensor, inverter: InvertConfig | None, refine_steps: int | None, names: Sequence[str]
+) -> Codes:
+    """The codes of references, with the detail maps that the encoder gives where its word is the last one.
+
+    `pictures` [N, 3, R, R] may hold mirror images behind the references that `names` names. Warns of those that the model
+    hardly knows.
+    """
+    inverter = replace(inverter or InvertConfig(), detail=False)
+    if refine_steps is None:
+        refine_steps = _STEPS_WITHOUT_ENCODER if model.encoder is None and inverter.method == "encoder" else 0
+    pictures = as_learned(model, pictures)
+    if model.encoder is not None:
+        said = encode(model, pictures)
+        warn_of_strangers(model, pictures[: len(names)], said.w_plus[: len(names)], names)
+        if refine_steps == 0 and inverter == InvertConfig(detail=False):
+            return said
+    return Codes(invert(model, pictures, inverter, refine_steps=refine_steps).w_plus)

@@ -1,0 +1,1 @@
+"""JoJoGAN: fine-tuning the generator to one picture, or a few."""

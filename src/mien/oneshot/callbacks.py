@@ -1,0 +1,95 @@
+"""What can be had from a fit while it runs: preview pictures, and a state to go on from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from mien.errors import InputError
+from mien.latents import broadcast, truncate
+from mien.media.contact_sheet import sheet
+from mien.media.images import write_picture
+from mien.media.picture import from_tensor
+from mien.models.generator import SynthesisNetwork
+from mien.oneshot.checkpointing import save_fit
+from mien.oneshot.tuner import OneShotTuner
+from mien.runtime import seeded
+
+_STATE_EVERY = 50
+_REFERENCES, _FACES, _PSI = 4, 6, 0.7
+_LARGEST_CELL, _SMALLEST_CELL = 256, 96
+
+
+@dataclass(frozen=True)
+class FollowConfig:
+    """What is written while a style is learned."""
+
+    previews: Annotated[Path | None, "folder for preview pictures: the references and random faces, as the style has them"] = (
+        None
+    )
+    preview_every: Annotated[int, "steps from one preview to the next; 50 unless told otherwise"] = 50
+    state: Annotated[Path | None, "folder for the state: where it holds one, learning goes on from there"] = None
+
+    def __post_init__(self) -> None:
+        if self.preview_every < 1:
+            raise InputError(f"There must be at least one step from preview to preview, got {self.preview_every}.")
+        for folder in (self.previews, self.state):
+            if folder is not None and folder.exists() and not folder.is_dir():
+                raise InputError(f"{folder} is a file, and a folder is needed: give another name.")
+
+
+def has_previews(folder: Path) -> bool:
+    """Whether a fit has left previews in `folder`."""
+    return next(folder.glob("step-*.png"), None) is not None
+
+
+class Follower:
+    """Called after every step of a tuner."""
+
+    def __init__(self, tuner: OneShotTuner, config: FollowConfig, base: str) -> None:
+        """`base` is the digest of the generator that is tuned."""
+        self.tuner, self.config, self.base = tuner, config, base
+        if config.previews is not None:
+            g = tuner.base
+            if tuner.family.fresh is not None:
+                self.faces = tuner.family.fresh[:_FACES]
+            else:
+                z = torch.randn(_FACES, g.config.z_dim, generator=seeded(0)).to(tuner.device)
+                with torch.no_grad():
+                    self.faces = truncate(broadcast(g.mapping(z), g.num_ws), g.mapping.w_avg, _PSI)
+
+    def __call__(self, step: int) -> None:
+        """Write what is due after `step` steps."""
+        if self.config.state is not None and step % _STATE_EVERY == 0:
+            save_fit(self.config.state, self.tuner, self.base)
+        if self.config.previews is not None and step % self.config.preview_every == 0:
+            self.preview(self.config.previews, step)
+
+    def finish(self) -> None:
+        """Write the state and the preview of the last step, whether they are due or not."""
+        step = len(self.tuner.losses)
+        if self.config.state is not None and step % _STATE_EVERY:
+            save_fit(self.config.state, self.tuner, self.base)
+        if self.config.previews is not None and step % self.config.preview_every:
+            self.preview(self.config.previews, step)
+
+    def preview(self, folder: Path, step: int) -> None:
+        """Two rows: references and random faces of the base model; the same codes in the style as it is now."""
+        tuner = self.tuner
+        count = min(_REFERENCES, tuner.count)
+        codes = torch.cat([tuner.w_plus[:count], self.faces])
+        before = [*tuner.pictures[:count], *_pictures(tuner.base.synthesis, self.faces)]
+        after = _pictures(tuner.synthesis, codes)
+        size = min(max(tuner.base.config.resolution, _SMALLEST_CELL), _LARGEST_CELL)
+        drawn = sheet([before, after], size=size)
+        write_picture(folder / f"step-{step:05d}.png", from_tensor(drawn), overwrite=True)
+
+
+@torch.no_grad()
+def _pictures(network: SynthesisNetwork, w_plus: Tensor) -> list[Tensor]:
+    noise = network.noise("const")
+    return [network.render(network.styles(code), noise)[0].cpu() for code in torch.split(w_plus, 1)]

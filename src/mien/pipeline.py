@@ -1,0 +1,300 @@
+"""The product: learn a style from pictures, apply it to photos, give whole photos back.
+
+stylizer = Stylizer.load()
+style = stylizer.fit(["reference.png"])
+result = stylizer.apply(style, "me.jpg")
+write_picture("out.png", result.picture)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mien.checkpoint import load_model
+from mien.checkpoint.model_file import generator_digest
+from mien.checkpoint.regions_file import Regions
+from mien.checkpoint.style_file import Style, thumbnail
+from mien.editing import Control, Steering, Strength, feature_masks, random_codes
+from mien.editing.control import virtual_codes
+from mien.editing.lockstep import render_codes
+from mien.editing.regions import FEATURES
+from mien.errors import InputError, ModelMismatchError
+from mien.faces import AlignConfig, CropFrame, extract, locate
+from mien.faces.background import as_learned
+from mien.faces.feature_strength import eased
+from mien.faces.paste import head_mask, paste_back
+from mien.faces.results import Result, StylizedFace
+from mien.inversion import Codes, InvertConfig, encode, mean_code, own_faces
+from mien.inversion.methods import Inversion
+from mien.inversion.methods import invert as find_codes
+from mien.inversion.references import reference_codes
+from mien.latents import StyleCodes
+from mien.losses.extractors import mobilenet_maps
+from mien.media.images import Picture, from_tensor, opened, path_of
+from mien.models.embedders import Embedder
+from mien.models.generator import SynthesisNetwork
+from mien.models.mobilenet_v2 import MobileNetV2
+from mien.models.model import Model
+from mien.oneshot.callbacks import FollowConfig
+from mien.oneshot.config import FitConfig, random_layers, takes_own_faces
+from mien.oneshot.deltas import apply_changes
+from mien.oneshot.fit import NO_DISCRIMINATOR, References, content_digest, learn, reference_weights
+from mien.runtime import Progress, pick_device
+from mien.styles import EMBEDDED_MODEL, embedded_model, regions_of
+
+
+class Stylizer:
+    """A face model on a device, ready to learn styles and to apply them."""
+
+    def __init__(self, model: Model, *, device: str | torch.device = "cpu", bf16: bool = False) -> None:
+        self.model, self.bf16 = model, bf16
+        self.device = torch.device(device)
+        for network in (model.generator, model.discriminator, model.encoder):
+            if network is not None:
+                network.to(self.device).eval().requires_grad_(False)
+        self._dtype = torch.bfloat16 if bf16 else torch.float32
+        self._tuned: tuple[Style, SynthesisNetwork] | None = None
+
+    @classmethod
+    def load(cls, model: str | Path | None = None, *, device: str = "cpu", bf16: bool = False) -> Stylizer:
+        """Open a model file; None takes the embedded one."""
+        return cls(load_model(model or EMBEDDED_MODEL), device=pick_device(device), bf16=bf16)
+
+    @property
+    def resolution(self) -> int:
+        """Side of the model's pictures in pixels."""
+        return self.model.resolution
+
+    @property
+    def digest(self) -> str:
+        """The base model's fingerprint, which a style names as its own."""
+        if not self.model.provenance.digest:
+            self.model.provenance = replace(self.model.provenance, digest=generator_digest(self.model.generator))
+        return self.model.provenance.digest
+
+    @cached_property
+    def regions(self) -> Regions:
+        """Which S channels drive which part of the face: those that come with the model, or found now, in some seconds."""
+        return regions_of(self.model.generator, self.digest)
+
+    # -- pictures to codes -------------------------------------------------------------------------------------------------
+
+    def align(self, picture: Picture | str | Path, align: AlignConfig | None = None) -> list[tuple[CropFrame, Tensor]]:
+        """The faces of a picture: where each sits, and its aligned crop [3, R, R] at the model's resolution."""
+        return [(frame, crop) for frame, crop, _ in self._cut_out(picture, align or AlignConfig())]
+
+    def _cut_out(self, picture: Picture | str | Path, align: AlignConfig) -> list[tuple[CropFrame, Tensor, Tensor]]:
+        picture = opened(picture)
+        rgb, name = picture.rgb(), str(picture.path or "the picture")
+        return [(frame, *extract(rgb, frame, self.resolution)) for frame in locate(rgb, align, name=name)]
+
+    def invert_crops(
+        self, crops: Tensor, *, inverter: InvertConfig | None = None, refine_steps: int = 0, likeness: float = 1.0,
+        progress: Progress | None = None,
+    ) -> Codes:  # fmt: skip
+        """The codes of aligned pictures [N, 3, R, R], as `inverter` finds them (None: the encoder), and then refined.
+
+        Without an encoder, refinement starts at the mean code. `likeness` 0 looks for no detail map; in between it is eased
+        (see `mien.faces.feature_strength`).
+        """
+        crops, inverter = as_learned(self.model, crops).to(self.device), inverter or InvertConfig()
+        inverter = replace(inverter, detail=inverter.detail and likeness > 0)
+        found = find_codes(self.model, crops, inverter, refine_steps=refine_steps, progress=progress)
+        return eased(self.model, found, likeness)
+
+    def invert(
+        self, photo: Picture | str | Path, *, align: AlignConfig | None = None, inverter: InvertConfig | None = None,
+        refine_steps: int = 0, progress: Progress | None = None,
+    ) -> Inversion:  # fmt: skip
+        """The code of one face (the largest, unless `align` says otherwise) and what the base model renders for it."""
+        frame, crop = self.align(photo, align or AlignConfig(face="largest"))[0]
+        codes = self.invert_crops(crop[None], inverter=inverter, refine_steps=refine_steps, progress=progress)
+        detail = None if codes.detail is None else codes.detail.cpu()
+        return Inversion(codes.w_plus.cpu(), detail, crop, self.render(codes)[0], frame)
+
+    # -- learning a style --------------------------------------------------------------------------------------------------
+
+    def fit(
+        self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
+        extreme: bool = False, inverter: InvertConfig | None = None, refine_steps: int | None = None,
+        weights: Sequence[float] | None = None, name: str | None = None, identity: Embedder | None = None,
+        loss_network: MobileNetV2 | None = None, control: Control | None = None, follow: FollowConfig | None = None,
+        progress: Progress | None = None,
+    ) -> Style:  # fmt: skip
+        """Learn a style from one picture, or several of the same style.
+
+        `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
+        `inverter` finds the references' codes (None: the encoder), and `refine_steps` optimises them; None: not at all, or 300
+        steps when the model has no encoder.
+        `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss (None: the
+        one that comes with mien), `loss_network` that of the loss mobilenet-v2. `control` says which parts of the face stay the
+        person's and which take the reference's shape, by other codes to learn from (the virtual inverter). `follow` asks for
+        previews, and for a state from which a fit that was stopped goes on. Raises `FaceNotFoundError` and
+        `ModelMismatchError`.
+        """
+        if self.model.discriminator is None:
+            raise ModelMismatchError(NO_DISCRIMINATOR)
+        if not references:
+            raise InputError("A style needs at least one reference picture: give one.")
+        if control and extreme:
+            raise InputError("--extreme learns from the mean face alone, so --keep and --exaggerate change nothing: choose.")
+        if extreme and config and config.gaze:
+            raise InputError("--gaze photo looks for eyes and a mouth, and --extreme says that there are none: choose.")
+        align = align or AlignConfig(face="largest")
+        by_hand = align.box is not None or align.landmarks is not None
+        align = AlignConfig(aligned=True) if extreme and not by_hand else replace(align, purpose="reference")
+        _, crops, valid = zip(*(self._cut_out(reference, align)[0] for reference in references), strict=True)
+        kept, merged = reference_weights([content_digest(crop) for crop in crops], weights)
+        pictures, inside = (torch.stack([part[i] for i in kept]) for part in (crops, valid))
+        files = [path_of(r) for r in references]
+        config, base = config or FitConfig(), self.digest
+        # The mean face, which stands for all extreme references, can look one way only.
+        mirrored, originals = not config.one_sided and not extreme, pictures
+        if mirrored:
+            pictures, inside = (torch.cat([part, part.flip(3)]) for part in (pictures, inside))
+        if extreme:
+            codes = Codes(mean_code(self.model, len(kept)))
+        else:
+            codes = reference_codes(self.model, pictures.to(self.device), inverter, refine_steps, [files[i].name for i in kept])
+        w_plus = codes.w_plus
+        if (config.loss == "mobilenet-v2") != (loss_network is not None):
+            raise InputError("The loss mobilenet-v2 and its network (--loss-network, a .tflite file) go together: give both.")
+        if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
+            config = replace(config, random_from=f"{min(64, self.resolution)}px")
+        styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
+        judge = None if loss_network is None else mobilenet_maps(loss_network.to(self.device))
+        # A detail map says of the reference's shapes what blended codes are to forget.
+        detail = None if control or config.mean_layers else codes.detail
+        fresh = own_faces(self.model, config.seed) if takes_own_faces(config, self.model) else None
+        given = References(pictures, w_plus, merged, inside, detail, fresh, mirrored, styles, features, identity, judge)
+        gaps, made = learn(self.model, given, config, bf16=self.bf16, follow=follow, progress=progress)
+        if inverter is not None:
+            made["inverter"] = asdict(inverter)
+        if control:
+            made["control"] = {"keep": dict(control.keep), "exaggerate": dict(control.exaggerate)}
+        settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
+        return Style(name or files[0].stem, base, self.resolution, gaps, thumbnail(originals), settings)
+
+    def _virtual_codes(self, w_plus: Tensor, config: FitConfig, control: Control | None) -> StyleCodes | None:
+        if not control:
+            return None
+        if config.space != "s":
+            raise InputError("--keep and --exaggerate blend channels of S: leave out --space w-plus.")
+        layers = random_layers(self.resolution, config, self.features_in(config.random_layers))
+        mean = mean_code(self.model, len(w_plus))
+        return virtual_codes(self.model.generator.synthesis, self.regions, control, w_plus, mean, layers)
+
+    def features_in(self, mask: str | None) -> dict[str, dict[str, Tensor]] | None:
+        """The channels of the parts of the face that a mask in words names, {part: {S layer: [channels] bool}}, or None."""
+        parts = {part.strip().lower() for part in (mask or "").split(",")}
+        named = [part for part in FEATURES if part in parts]
+        return feature_masks(self.regions, named, self.resolution) if named else None
+
+    # -- applying it -------------------------------------------------------------------------------------------------------
+
+    def apply(
+        self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float | Strength = 1.0,
+        likeness: float | None = None, inverter: InvertConfig | None = None, refine_steps: int = 0, crop: bool = False,
+        control: Control | None = None, progress: Progress | None = None,
+    ) -> Result:  # fmt: skip
+        """Redraw every face of a photo in the style and put it back in its place.
+
+        `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates; a `Strength` has a number per band of
+        sizes. `inverter` finds the people's codes (None: the encoder). `likeness` 1 keeps of the person also what no code can
+        say, 0 only what the code says, None as much as suits the style. `control` keeps parts of the person, or makes them the
+        reference's. `crop` returns the square of the first face alone. Raises `FaceNotFoundError` when there is none and
+        `ModelMismatchError` for a style of another model.
+        """
+        picture = opened(photo)
+        tuned, steering = self._tuned_network(style), self._steering(style, control)
+        found = self.align(picture, align)
+        codes = self.invert_crops(
+            torch.stack([c for _, c in found]),
+            inverter=inverter,
+            refine_steps=refine_steps,
+            likeness=style.likeness if likeness is None else likeness,
+            progress=progress,
+        )
+        before, after = self.render(codes), self.render(codes, tuned, strength, steering)
+        result = Result(picture, [])
+        for (frame, face), inversion, stylized in zip(found, before, after, strict=True):
+            scale = frame.side / self.resolution
+            result.faces.append(StylizedFace(frame, face, inversion, stylized, scale))
+            if not crop:
+                result.picture = paste_back(result.picture, frame, stylized, head_mask(face, stylized))
+                result.warn_of_enlargement(frame, self.resolution)
+        if crop:
+            result.picture = from_tensor(result.faces[0].stylized)
+        return result
+
+    def draw(self, style: Style, codes: Codes, strength: float | Strength = 1.0) -> Tensor:
+        """Pictures [N, 3, R, R] of codes in the style, as `apply` draws them."""
+        return self.render(codes, self._tuned_network(style), strength)
+
+    def sample(
+        self, count: int, *, seed: int = 0, psi: float = 0.7, style: Style | None = None, strength: float | Strength = 1.0
+    ) -> Tensor:
+        """Random faces [count, 3, R, R], truncated by `psi`, in the base model's look or in a style."""
+        codes = random_codes(self.model.generator, count, seed=seed, psi=psi)
+        return torch.stack(list(self.render_each(codes, style, strength)))
+
+    def render_each(
+        self, w_plus: Tensor, style: Style | None = None, strength: float | Strength = 1.0, progress: Progress | None = None
+    ) -> Iterator[Tensor]:
+        """Pictures [3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style, each made when it is asked for.
+
+        A style that was learned from the encoder's codes draws what the encoder says of the model's picture: so it knows faces.
+        """
+        tuned = self._tuned_network(style) if style else None
+        for index, code in enumerate(Codes(w_plus).single()):
+            if style is not None and style.settings.get("family") == "encoder":
+                if self.model.encoder is None:
+                    raise ModelMismatchError(
+                        f"The style {style.name!r} was learned from an encoder's codes, and there is none: give --encoder."
+                    )
+                code = eased(self.model, encode(self.model, self.render(code).clamp(-1, 1).to(self.device)), style.likeness)
+            yield self.render(code, tuned, strength)[0]
+            if progress is not None:
+                progress(index + 1, len(w_plus), 0.0)
+
+    def _tuned_network(self, style: Style) -> SynthesisNetwork:
+        if self._tuned is None or self._tuned[0] is not style:
+            style.check_base(self.digest)
+            self._tuned = (style, apply_changes(self.model.generator.synthesis, style.changes))
+        return self._tuned[1]
+
+    def _steering(self, style: Style, control: Control | None) -> Steering | None:
+        if not control:
+            return None
+        if not control.exaggerate:
+            return Steering(self.regions, control)
+        if not style.of_pictures:
+            raise InputError(f"The style {style.name!r} was not learned from pictures: there is nothing to exaggerate towards.")
+        references = as_learned(self.model, style.references()).to(self.device)
+        return Steering(self.regions, control, encode(self.model, references).w_plus)
+
+    @torch.inference_mode()
+    def render(
+        self, codes: Codes, tuned: SynthesisNetwork | None = None, strength: float | Strength = 1.0,
+        steering: Steering | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes."""
+        return render_codes(self.model.generator.synthesis, tuned, codes, strength, steering, self._dtype)
+
+
+def invert(
+    photo: Picture | str | Path, *, model: Model | None = None, align: AlignConfig | None = None,
+    inverter: InvertConfig | None = None, refine_steps: int = 0,
+) -> Inversion:  # fmt: skip
+    """The code of one face (the largest, unless `align` says otherwise), and what the model renders for it.
+
+    `model` is any loaded one; None takes the embedded model. `inverter` says how the code is found; None: by the
+    encoder. `refine_steps` improves the answer by optimisation.
+    """
+    return Stylizer(model or embedded_model()).invert(photo, align=align, inverter=inverter, refine_steps=refine_steps)

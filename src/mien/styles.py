@@ -1,0 +1,94 @@
+"""What ships with mien: the embedded model, its parts of the face, the ready styles; and fine-tuned models as styles.
+
+With a fine-tuned model, photos are inverted with its source and rendered with it (Toonify, Pinkney & Adler 2020).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+from mien.checkpoint import load_model, native
+from mien.checkpoint.model_file import generator_digest, read_model
+from mien.checkpoint.regions_file import Regions
+from mien.checkpoint.style_file import Style
+from mien.editing.regions import find_regions, mean_face_points
+from mien.errors import CheckpointError, InputError, ModelMismatchError
+from mien.models.generator import Generator
+from mien.models.model import Model
+from mien.oneshot.deltas import changes
+from mien.training.samples import sample_pictures
+
+DATA = Path(__file__).parent / "data"
+EMBEDDED_MODEL = DATA / "faces.safetensors"
+REGIONS = DATA / "regions.safetensors"
+IDENTITY = DATA / "identity.safetensors"
+
+
+@lru_cache(maxsize=1)
+def embedded_model() -> Model:
+    """The face model that ships with mien."""
+    return load_model(EMBEDDED_MODEL)
+
+
+def regions_of(generator: Generator, digest: str) -> Regions:
+    """The parts of the face in the model of that digest: those that come with it, or found now, in some seconds."""
+    if REGIONS.exists() and (known := Regions.load(REGIONS)).base == digest:
+        return known
+    return find_regions(generator, digest, mean_face_points(generator))
+
+
+def ready_styles() -> dict[str, Path]:
+    """The styles that ship with mien: {name: file}."""
+    return {path.stem: path for path in sorted((DATA / "styles").glob("*.safetensors"))}
+
+
+def find_style(name: str | Path) -> Path:
+    """The file of a style given by path or by the name of a ready one."""
+    path = Path(name)
+    ready = ready_styles()
+    if not path.exists() and str(name) in ready:
+        return ready[str(name)]
+    if not path.exists():
+        known = ", ".join(ready) or "none"
+        raise InputError(f"There is no style {name}: give a style file, or one of the ready styles ({known}).")
+    return path
+
+
+_THUMBNAIL = 96
+
+
+def model_style(source: Model, target: Model, name: str) -> Style:
+    """What fine-tuning made of `source`'s synthesis network to get `target`'s, as a style of `source`.
+
+    The mapping network does not matter: codes come from photos. Raises `ModelMismatchError` where `target` names another source
+    or has another shape.
+    """
+    digest = source.provenance.digest or generator_digest(source.generator)
+    base = target.provenance.base
+    if base and base != digest:
+        raise ModelMismatchError(
+            f"The model {name!r} was fine-tuned from another model ({base}, this one is {digest}): give that one with --model."
+        )
+    if target.generator.config != source.generator.config:
+        raise ModelMismatchError(
+            f"The model {name!r} has {target.resolution} px and another shape than the model that photos are inverted with "
+            f"({source.resolution} px): give the one that it was fine-tuned from with --model."
+        )
+    face = F.interpolate(sample_pictures(target.generator, 1, seed=0), (_THUMBNAIL, _THUMBNAIL), mode="area")[0]
+    thumbnail = face.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    settings = {"model": target.provenance.name, "images_seen": target.provenance.images_seen}
+    gaps = changes(source.generator.synthesis, target.generator.synthesis)
+    return Style(name, digest, source.resolution, gaps, thumbnail, settings)
+
+
+def open_style(path: Path, source: Model) -> Style:
+    """The style in a file: a style file, or a model that was fine-tuned from `source`."""
+    try:
+        is_model = native.read_document(path)["kind"] == "model"
+    except CheckpointError:
+        is_model = False
+    return model_style(source, read_model(path), path.stem) if is_model else Style.load(path)

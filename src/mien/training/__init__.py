@@ -1,0 +1,1 @@
+"""Training StyleGAN2: adversarial training in a run folder, from scratch or from a model."""

@@ -1,0 +1,104 @@
+"""An encoder trained together with its generator: some of the pictures that the discriminator judges are reconstructions.
+
+The generator so learns to draw what photos show, the encoder to find it, and the discriminator keeps both from blur
+(Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric").
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from mien.latents import Codes
+from mien.losses.features import feature_distance, loss_resolutions, multiscale_l1
+from mien.models.compact_encoder import CompactEncoder
+from mien.models.discriminator import Discriminator
+from mien.ops import resize
+from mien.training.degradations import disturb
+from mien.training.distributed import Streams
+
+Identify = Callable[[Tensor], Tensor]
+"""Pictures [N, 3, R, R] in [-1, 1] -> unit vectors [N, D] that say who is on them."""
+
+
+@dataclass(frozen=True)
+class ReconstructionConfig:
+    """Numbers of encoder training beside the adversarial loop."""
+
+    share: Annotated[float, "share of the generated pictures that reconstruct real ones; 0: no encoder is trained"] = 0.0
+    learning_rate: Annotated[float, "Adam's rate for the encoder"] = 5e-4
+    pixels: Annotated[float, "weight of the L1 distance at three scales"] = 4.0
+    features: Annotated[float, "weight of the discriminator-feature distance"] = 1.0
+    identity: Annotated[float, "weight of the distance of identity vectors (faces); 0: none"] = 0.0
+    prior: Annotated[float, "weight of the pull towards the spread of mapped codes"] = 0.02
+    flat: Annotated[float, "weight of the differences between the rows of a code"] = 0.02
+    detail: Annotated[float, "weight of the detail map's mean square: it should say only what codes cannot"] = 0.003
+    detail_share: Annotated[float, "share of the reconstructions that have a detail map; 0: the encoder makes none"] = 0.5
+    disturb: Annotated[float, "share of pictures that the encoder sees disturbed, as real photos are"] = 0.3
+    width: Annotated[int, "channels of a fresh encoder's first block"] = 32
+    max_width: Annotated[int, "most channels of any block of a fresh encoder"] = 256
+    resolution: Annotated[int, "side of the pictures that a fresh encoder sees, at most that of the first stage"] = 64
+
+
+class Reconstruction:
+    """The encoder in training, its moving average, and what its reconstructions are judged by."""
+
+    def __init__(self, encoder: CompactEncoder, config: ReconstructionConfig, identify: Identify | None = None) -> None:
+        if encoder.config.iterations != 1:
+            raise ValueError("an encoder is trained beside its generator with a single look (iterations 1)")
+        if config.identity and identify is None:
+            raise ValueError("the identity distance needs an identity network")
+        self.config, self.identify = config, identify
+        self.encoder = encoder.train().requires_grad_(True)
+        self.ema = copy.deepcopy(encoder).eval().requires_grad_(False)
+
+    def count(self, batch: int) -> int:
+        """How many pictures of a batch are reconstructions: at least one, and never all."""
+        return min(batch - 1, max(1, round(batch * self.config.share)))
+
+    def codes(self, reals: Tensor, w_avg: Tensor, streams: Streams, dtype: torch.dtype) -> Codes:
+        """Codes for `reals` [N, 3, R, R], seen disturbed; some of them with a detail map, the others with zeros for it."""
+        seen = resize(disturb(reals, self.config.disturb, streams.host), self.encoder.config.resolution)
+        start = w_avg.expand(len(seen), self.encoder.config.num_ws, -1)
+        with torch.autocast(seen.device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
+            offset, detail = self.encoder.look(seen, torch.zeros_like(start))
+        if detail is not None:
+            used = torch.rand(len(seen), 1, 1, 1, generator=streams.host) < self.config.detail_share
+            detail = detail.float() * used.to(detail.device)
+        return Codes(start + offset.float(), detail)
+
+    def losses(
+        self, pictures: Tensor, reals: Tensor, codes: Codes, mapped: Tensor, w_avg: Tensor, judge: Discriminator,
+        dtype: torch.dtype,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """How far reconstructions [N, 3, R, R] are from `reals`, and their codes from fresh mapped ones [M, w_dim]."""
+        c, sizes, w_plus = self.config, loss_resolutions(judge.config.resolution), codes.w_plus
+        # One number for all directions: a batch is too small to know each.
+        spread = mapped.detach().var(dim=0).mean().clamp_min(1e-8)
+        found = {
+            "pixels": c.pixels * multiscale_l1(pictures, reals, scales=3),
+            "prior": c.prior * (w_plus - w_avg).square().mean() / spread,
+            "flat": c.flat * (w_plus - w_plus.mean(dim=1, keepdim=True)).square().mean() / spread,
+        }
+        if codes.detail is not None:
+            found["detail"] = c.detail * codes.detail.square().mean()
+        if c.features:
+            with torch.no_grad():
+                wanted = judge.features(reals, sizes, dtype)
+            shown = judge.features(pictures, sizes, dtype)
+            found["features"] = c.features * feature_distance([shown[r] for r in sizes], [wanted[r] for r in sizes])
+        if c.identity:
+            assert self.identify is not None
+            with torch.no_grad():
+                known = self.identify(reals)
+            found["identity"] = c.identity * (1 - (self.identify(pictures) * known).sum(dim=1)).mean()
+        return found
+
+    def networks(self) -> dict[str, nn.Module]:
+        """What a training state holds of it."""
+        return {"encoder": self.encoder, "encoder_ema": self.ema}

@@ -1,0 +1,110 @@
+"""The folder of a training run: what lies in it, its lines of statistics and its sample grids.
+
+config.toml         the resolved configuration
+plan.txt            what is frozen, one section per stage
+data.txt            what was read of the data set, what was dropped and why
+stats.jsonl         one line per `stats_steps` steps
+samples/            grids on fixed codes: <resolution>px-<pictures>.png; source.png where training starts from a model
+model.safetensors   the newest model (moving average and discriminator); model-<resolution>px of finished stages,
+                    model-<pictures> where models are kept
+state/              everything that is needed to go on
+source.safetensors  the model that training started from
+index.html          curves and grids; needs no other file
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from mien.config import from_toml, to_toml
+from mien.files import write_whole
+from mien.media.images import write_picture
+from mien.media.picture import from_tensor
+from mien.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and small files of a run; every file is complete or absent, never half written."""
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.toml"
+
+    @property
+    def state(self) -> Path:
+        """The folder of the training state."""
+        return self.path / "state"
+
+    @property
+    def model(self) -> Path:
+        """The newest model."""
+        return self.path / "model.safetensors"
+
+    @property
+    def source(self) -> Path:
+        """The model that training started from."""
+        return self.path / "source.safetensors"
+
+    @property
+    def statistics(self) -> Path:
+        """One JSON document per line."""
+        return self.path / "stats.jsonl"
+
+    def config(self) -> TrainConfig | None:
+        """The stored configuration, or None where there is none yet."""
+        return from_toml(TrainConfig, self.config_file) if self.config_file.exists() else None
+
+    def write_config(self, config: TrainConfig) -> None:
+        """Store the configuration."""
+        self.write("config.toml", to_toml(config))
+
+    def write(self, name: str, text: str) -> None:
+        """Write a text file in one step."""
+        write_whole(self.path / name, text)
+
+    def remove_left_overs(self) -> None:
+        """Delete what a killed writer left half-written."""
+        for folder in (self.path, self.path / "samples"):
+            for path in folder.glob(".*.part"):
+                path.unlink(missing_ok=True)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """All lines of statistics; a last line that was cut off is left out."""
+        found: list[dict[str, Any]] = []
+        text = self.statistics.read_text(encoding="utf-8") if self.statistics.exists() else ""
+        for line in text.splitlines():
+            try:
+                found.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return found
+
+    def cut_lines(self, steps: int) -> None:
+        """Forget the lines after step `steps`: a killed run went on after its last snapshot, and those steps come again."""
+        kept = [line for line in self.lines() if line["steps"] <= steps]
+        self.write("stats.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+
+    def add_line(self, line: Mapping[str, Any]) -> None:
+        """Append one line of statistics."""
+        with self.statistics.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def grids(self) -> list[Path]:
+        """Sample grids, oldest first."""
+        return sorted((self.path / "samples").glob("*px-*.png"))
+
+    def write_grid(self, name: str, grid: Tensor) -> None:
+        """Write a sample grid [3, H, W]."""
+        folder = self.path / "samples"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_picture(folder / f"{name}.png", from_tensor(grid), overwrite=True)

@@ -1,0 +1,125 @@
+"""How fast training is: real pictures per wall second of the whole loop, and the share of the machine's convolution peak."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from mien.media.image_dataset import Dataset
+from mien.models.discriminator import Discriminator, DiscriminatorConfig
+from mien.models.generator import Generator, GeneratorConfig
+from mien.ops import FirMethod, use_fir
+from mien.runtime import Progress, wait_for
+from mien.training.augment import AdaptiveAugment
+from mien.training.config import SIZES, AdversarialConfig, Size
+from mien.training.trainer import AdversarialTrainer
+
+# The lazy parts come every 16 and 8 steps: a whole number of rounds of both.
+_PERIOD = 16
+
+
+@dataclass(frozen=True)
+class TrainSpeedConfig:
+    """What to measure."""
+
+    resolution: Annotated[int, "side of the pictures in pixels"] = 64
+    size: Annotated[Size, "preset of the networks"] = "lean"
+    batch: Annotated[int, "pictures per step"] = 32
+    iterations: Annotated[int, "steps that are timed, after two that are not"] = 64
+    bf16: Annotated[bool, "convolutions in bfloat16"] = False
+    fir: Annotated[FirMethod, "how the low-pass filter is computed"] = "depthwise"
+
+
+@dataclass(frozen=True)
+class TrainSpeed:
+    """Measured speeds; pictures are real pictures shown, seconds are wall seconds."""
+
+    steps_only: float
+    """Pictures per second with one step of each network, data and moving average, and nothing else."""
+    whole_loop: float
+    """The same with lazy R1, path length and ADA at strength 0.3."""
+    gigaflop: float
+    """Arithmetic of convolutions and matrix products per picture, in thousand million operations, of the plain steps."""
+    peak: float
+    """The fastest convolution that was found, thousand million operations per second."""
+
+    @property
+    def share(self) -> float:
+        """How much of the convolution peak the plain steps reach."""
+        return self.steps_only * self.gigaflop / self.peak
+
+
+def measure_training(config: TrainSpeedConfig, device: torch.device, progress: Progress | None = None) -> TrainSpeed:
+    """Train with random weights and pictures: the speed does not depend on the values."""
+    with use_fir(config.fir):
+        return _measure(config, device, progress)
+
+
+def _measure(config: TrainSpeedConfig, device: torch.device, progress: Progress | None) -> TrainSpeed:
+    report = progress or (lambda done, total, loss: None)
+    total = 2 * config.iterations
+    plain = AdversarialConfig(batch=config.batch, bf16=config.bf16, r1_gamma=0.0, mixing=0.9)
+    whole = AdversarialConfig(batch=config.batch, bf16=config.bf16, pl_weight=2.0, r1_interval=_PERIOD, ada_target=0.0)
+    data = Dataset(
+        torch.randint(0, 256, (512, 3, config.resolution, config.resolution), dtype=torch.uint8).to(device),
+        torch.ones(512), [str(i) for i in range(512)],
+    )  # fmt: skip
+    first = _trainer(config, plain, None, device)
+    speeds = [_speed(first, data, config, device, lambda done: report(done, total, 0.0))]
+    with FlopCounterMode(display=False) as counter:
+        first.step(data.batch)
+    second = _trainer(config, whole, AdaptiveAugment(0.3), device)
+    speeds.append(_speed(second, data, config, device, lambda done: report(config.iterations + done, total, 0.0)))
+    peak = _convolution_peak(device, torch.bfloat16 if config.bf16 else torch.float32)
+    return TrainSpeed(speeds[0], speeds[1], counter.get_total_flops() / config.batch / 1e9, peak)
+
+
+def _trainer(
+    config: TrainSpeedConfig, loop: AdversarialConfig, augment: AdaptiveAugment | None, device: torch.device
+) -> AdversarialTrainer:
+    n = SIZES[config.size]
+    widths = {"channel_base": n.channel_base, "channel_max": n.channel_max}
+    generator = Generator(GeneratorConfig(config.resolution, n.z_dim, n.w_dim, n.mapping_layers, **widths))
+    discriminator = Discriminator(DiscriminatorConfig(config.resolution, **widths, mbstd_group=n.mbstd_group))
+    return AdversarialTrainer(generator.to(device), discriminator.to(device), loop, augment=augment)
+
+
+def _speed(
+    trainer: AdversarialTrainer, data: Dataset, config: TrainSpeedConfig, device: torch.device, tell: Callable[[int], None]
+) -> float:
+    for _ in range(2):
+        trainer.step(data.batch)
+    trainer.steps = 0  # so that the lazy parts come as often as in a long run
+    wait_for(device)
+    begun = time.perf_counter()
+    for done in range(config.iterations):
+        trainer.step(data.batch)
+        tell(done + 1)
+    wait_for(device)
+    return config.iterations * config.batch / (time.perf_counter() - begun)
+
+
+@torch.no_grad()
+def _convolution_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """The best of a few large 3 x 3 convolutions, channels last."""
+    best = 0.0
+    for channels, size in ((128, 64), (256, 32)):
+        x: Tensor = torch.randn(16, channels, size, size, device=device, dtype=dtype).contiguous(
+            memory_format=torch.channels_last
+        )
+        weight = torch.randn(channels, channels, 3, 3, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
+        work = 2 * x.numel() * channels * 9
+        for _ in range(3):
+            wait_for(device)
+            begun = time.perf_counter()
+            F.conv2d(x, weight, padding=1)
+            wait_for(device)
+            best = max(best, work / (time.perf_counter() - begun) / 1e9)
+    return best
