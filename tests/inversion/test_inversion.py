@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mien.inversion.config import RefineConfig
 
 from mien.cli import options
 from mien.errors import InputError, ModelMismatchError
@@ -14,6 +13,7 @@ from mien.evaluation.comparison import Way, compare_inverters, usual_ways, write
 from mien.evaluation.evaluate import open_judges
 from mien.faces import AlignConfig
 from mien.inversion import METHODS, Codes, InvertConfig, Method, encode, invert, mean_code
+from mien.inversion.config import RefineConfig
 from mien.inversion.density import CodeDensity, mapped_codes, to_p
 from mien.inversion.optimize import refine
 from mien.latents import broadcast
@@ -21,7 +21,7 @@ from mien.media.images import from_tensor, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import Stylizer
-from test_models import tiny, tiny_discriminator
+from toys import tiny, tiny_discriminator
 
 R = 32
 

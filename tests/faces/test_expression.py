@@ -3,57 +3,15 @@
 from pathlib import Path
 from zipfile import ZipFile
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageDraw
+from PIL import Image
 from torch import Tensor
 
 from mien.faces.expression import Expression, expression_distance, measure_expression
 from mien.media.images import read_picture
-
-_EYES, _UNIT = ((0.375, 0.472), (0.625, 0.472)), 0.25  # of the side
-
-
-def face(
-    look: tuple[float, float] = (0.0, 0.0), opened: float = 0.0, wide: float = 0.8, smile: float = 0.0, side: int = 128,
-    iris: str = "#204060",
-) -> Tensor:  # fmt: skip
-    """A drawn face [3, side, side] in the FFHQ frame; lengths are in units of the distance between the eyes."""
-    big = 1024
-    picture = Image.new("RGB", (big, big), "#90a0b0")
-    draw = ImageDraw.Draw(picture)
-
-    def ellipse(x: float, y: float, across: float, down: float, colour: str) -> None:
-        draw.ellipse([(x - across) * big, (y - down) * big, (x + across) * big, (y + down) * big], fill=colour)
-
-    ellipse(0.5, 0.42, 0.36, 0.4, "#503020")
-    ellipse(0.5, 0.56, 0.27, 0.37, "#e0b090")
-    for x, y in _EYES:
-        eye = Image.new("RGB", (big, big), "#f4f4f0")
-        at = ((x + look[0] * _UNIT) * big, (y + look[1] * _UNIT) * big)
-        ImageDraw.Draw(eye).ellipse([at[0] - 26, at[1] - 26, at[0] + 26, at[1] + 26], fill=iris)
-        ImageDraw.Draw(eye).ellipse([at[0] - 11, at[1] - 11, at[0] + 11, at[1] + 11], fill="#101010")
-        opening = Image.new("L", (big, big))
-        ImageDraw.Draw(opening).ellipse([x * big - 62, y * big - 30, x * big + 62, y * big + 30], fill=255)
-        ellipse(x, y, 66 / big, 36 / big, "#604030")
-        picture.paste(eye, mask=opening)
-        draw.line([(x - 0.07) * big, 0.4 * big, (x + 0.07) * big, 0.4 * big], fill="#503020", width=18)
-    draw.line([(0.5 * big, 0.5 * big), (0.53 * big, 0.62 * big), (0.48 * big, 0.63 * big)], fill="#b08060", width=10)
-    half, mouth = wide * _UNIT / 2, 0.745
-    curve = [(0.5 + t * half, mouth + smile * _UNIT * (1 - t * t)) for t in torch.linspace(-1, 1, 41).tolist()]
-    inside = opened * _UNIT / 2
-    upper = [(x * big, (y - inside * (1 - ((x - 0.5) / half) ** 2)) * big) for x, y in curve]
-    lower = [(x * big, (y + inside * (1 - ((x - 0.5) / half) ** 2)) * big) for x, y in curve]
-    draw.polygon([*((x, y - 14) for x, y in upper), *((x, y + 18) for x, y in reversed(lower))], fill="#c05050")
-    draw.polygon([*upper, *reversed(lower)], fill="#301010")
-    draw.line(upper, fill="#602020", width=8)
-    return to_tensor(picture.resize((side, side), Image.Resampling.BOX))
-
-
-def to_tensor(picture: Image.Image) -> Tensor:
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 127.5 - 1
+from toys import face, to_tensor
 
 
 def photos(shared: Path, side: int, count: int = 24) -> Tensor:

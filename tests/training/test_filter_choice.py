@@ -8,7 +8,6 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
-from mien.training.session import Session
 from PIL import Image
 from torch import Tensor
 
@@ -19,10 +18,10 @@ from mien.errors import InputError, MienError
 from mien.ops import FirMethod, fir_methods, methods_for
 from mien.runtime import Fir
 from mien.training import filter_choice
-from mien.training import run as train_module
 from mien.training.config import NetworkConfig, TrainConfig
 from mien.training.filter_choice import FirTime, choose, time_methods
 from mien.training.run import train
+from mien.training.session import Session
 
 CPU = torch.device("cpu")
 TINY = NetworkConfig(8, 8, 2, channel_base=64, channel_max=8, mbstd_group=2)
@@ -74,8 +73,8 @@ def test_on_a_gpu_a_run_takes_the_fastest(config: TrainConfig, tmp_path: Path, m
         asked.append(values)
         return [FirTime("planes", 0.1), FirTime("depthwise", 0.2)]
 
-    monkeypatch.setattr(train_module, "time_methods", times)
-    monkeypatch.setattr(train_module, "_is_measured", lambda device: True)  # stands for CUDA
+    monkeypatch.setattr(filter_choice, "time_methods", times)
+    monkeypatch.setattr(filter_choice, "_is_measured", lambda device: True)  # stands for CUDA
     said: list[str] = []
     train(config, tmp_path / "run", Session(tell=said.append))
     assert asked == [(8, TINY, 4, CPU, torch.float32)]
@@ -131,8 +130,8 @@ def test_hopeless_methods_are_timed_no_further(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_where_no_method_runs_it_is_said_why(config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_module, "time_methods", lambda *values: [FirTime("planes", None, "out of memory")])
-    monkeypatch.setattr(train_module, "_is_measured", lambda device: True)  # stands for CUDA
+    monkeypatch.setattr(filter_choice, "time_methods", lambda *values: [FirTime("planes", None, "out of memory")])
+    monkeypatch.setattr(filter_choice, "_is_measured", lambda device: True)  # stands for CUDA
     said: list[str] = []
     with pytest.raises(MienError, match="planes: out of memory"):
         train(config, tmp_path / "run", Session(tell=said.append))
@@ -159,8 +158,8 @@ def test_a_choice_for_another_kind_of_device_is_made_anew(
     config: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(config, tmp_path / "run")
-    monkeypatch.setattr(train_module, "time_methods", lambda *values: [FirTime("shifts", 0.1)])
-    monkeypatch.setattr(train_module, "_is_measured", lambda device: True)
+    monkeypatch.setattr(filter_choice, "time_methods", lambda *values: [FirTime("shifts", 0.1)])
+    monkeypatch.setattr(filter_choice, "_is_measured", lambda device: True)
     index = tmp_path / "run" / "state" / "state.json"
     index.write_text(index.read_text().replace('"cpu"', '"mps"'))
     train(replace(config, kimg=0.012), tmp_path / "run")

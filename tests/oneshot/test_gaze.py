@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from mien.cli.fit_flags import FitFlags
 
+from mien.cli.fit_flags import FitFlags
 from mien.errors import InputError
 from mien.faces.expression import expression_region
 from mien.losses.face import layout_loss
@@ -18,8 +18,7 @@ from mien.oneshot.reference_tuner import PlainTuner
 from mien.oneshot.tuner import OneShotTuner
 from mien.pipeline import Stylizer
 from mien.styles import EMBEDDED_MODEL
-from test_expression import face
-from test_oneshot import setting
+from toys import face, setting
 
 R = 64
 
@@ -108,7 +107,7 @@ def test_an_extreme_reference_has_no_gaze() -> None:
 def test_the_tool_measures_three_ways_and_draws_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    repository = Path(__file__).parent.parent
+    repository = Path(__file__).parents[2]
     spec = importlib.util.spec_from_file_location("gaze_sheet", repository / "tools" / "gaze_sheet.py")
     assert spec is not None
     assert spec.loader is not None

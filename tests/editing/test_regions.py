@@ -19,8 +19,7 @@ from mien.latents import StyleCodes, style_layers
 from mien.oneshot.config import FitConfig
 from mien.oneshot.layer_masks import parse_layers, parse_mask
 from mien.oneshot.tuner import OneShotTuner
-from test_models import tiny
-from test_oneshot import setting
+from toys import setting, tiny
 
 R = 64
 POINTS = torch.tensor(FFHQ_POINTS)

@@ -14,7 +14,7 @@ from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import Stylizer
-from test_models import tiny, tiny_discriminator
+from toys import tiny, tiny_discriminator
 
 pytestmark = pytest.mark.filterwarnings("ignore:To the model", "ignore:The random layers")
 R = 64
@@ -22,7 +22,7 @@ R = 64
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    path = Path(__file__).parent.parent / "tools" / "ablation.py"
+    path = Path(__file__).parents[2] / "tools" / "ablation.py"
     spec = importlib.util.spec_from_file_location("ablation", path)
     assert spec is not None
     assert spec.loader is not None

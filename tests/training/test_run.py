@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mien.training.session import DivergedError, Session
 from PIL import Image
 
 from mien.checkpoint.load import load_model
@@ -29,6 +28,7 @@ from mien.training import run as train_module
 from mien.training.config import TrainConfig, changed, preset, resolve
 from mien.training.run import train
 from mien.training.run_folder import RunFolder
+from mien.training.session import DivergedError, Session
 
 TINY = {
     "stages": (8,), "network.z_dim": 8, "network.w_dim": 8, "network.mapping_layers": 2, "network.channel_base": 64,
@@ -394,7 +394,7 @@ def test_generator_and_discriminator_of_the_state_are_the_live_ones(straight: Pa
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="the script is for Linux machines")
 def test_the_script_for_lent_gpus_joins_pieces_and_goes_on_from_its_parts(tmp_path: Path) -> None:
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     random = np.random.default_rng(0)
     pieces = tmp_path / "pieces"
     pieces.mkdir()

@@ -5,7 +5,6 @@ import itertools
 
 import pytest
 import torch
-from mien.oneshot.deltas import apply_changes, changes
 
 from mien.checkpoint.face_networks import read_identity_network
 from mien.editing import render_between
@@ -16,21 +15,12 @@ from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_re
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilenet_v2 import MobileNetV2
 from mien.oneshot.config import FitConfig, random_layers, random_rows, usual_start
+from mien.oneshot.deltas import apply_changes, changes
 from mien.oneshot.fit import reference_weights
 from mien.oneshot.layer_masks import parse_layers
 from mien.oneshot.reference_tuner import PlainTuner
 from mien.oneshot.tuner import OneShotTuner
-from test_models import tiny, tiny_discriminator
-
-R = 64
-
-
-def setting(count: int = 1) -> tuple:
-    g, d = tiny(R).requires_grad_(False), tiny_discriminator(R).requires_grad_(False)
-    pictures = torch.randn(count, 3, R, R).clamp(-1, 1)
-    with torch.no_grad():
-        w_plus = broadcast(g.mapping(torch.randn(count, 16)), g.num_ws).clone()
-    return g, d, pictures, w_plus
+from toys import R, left_half, setting, tiny_discriminator
 
 
 @pytest.mark.parametrize("space", ["s", "w_plus"])
@@ -48,11 +38,6 @@ def test_fast_path_is_the_plain_one(space: str, color: str) -> None:
     styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
     a, b = fast.synthesis.render(styles, noise), plain.synthesis.render(styles, noise)
     assert (a - b).abs().max() < 1e-2 * b.abs().max()  # four Adam steps amplify rounding; the figure at full size is in `bench`
-
-
-def left_half() -> torch.Tensor:
-    """Valid parts [1, 1, R, R]: the left half of the picture."""
-    return (torch.arange(R) < R // 2).float().expand(1, 1, R, R).contiguous()
 
 
 def test_the_plain_loop_knows_valid_parts_too() -> None:

@@ -8,7 +8,7 @@ import torch
 from mien.editing import Strength, parse_strength, render_between
 from mien.errors import InputError
 from mien.latents import broadcast
-from test_models import tiny
+from toys import tiny
 
 R = 64
 

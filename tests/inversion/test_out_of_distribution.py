@@ -14,7 +14,7 @@ from mien.media.images import from_tensor, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import FitConfig, Stylizer
-from test_models import tiny, tiny_discriminator
+from toys import tiny, tiny_discriminator
 
 R = 32
 

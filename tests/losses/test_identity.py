@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from mien.cli.fit_flags import FitFlags
 from torch import Tensor
 
 from mien.checkpoint import native
 from mien.checkpoint.face_networks import read_identity_network, write_identity_network
 from mien.cli.app import shell
+from mien.cli.fit_flags import FitFlags
 from mien.errors import CheckpointError, InputError
 from mien.losses.face import identity_loss
 from mien.losses.features import grey
@@ -21,7 +21,7 @@ from mien.oneshot.reference_tuner import PlainTuner
 from mien.oneshot.tuner import OneShotTuner
 from mien.pipeline import Stylizer
 from mien.styles import EMBEDDED_MODEL
-from test_oneshot import setting
+from toys import setting
 
 DATA = Path(EMBEDDED_MODEL).parent
 

@@ -9,7 +9,7 @@ from PIL import Image
 from mien.editing import codes_of_seeds, random_codes, round_trip, steps_between
 from mien.errors import InputError
 from mien.media.animation import write_animation
-from test_models import tiny
+from toys import tiny
 
 
 def test_seeds_are_the_first_faces_of_samples() -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mien.cli.fit_flags import FitFlags
 
 from mien.cli import app, result
 from mien.cli.align_flags import AlignFlags, StyleAlignFlags, numbers, whole_numbers
 from mien.cli.app import VERBS, shell
+from mien.cli.fit_flags import FitFlags
 from mien.cli.flags import MachineFlags, ScreenFlags, expand
 from mien.cli.paths import Job, check_outputs, plan
 from mien.cli.result import Report, pairs, table

@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mien.oneshot.deltas import apply_changes
 from safetensors.torch import save_file
 
 from mien.checkpoint import inspect_file, load_encoder, load_identity, load_model
@@ -30,6 +29,7 @@ from mien.checkpoint.foreign.torch_file import read_tree
 from mien.checkpoint.style_file import Style
 from mien.errors import CheckpointError, ModelMismatchError
 from mien.models.generator import Generator, GeneratorConfig
+from mien.oneshot.deltas import apply_changes
 
 READERS: tuple[Callable[[Path], object], ...] = (load_model, load_encoder, load_identity, inspect_file)
 

@@ -29,7 +29,7 @@ from mien.errors import InputError
 from mien.media.image_dataset import load_dataset, middle_square
 from mien.media.images import read_picture
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SQUARES = CropConfig(32, align=False)
 
 

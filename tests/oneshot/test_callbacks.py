@@ -17,7 +17,7 @@ from mien.oneshot.config import FitConfig
 from mien.oneshot.fit import References, learn
 from mien.oneshot.stopping import LONGEST, SHORTEST, enough
 from mien.oneshot.tuner import OneShotTuner
-from test_oneshot import left_half, setting
+from toys import left_half, setting
 
 CONFIG = FitConfig(steps=12, batch=1)
 

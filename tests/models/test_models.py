@@ -7,28 +7,12 @@ import torch
 
 from mien.latents import broadcast, keep_below, mix_rows, mix_styles, num_ws, style_layers, truncate
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
-from mien.models.discriminator import Discriminator, DiscriminatorConfig, minibatch_std
-from mien.models.generator import Generator, GeneratorConfig
+from mien.models.discriminator import minibatch_std
+from mien.models.generator import GeneratorConfig
 from mien.ops import use_ops
+from toys import tiny, tiny_discriminator
 
 SIZES = [32, 64, 128, 256, 512, 1024]
-
-
-def tiny(resolution: int = 32, clamp: float | None = None) -> Generator:
-    g = Generator(
-        GeneratorConfig(resolution, z_dim=16, w_dim=16, mapping_layers=2, channel_base=1024, channel_max=8, conv_clamp=clamp)
-    )
-    with torch.no_grad():
-        for layer in style_layers(resolution):
-            module = g.synthesis.layer(layer.name)
-            module.bias.normal_()
-            if layer.kind != "rgb":
-                module.noise_strength.fill_(0.3)
-    return g
-
-
-def tiny_discriminator(resolution: int = 32, clamp: float | None = None) -> Discriminator:
-    return Discriminator(DiscriminatorConfig(resolution, channel_base=1024, channel_max=8, conv_clamp=clamp))
 
 
 @pytest.mark.parametrize("resolution", SIZES)

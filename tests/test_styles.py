@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mien.oneshot.deltas import apply_changes
 
 from mien.checkpoint.model_file import generator_digest, read_model, write_model
 from mien.checkpoint.style_file import Style
@@ -14,6 +13,7 @@ from mien.errors import CheckpointError, ModelMismatchError
 from mien.latents import broadcast
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model, Provenance
+from mien.oneshot.deltas import apply_changes
 from mien.styles import model_style, open_style
 
 

@@ -10,8 +10,7 @@ from mien.latents import broadcast, style_layers
 from mien.oneshot.config import FitConfig, random_layers, random_rows
 from mien.oneshot.layer_masks import PRESETS, mask_effects, mask_sheet, parse_layers, small_family, usual_masks
 from mien.oneshot.tuner import OneShotTuner
-from test_models import tiny
-from test_oneshot import setting
+from toys import setting, tiny
 
 SIZES = (32, 64, 256, 1024)
 

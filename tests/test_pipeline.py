@@ -22,7 +22,7 @@ from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import FitConfig, Style, Stylizer
 from mien.styles import find_style
-from test_models import tiny, tiny_discriminator
+from toys import tiny, tiny_discriminator
 
 # To a random model, random pictures are no faces.
 pytestmark = pytest.mark.filterwarnings("ignore:To the model")
