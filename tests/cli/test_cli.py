@@ -35,10 +35,10 @@ def raising(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], None]:
     """Make every command raise the given error."""
 
     def install(error: BaseException) -> None:
-        def app(args: list[str], prog_name: str, standalone_mode: bool) -> int:
+        def broken(args: list[str], prog_name: str, standalone_mode: bool) -> int:
             raise error
 
-        monkeypatch.setattr(app, "build", lambda verbs: app)
+        monkeypatch.setattr(app, "build", lambda verbs: broken)
 
     return install
 
