@@ -16,10 +16,11 @@ import mien
 _REPOSITORY = Path(__file__).parent.parent
 _SOURCE = _REPOSITORY / "src" / "mien"
 _FILES = sorted(_SOURCE.rglob("*.py"))
+_SETTINGS = [path for path in _FILES if path.name == "config.py" and path.parent != _SOURCE and path.parent.name != "oneshot"]
 
 # An import only points down. Members of one tuple do not import each other.
 _LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "runtime", "config", "files"),
+    ("errors", "runtime", "config", "files", "lazy"),
     ("ops", "latents"),
     ("models", "media"),
     ("checkpoint",),
@@ -252,13 +253,20 @@ def test_contributing_prints_the_layers() -> None:
 
 
 def test_no_heavy_import_at_the_top_of_the_command_line() -> None:
-    light = [_SOURCE / f"{n}.py" for n in ("__init__", "__main__", "errors", "runtime", "config")] + sorted(
-        (_SOURCE / "cli").rglob("*.py")
-    )
+    light = [_SOURCE / f"{n}.py" for n in ("__init__", "__main__", "errors", "runtime", "config", "lazy")]
+    light += [*sorted((_SOURCE / "cli").rglob("*.py")), *_SETTINGS]
     heavy = {"torch", "numpy", "PIL", "safetensors", "dlib", "scipy"}
     for path in light:
         found = [n for n in _imports(path, top_only=True) if n.split(".")[0] in heavy]
         assert not found, f"{_name(path)} imports {found} at its top: `mien --help` would wait for it"
+
+
+def test_settings_are_read_without_torch() -> None:
+    """Flags are made from them: importing all of them must not import what computes."""
+    modules = [".".join(path.relative_to(_SOURCE.parent).with_suffix("").parts) for path in _SETTINGS]
+    heavy = "{'torch', 'numpy', 'PIL', 'safetensors', 'dlib'}"
+    done = _fresh(f"import sys, {', '.join(modules)}; print(sorted({heavy} & sys.modules.keys()))")
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
 def _fresh(code: str) -> subprocess.CompletedProcess[str]:

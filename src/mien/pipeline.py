@@ -2,8 +2,7 @@
 
 stylizer = Stylizer.load()
 style = stylizer.fit(["reference.png"])
-result = stylizer.apply(style, "me.jpg")
-write_picture("out.png", result.picture)
+write_picture("out.png", stylizer.apply(style, "me.jpg").picture)
 """
 
 from __future__ import annotations
@@ -20,19 +19,20 @@ from mien.checkpoint import load_model
 from mien.checkpoint.model_file import generator_digest
 from mien.checkpoint.regions_file import Regions
 from mien.checkpoint.style_file import Style, thumbnail
-from mien.editing import Control, Steering, Strength, feature_masks, random_codes
+from mien.editing import FEATURES, Control, Steering, Strength, feature_masks, random_codes
 from mien.editing.control import virtual_codes
 from mien.editing.lockstep import render_codes
-from mien.editing.regions import FEATURES
 from mien.errors import InputError, ModelMismatchError
-from mien.faces import AlignConfig, CropFrame, extract, locate
+from mien.faces import AlignConfig, CropFrame, extract
 from mien.faces.background import as_learned
 from mien.faces.feature_strength import eased
+from mien.faces.locate import locate
 from mien.faces.paste import head_mask, paste_back
 from mien.faces.results import Result, StylizedFace
-from mien.inversion import Codes, InvertConfig, encode, mean_code, own_faces
-from mien.inversion.methods import Inversion
+from mien.inversion import Codes, Inversion, InvertConfig, mean_code
+from mien.inversion.encode import encode
 from mien.inversion.methods import invert as find_codes
+from mien.inversion.own_faces import own_faces
 from mien.inversion.references import reference_codes
 from mien.latents import StyleCodes
 from mien.losses.extractors import mobilenet_maps

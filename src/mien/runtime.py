@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Dtype = Literal["float32", "bfloat16"]
-Fir = Literal["auto", "depthwise", "planes", "shifts", "triton"]
-"""Methods of the low-pass filter (`mien.ops.fir_methods`), and `auto` for the one that suits the device."""
+FirMethod = Literal["depthwise", "planes", "shifts", "triton"]
+"""Methods of the low-pass filter (`mien.ops.fir_methods`)."""
+Fir = Literal["auto", FirMethod]
+"""One of them, or `auto` for the one that suits the device."""
 
 Progress = Callable[[int, int, float], None]
 """Called with (steps done, steps in all, loss of the last step) while something long runs."""

@@ -19,11 +19,12 @@ import mien
 from mien.cli.app import shell
 from mien.cli.verbs.dataset import CropFlags, SelectionFlags
 from mien.dataset import prepare as module
-from mien.dataset.crops import CropConfig, examine
+from mien.dataset.config import CropConfig, SelectionConfig
+from mien.dataset.crops import examine
 from mien.dataset.duplicates import Alike, perceptual_hash, sharpness
 from mien.dataset.journal import Journal
 from mien.dataset.prepare import Preparation, prepare
-from mien.dataset.selection import SelectionConfig, target_of
+from mien.dataset.selection import target_of
 from mien.dataset.workers import each
 from mien.errors import InputError
 from mien.media.image_dataset import load_dataset, middle_square

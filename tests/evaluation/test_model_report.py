@@ -15,10 +15,11 @@ from torch import Tensor
 from mien.checkpoint.model_file import write_model
 from mien.cli.app import shell
 from mien.errors import InputError
+from mien.evaluation.config import QUICK, ReportConfig
 from mien.evaluation.model_report import parts, report_sheets
 from mien.evaluation.model_report.curve import Point, curve, read_point
 from mien.evaluation.model_report.parts import Instruments, Inversion, codes_of, eight_bit, judge, latents, render, yardsticks
-from mien.evaluation.model_report.report import QUICK, ModelReport, ReportConfig, measure_model
+from mien.evaluation.model_report.report import ModelReport, measure_model
 from mien.evaluation.model_report.report_text import SHOWS_DATA, write_report
 from mien.evaluation.model_report.workspace import Workspace, pixels_digest
 from mien.latents import Codes, broadcast, truncate

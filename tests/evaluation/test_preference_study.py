@@ -10,7 +10,8 @@ from PIL import Image
 
 from mien.cli.app import shell
 from mien.errors import InputError
-from mien.evaluation.preference_study import BlindConfig, lay_out
+from mien.evaluation.config import BlindConfig
+from mien.evaluation.preference_study import lay_out
 from mien.evaluation.votes import binomial_interval, score, sign_test
 
 _GREYS = {"ours": 60, "theirs": 190}

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import ImageCms
 from torch import Tensor
 
-from mien.faces import CropFrame, enlargement, extract, head_mask, paste_back, whole_frame
+from mien.faces import CropFrame, enlargement, extract, paste_back, whole_frame
+from mien.faces.head_mask import head_mask
 from mien.media.images import Picture, read_picture
 
 

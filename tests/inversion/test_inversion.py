@@ -12,9 +12,10 @@ from mien.errors import InputError, ModelMismatchError
 from mien.evaluation.comparison import Way, compare_inverters, usual_ways, write_comparison
 from mien.evaluation.evaluate import open_judges
 from mien.faces import AlignConfig
-from mien.inversion import METHODS, Codes, InvertConfig, Method, encode, invert, mean_code
+from mien.inversion import METHODS, Codes, InvertConfig, Method, invert, mean_code
 from mien.inversion.config import RefineConfig
 from mien.inversion.density import CodeDensity, mapped_codes, to_p
+from mien.inversion.encode import encode
 from mien.inversion.optimize import refine
 from mien.latents import broadcast
 from mien.media.images import from_tensor, write_picture

@@ -7,8 +7,9 @@ import torch
 
 from mien.faces import AlignConfig
 from mien.faces.background import as_learned
-from mien.inversion import Remoteness, calibrate, encode, out_of_distribution, remoteness
+from mien.inversion import Remoteness, calibrate, out_of_distribution, remoteness
 from mien.inversion.density import mapped_codes
+from mien.inversion.encode import encode
 from mien.latents import broadcast
 from mien.media.images import from_tensor, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig

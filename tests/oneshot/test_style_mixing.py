@@ -15,7 +15,9 @@ from mien.editing import random_codes
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig
 from mien.faces.feature_strength import eased
-from mien.inversion import RefineConfig, encode, invert, own_faces, refine
+from mien.inversion import RefineConfig, invert, refine
+from mien.inversion.encode import encode
+from mien.inversion.own_faces import own_faces
 from mien.latents import Codes, StyleCodes, broadcast
 from mien.media.images import from_tensor, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig

@@ -12,8 +12,9 @@ from PIL import Image
 
 import mien
 from mien.config import to_toml
-from mien.training.config import TrainConfig, resolve
+from mien.training.config import TrainConfig
 from mien.training.distributed import Processes
+from mien.training.resolve import resolve
 from mien.training.run import train
 from mien.training.run_folder import RunFolder
 

@@ -25,7 +25,8 @@ from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
 from mien.models.model import Model
 from mien.training import run as train_module
-from mien.training.config import TrainConfig, changed, preset, resolve
+from mien.training.config import TrainConfig
+from mien.training.resolve import changed, preset, resolve
 from mien.training.run import train
 from mien.training.run_folder import RunFolder
 from mien.training.session import DivergedError, Session

@@ -15,11 +15,11 @@ from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.training.augment import AdaptiveAugment
-from mien.training.config import AdversarialConfig
+from mien.training.config import AdversarialConfig, PlanConfig, ReconstructionConfig
 from mien.training.degradations import disturb
 from mien.training.distributed import Streams
-from mien.training.encoder import Reconstruction, ReconstructionConfig
-from mien.training.freeze import PlanConfig, make_plan, method
+from mien.training.encoder import Reconstruction
+from mien.training.freeze import make_plan, method
 from mien.training.networks import grow_discriminator, grow_encoder, grow_generator
 from mien.training.trainer import AdversarialTrainer
 

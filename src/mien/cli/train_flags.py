@@ -14,8 +14,8 @@ from mien.runtime import Device, Fir
 
 _RUN = settings_in_source("mien.training.config", "TrainConfig")
 _LOOP = settings_in_source("mien.training.config", "AdversarialConfig")
-_REBUILD = settings_in_source("mien.training.encoder", "ReconstructionConfig")
-_PLAN = settings_in_source("mien.training.freeze", "PlanConfig")
+_REBUILD = settings_in_source("mien.training.config", "ReconstructionConfig")
+_PLAN = settings_in_source("mien.training.config", "PlanConfig")
 
 
 def _wish(setting: Setting, *flags: str, least: float | None = None) -> Any:

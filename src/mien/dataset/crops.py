@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 
+from mien.dataset.config import CropConfig
 from mien.dataset.duplicates import perceptual_hash, sharpness
 from mien.errors import InputError
 from mien.faces.align import extract
@@ -21,21 +22,6 @@ Why = Literal["unreadable", "no face", "too small", "blurred", "same file", "ali
 """Why a picture, or a face in it, is left out."""
 
 _WRITERS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
-
-
-@dataclass(frozen=True)
-class CropConfig:
-    """What is cut out of a picture, and how it is stored."""
-
-    resolution: Annotated[int, "side of the pictures that come out"] = 256
-    align: Annotated[bool, "look for faces and align them as FFHQ does; else the middle square is taken"] = True
-    face: Annotated[Literal["all", "largest"], "which faces of a picture: all or largest"] = "all"
-    soft_ground: Annotated[bool, "blur everything behind head and hair, which a small model then need not learn"] = False
-    format: Annotated[Literal["png", "webp", "jpg"], "format of the pictures; png loses nothing"] = "png"
-
-    def __post_init__(self) -> None:
-        if not 8 <= self.resolution <= 4096:
-            raise InputError(f"--resolution must be from 8 to 4096 pixels, got {self.resolution}.")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mien import __version__
-from mien.dataset.crops import Crop, CropConfig, Examined, Why
+from mien.dataset.config import CropConfig
+from mien.dataset.crops import Crop, Examined, Why
 from mien.files import write_whole
 
 

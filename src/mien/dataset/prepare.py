@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mien import __version__
-from mien.dataset.crops import CropConfig, Examined, examine
+from mien.dataset.config import CropConfig, SelectionConfig
+from mien.dataset.crops import Examined, examine
 from mien.dataset.journal import Journal
 from mien.dataset.output import KIND, REPORT, TEXT, check_output, work_folder, write_output
-from mien.dataset.selection import Dropped, Kept, SelectionConfig, SourceFile, select, target_of
+from mien.dataset.selection import Dropped, Kept, SourceFile, select, target_of
 from mien.dataset.workers import each
 from mien.errors import InputError
 from mien.media.collection import picture_names, read_pictures

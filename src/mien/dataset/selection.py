@@ -7,34 +7,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated
 
 import numpy as np
 
+from mien.dataset.config import SelectionConfig
 from mien.dataset.crops import Why
 from mien.dataset.duplicates import Alike, Hash
 from mien.dataset.journal import Journal, StoredCrop
-from mien.errors import InputError
 
 # What a file name may not hold somewhere.
 _FOREIGN = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
-
-
-@dataclass(frozen=True)
-class SelectionConfig:
-    """What is good enough to be kept."""
-
-    min_side: Annotated[int | None, "pixels of the source that a crop must cover; None: half the resolution"] = None
-    min_sharpness: Annotated[
-        float, "share of finest detail that a crop must have: 0.3 is usual, blurred ones have 0.05; 0 keeps all"
-    ] = 0.07
-    alike: Annotated[
-        int, "pictures whose perceptual hashes differ in at most so many of 256 bits are the same; 0 drops equal files only"
-    ] = 20
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.alike <= 256:
-            raise InputError(f"--alike must be from 0 to 256 bits, got {self.alike}.")
 
 
 @dataclass(frozen=True)

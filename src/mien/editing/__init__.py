@@ -1,21 +1,30 @@
 """Rendering with two networks at once, ways between faces, and what can be steered without learning again."""
 
-from mien.editing.control import Control, Steering, feature_masks, parse_amounts, virtual_inversion
-from mien.editing.interpolation import codes_of_seeds, random_codes, round_trip, steps_between
-from mien.editing.lockstep import render_between
-from mien.editing.strength import Strength, parse_strength
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Control",
-    "Steering",
-    "Strength",
-    "codes_of_seeds",
-    "feature_masks",
-    "parse_amounts",
-    "parse_strength",
-    "random_codes",
-    "render_between",
-    "round_trip",
-    "steps_between",
-    "virtual_inversion",
-]
+from mien.lazy import names_from
+
+if TYPE_CHECKING:
+    from mien.editing.config import FEATURES as FEATURES
+    from mien.editing.config import Control as Control
+    from mien.editing.config import Strength as Strength
+    from mien.editing.config import parse_amounts as parse_amounts
+    from mien.editing.config import parse_strength as parse_strength
+    from mien.editing.control import Steering as Steering
+    from mien.editing.control import feature_masks as feature_masks
+    from mien.editing.control import virtual_inversion as virtual_inversion
+    from mien.editing.interpolation import codes_of_seeds as codes_of_seeds
+    from mien.editing.interpolation import random_codes as random_codes
+    from mien.editing.interpolation import round_trip as round_trip
+    from mien.editing.interpolation import steps_between as steps_between
+    from mien.editing.lockstep import render_between as render_between
+
+__getattr__ = names_from(
+    __name__,
+    {
+        "config": "FEATURES Control Strength parse_amounts parse_strength",
+        "control": "Steering feature_masks virtual_inversion",
+        "interpolation": "codes_of_seeds random_codes round_trip steps_between",
+        "lockstep": "render_between",
+    },
+)

@@ -11,60 +11,21 @@ reference's, as RIS transfers features (Chong et al. 2021).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint.regions_file import Regions
-from mien.editing.regions import FEATURES, region_maps
+from mien.editing.config import Control
+from mien.editing.regions import region_maps
 from mien.errors import InputError
 from mien.latents import RandomLayers, StyleCodes, blend_styles, style_layers, wholly_random
 from mien.models.generator import Noise, SynthesisNetwork
 
-_MOST = 2.0
 _POSE_BELOW = 16  # px
-
-
-@dataclass(frozen=True)
-class Control:
-    """Amounts per part of the face; parts that are not named are left as they are, or, beside `keep`, taken in full."""
-
-    keep: Mapping[str, float] = field(default_factory=dict)
-    """{part: how much of it stays the person's own, 0 to 1}."""
-    exaggerate: Mapping[str, float] = field(default_factory=dict)
-    """{part: how much of the reference's shape it takes, 0 to 2}."""
-
-    def __post_init__(self) -> None:
-        both = sorted(self.keep.keys() & self.exaggerate.keys())
-        if both:
-            raise InputError(f"{', '.join(both)} cannot be kept and exaggerated at once: name it once.")
-        for what, amounts, most in (("keep", self.keep, 1.0), ("exaggerate", self.exaggerate, _MOST)):
-            for part, amount in amounts.items():
-                if part not in FEATURES or not 0 <= amount <= most:
-                    raise InputError(
-                        f"--{what} takes {', '.join(FEATURES)}, each with an amount from 0 to {most:g}; got {part}={amount:g}."
-                    )
-
-    def __bool__(self) -> bool:
-        return bool(self.keep or self.exaggerate)
-
-
-def parse_amounts(text: str | None, flag: str) -> dict[str, float]:
-    """`eyes,mouth=0.5` as {"eyes": 1.0, "mouth": 0.5}; None is nothing. Raises `InputError` for anything else."""
-    amounts: dict[str, float] = {}
-    for part in text.split(",") if text is not None else []:
-        name, equals, number = (piece.strip() for piece in part.partition("="))
-        try:
-            amount = float(number) if equals else 1.0
-        except ValueError:
-            amount = -1.0
-        if name not in FEATURES or name in amounts or not amount >= 0:
-            raise InputError(f"{flag} takes parts of the face ({', '.join(FEATURES)}), as in eyes,mouth=0.5; got '{text}'.")
-        amounts[name] = amount
-    return amounts
 
 
 def controlled_layers(resolution: int) -> frozenset[str]:

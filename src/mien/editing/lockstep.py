@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mien.editing.config import Strength, is_fine
 from mien.editing.control import Steering
-from mien.editing.strength import Strength, is_fine
 from mien.latents import Codes, StyleCodes
 from mien.models.generator import Noise, SynthesisNetwork
 from mien.ops import upsample2

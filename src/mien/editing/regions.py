@@ -28,7 +28,6 @@ from mien.runtime import Progress, seeded
 
 PARTS = {"eyes": 2, "brows": 2, "nose": 2, "mouth": 2, "jaw": 2, "skin": 4, "hair": 4, "neck": 2, "background": 4}
 """The parts of a crop, and into how many clusters each may fall."""
-FEATURES = ("eyes", "brows", "nose", "mouth", "jaw", "hair")
 """Those that one would keep or exaggerate."""
 FFHQ_POINTS = ((0.375, 0.472), (0.625, 0.472), (0.5, 0.62), (0.4, 0.745), (0.6, 0.745))
 """Where the FFHQ crop's formula puts eyes, nose and mouth corners of a usual face, in units of its side."""

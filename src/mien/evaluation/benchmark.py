@@ -6,10 +6,10 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
 
 import torch
 
+from mien.evaluation.config import BenchConfig
 from mien.latents import broadcast
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
@@ -18,17 +18,6 @@ from mien.oneshot.reference_tuner import PlainTuner
 from mien.oneshot.tuner import OneShotTuner
 from mien.ops import use_ops
 from mien.runtime import Progress
-
-
-@dataclass(frozen=True)
-class BenchConfig:
-    """What to measure."""
-
-    resolution: Annotated[int, "side of the pictures in pixels"] = 256
-    channel_base: Annotated[int, "channels: min(channel_max, channel_base / size); 32768 is channel multiplier 2"] = 32768
-    channel_max: Annotated[int, "most channels of any block"] = 512
-    rounds: Annotated[int, "measurements of each side, interleaved; medians are reported"] = 5
-    bf16: Annotated[bool, "measure bfloat16 beside float32"] = True
 
 
 @dataclass

@@ -18,8 +18,9 @@ from mien.checkpoint.face_networks import file_digest, read_identity_network, re
 from mien.checkpoint.style_file import Style
 from mien.editing import Strength
 from mien.errors import InputError
+from mien.evaluation.config import Shows
 from mien.evaluation.measures import Candidate, Evaluation, measure
-from mien.evaluation.outputs import SIDE, PhotoFace, Shows, read_faces, read_outputs, read_references
+from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_outputs, read_references
 from mien.inversion import InvertConfig
 from mien.latents import USUAL_LIKENESS, Codes
 from mien.media.image_dataset import load_dataset

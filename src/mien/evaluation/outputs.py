@@ -7,19 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from mien.errors import FaceNotFoundError, InputError
-from mien.faces import AlignConfig, CropFrame, extract, locate, whole_frame
+from mien.evaluation.config import Shows
+from mien.faces import AlignConfig, CropFrame, extract, whole_frame
+from mien.faces.locate import locate
 from mien.media.images import list_pictures, read_picture
 
 SIDE = 256
 """Side in pixels of the crops that are compared."""
 
-Shows = Literal["auto", "photos", "crops"]
 _LIKE = 0.02  # proportions that differ by less are the same
 
 

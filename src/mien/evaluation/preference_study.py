@@ -10,29 +10,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.evaluation.outputs import SIDE, Shows, read_faces, read_outputs, read_references
+from mien.evaluation.config import BlindConfig
+from mien.evaluation.outputs import SIDE, read_faces, read_outputs, read_references
 from mien.evaluation.votes import KEY, VOTES, empty_votes, has_votes, vote_files
 from mien.files import write_whole
 from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, write_picture
 from mien.runtime import seeded
-
-
-@dataclass(frozen=True)
-class BlindConfig:
-    """How the sheets are made."""
-
-    seed: Annotated[int, "start of the shuffle of pairs and sides"] = 0
-    rows: Annotated[int, "pairs on each sheet"] = 6
-    aligned: Annotated[bool, "the photos are face crops already"] = False
-    reference_aligned: Annotated[bool, "the reference is a face crop already"] = False
-    outputs_are: Annotated[Shows, "what the methods' pictures show: whole photos, face crops, or as proportions tell"] = "auto"
 
 
 @dataclass

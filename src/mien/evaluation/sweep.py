@@ -25,8 +25,9 @@ from mien.media.image_dataset import load_dataset
 from mien.metrics.distances import frechet_distance, kernel_distance
 from mien.metrics.perceptual import in_batches, pooled_features
 from mien.runtime import Progress
-from mien.training.config import TrainConfig, changed
-from mien.training.freeze import PlanConfig, method
+from mien.training.config import PlanConfig, TrainConfig
+from mien.training.freeze import method
+from mien.training.resolve import changed
 from mien.training.run import train
 from mien.training.run_folder import RunFolder
 from mien.training.samples import sample_pictures

@@ -1,28 +1,33 @@
 """Pictures -> codes: feed-forward, by optimisation, or the mean code; and how much of a face a picture is to a model."""
 
-from mien.inversion.config import METHODS, InvertConfig, Method, RefineConfig
-from mien.inversion.encode import encode, mean_code
-from mien.inversion.methods import invert, refinement
-from mien.inversion.optimize import refine
-from mien.inversion.out_of_distribution import FaceDistribution, Remoteness, calibrate, remoteness, warn_of_strangers
-from mien.inversion.own_faces import own_faces
-from mien.latents import Codes
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "METHODS",
-    "Codes",
-    "FaceDistribution",
-    "InvertConfig",
-    "Method",
-    "RefineConfig",
-    "Remoteness",
-    "calibrate",
-    "encode",
-    "invert",
-    "mean_code",
-    "own_faces",
-    "refine",
-    "refinement",
-    "remoteness",
-    "warn_of_strangers",
-]
+from mien.lazy import names_from
+
+if TYPE_CHECKING:
+    from mien.inversion.config import METHODS as METHODS
+    from mien.inversion.config import InvertConfig as InvertConfig
+    from mien.inversion.config import Method as Method
+    from mien.inversion.config import RefineConfig as RefineConfig
+    from mien.inversion.encode import mean_code as mean_code
+    from mien.inversion.methods import Inversion as Inversion
+    from mien.inversion.methods import invert as invert
+    from mien.inversion.methods import refinement as refinement
+    from mien.inversion.optimize import refine as refine
+    from mien.inversion.out_of_distribution import FaceDistribution as FaceDistribution
+    from mien.inversion.out_of_distribution import Remoteness as Remoteness
+    from mien.inversion.out_of_distribution import calibrate as calibrate
+    from mien.inversion.out_of_distribution import remoteness as remoteness
+    from mien.inversion.out_of_distribution import warn_of_strangers as warn_of_strangers
+    from mien.latents import Codes as Codes
+
+__getattr__ = names_from(
+    __name__,
+    {
+        "config": "METHODS InvertConfig Method RefineConfig",
+        "encode": "mean_code",
+        "methods": "Inversion invert refinement Codes",
+        "optimize": "refine",
+        "out_of_distribution": "FaceDistribution Remoteness calibrate remoteness warn_of_strangers",
+    },
+)

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.ops.implementation import FirMethod
 from mien.ops.low_pass import SIZE, Pad, filtered_size, kernel
+from mien.runtime import FirMethod
 
 Filter = Callable[[Tensor, int, int, Pad, Pad, float], Tensor]
 

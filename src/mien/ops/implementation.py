@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Literal, TypeVar
 
+from mien.runtime import FirMethod
+
 T = TypeVar("T")
 Implementation = Literal["plain", "fast"]
-
-FirMethod = Literal["depthwise", "planes", "shifts", "triton"]
 
 _current: ContextVar[Implementation] = ContextVar("mien_ops", default="fast")
 _fir: ContextVar[FirMethod] = ContextVar("mien_fir", default="depthwise")

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.ops.fir_methods import METHODS
-from mien.ops.implementation import FirMethod, current, current_fir
+from mien.ops.implementation import current, current_fir
 from mien.ops.low_pass import SIZE, kernel
+from mien.runtime import FirMethod
 
 
 def fir(x: Tensor, pad: int, *, gain: float = 1.0) -> Tensor:

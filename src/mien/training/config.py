@@ -1,18 +1,17 @@
-"""What a training run is: its configuration, resolved once from a few wishes, and what may change when it is continued."""
+"""What a training run is: its settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
 
-from mien.errors import InputError
-from mien.training.augment import LETTERS
-from mien.training.encoder import ReconstructionConfig
-from mien.training.freeze import PlanConfig, method
+from mien.runtime import FirMethod
 
 Size = Literal["lean", "normal", "large"]
+Method = Literal["baseline", "freeze-g", "freeze-sg", "structure"]
+LETTERS = "bgcfn"
+"""Augmentations: blits, geometry, colour, filter, noise and cutout."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,45 @@ SIZES: dict[str, NetworkConfig] = {
     "large": NetworkConfig(channel_base=32768, channel_max=512),
 }
 
-# How long a stage before the last trains, in thousands of pictures: until faces are varied and clean, from our own runs.
-_STAGE_KIMG = {8: 30.0, 16: 50.0, 32: 80.0, 64: 250.0, 128: 600.0, 256: 1200.0, 512: 2000.0}
+
+@dataclass(frozen=True)
+class PlanConfig:
+    """What is frozen and what is compared with the source."""
+
+    freeze_d: Annotated[int, "discriminator blocks that keep their weights, from the highest resolution down (FreezeD)"] = 0
+    freeze_g: Annotated[int, "generator blocks that keep their weights, from 4 px up (FreezeG)"] = 0
+    freeze_styles: Annotated[int, "generator blocks, from 4 px up, whose W+ rows come from the source's mapping (FreezeSG)"] = 0
+    freeze_mapping: Annotated[bool, "the mapping network keeps its weights"] = False
+    structure: Annotated[int, "blocks, from 8 px up, whose features are held to the source's (structure loss)"] = 0
+    structure_weight: Annotated[float, "weight of the structure loss"] = 1.0
+    structure_on: Annotated[Literal["features", "rgb"], "what the structure loss compares"] = "features"
+    structure_code: Annotated[
+        Literal["source", "own"], "codes of the structure loss: the source's for both, or each network its own"
+    ] = "source"
+
+    @property
+    def needs_source(self) -> bool:
+        """Whether the network that training started from takes part in it."""
+        return self.freeze_styles > 0 or self.structure > 0
+
+
+@dataclass(frozen=True)
+class ReconstructionConfig:
+    """Numbers of encoder training beside the adversarial loop."""
+
+    share: Annotated[float, "share of the generated pictures that reconstruct real ones; 0: no encoder is trained"] = 0.0
+    learning_rate: Annotated[float, "Adam's rate for the encoder"] = 5e-4
+    pixels: Annotated[float, "weight of the L1 distance at three scales"] = 4.0
+    features: Annotated[float, "weight of the discriminator-feature distance"] = 1.0
+    identity: Annotated[float, "weight of the distance of identity vectors (faces); 0: none"] = 0.0
+    prior: Annotated[float, "weight of the pull towards the spread of mapped codes"] = 0.02
+    flat: Annotated[float, "weight of the differences between the rows of a code"] = 0.02
+    detail: Annotated[float, "weight of the detail map's mean square: it should say only what codes cannot"] = 0.003
+    detail_share: Annotated[float, "share of the reconstructions that have a detail map; 0: the encoder makes none"] = 0.5
+    disturb: Annotated[float, "share of pictures that the encoder sees disturbed, as real photos are"] = 0.3
+    width: Annotated[int, "channels of a fresh encoder's first block"] = 32
+    max_width: Annotated[int, "most channels of any block of a fresh encoder"] = 256
+    resolution: Annotated[int, "side of the pictures that a fresh encoder sees, at most that of the first stage"] = 64
 
 
 @dataclass(frozen=True)
@@ -125,80 +161,13 @@ class TrainConfig:
         return replace(self.adversarial, r1_gamma=self.adversarial.r1_gamma * share)
 
 
-# What may be another value when a run is continued: it does not change what a step computes.
-# Paths may change too: the pictures have a digest in the state, and the source is copied into the run.
-CHANGEABLE = frozenset({"data", "source", "kimg", "snapshot_minutes", "snapshot_kimg", "keep_kimg"})
+@dataclass(frozen=True)
+class TrainSpeedConfig:
+    """What to measure."""
 
-
-def preset(resolution: int, size: Size, *, bf16: bool) -> dict[str, Any]:
-    """Settings (dotted names) that suit a resolution and a size of network.
-
-    R1 as in our own runs: 0.1 at 64 px, times 2.8 for every doubling. Large networks take the published learning rate and path
-    length regularisation (weight 2).
-    """
-    found: dict[str, Any] = {f"network.{f.name}": getattr(SIZES[size], f.name) for f in fields(NetworkConfig)}
-    found |= {
-        "adversarial.batch": 32 if resolution <= 64 or size != "lean" else 16,
-        "adversarial.r1_gamma": round(0.1 * (resolution / 64) ** 1.5, 4),
-        "adversarial.bf16": bf16,
-        "adversarial.learning_rate": 2.5e-3 if size != "large" else 2e-3,
-        "adversarial.pl_weight": 2.0 if size == "large" else 0.0,
-    }
-    return found
-
-
-def resolve(wishes: Mapping[str, Any], *, size: str, bf16: bool, method_name: str = "") -> TrainConfig:
-    """A configuration from `wishes` (dotted names), on top of the preset for the last resolution.
-
-    Lengths of stages that are not wished follow from their resolutions. Raises `InputError` for what cannot be.
-    """
-    if size not in get_args(Size):
-        raise InputError(f"There is no size '{size}': choose one of {', '.join(get_args(Size))}.")
-    stages = tuple(wishes.get("stages", TrainConfig.stages))
-    last = stages[-1] if stages else 0
-    values: dict[str, Any] = preset(last, size, bf16=bf16) if last >= 8 else {}  # type: ignore[arg-type]
-    values["stage_kimg"] = tuple(_STAGE_KIMG.get(r, 1000.0) for r in stages[:-1])
-    if method_name:
-        wanted = method(method_name, last)
-        values |= {f"plan.{f.name}": getattr(wanted, f.name) for f in fields(PlanConfig)}
-    return changed(TrainConfig(data=str(wishes["data"])), {"size": size, **values, **wishes})
-
-
-def changed(config: TrainConfig, wishes: Mapping[str, Any]) -> TrainConfig:
-    """The configuration with other values, given by dotted names; raises `InputError` for what cannot be."""
-    groups: dict[str, dict[str, Any]] = {}
-    plain: dict[str, Any] = {}
-    for name, value in wishes.items():
-        group, _, key = name.rpartition(".")
-        (groups.setdefault(group, {}) if group else plain)[key] = value
-    try:
-        parts = {group: replace(getattr(config, group), **values) for group, values in groups.items()}
-        return replace(config, **plain, **parts)
-    except ValueError as error:
-        raise InputError(f"This training cannot be: {error}.") from error
-
-
-def differences(stored: TrainConfig, wanted: TrainConfig) -> dict[str, tuple[object, object]]:
-    """Settings (dotted names) that differ although they may not when a run is continued: (stored, wanted)."""
-    return {n: (a, b) for n, (a, b) in _pairs(stored, wanted, "").items() if a != b and n not in CHANGEABLE}
-
-
-def _pairs(a: Any, b: Any, prefix: str) -> dict[str, tuple[object, object]]:
-    found: dict[str, tuple[object, object]] = {}
-    for f in fields(a):
-        mine, other = getattr(a, f.name), getattr(b, f.name)
-        found |= _pairs(mine, other, f"{f.name}.") if is_dataclass(mine) else {f"{prefix}{f.name}": (mine, other)}
-    return found
-
-
-def check_same(stored: TrainConfig, config: TrainConfig, path: Path) -> None:
-    """Refuse, with an `InputError`, to go on with the run in `path` under another configuration than its own."""
-    if bool(stored.source) != bool(config.source):
-        raise InputError(f"{path} holds a run {'' if stored.source else 'not '}begun from a model: give the same --from.")
-    found = differences(stored, config)
-    if found:
-        name, (there, here) = next(iter(found.items()))
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise InputError(
-            f"{path} holds a run with {name} = {there!r}, not {here!r}{more}: take another folder or the same options."
-        )
+    resolution: Annotated[int, "side of the pictures in pixels"] = 64
+    size: Annotated[Size, "preset of the networks"] = "lean"
+    batch: Annotated[int, "pictures per step"] = 32
+    iterations: Annotated[int, "steps that are timed, after two that are not"] = 64
+    bf16: Annotated[bool, "convolutions in bfloat16"] = False
+    fir: Annotated[FirMethod, "how the low-pass filter is computed"] = "depthwise"

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated
 
 import torch
 from torch import Tensor, nn
@@ -19,30 +17,12 @@ from mien.losses.features import feature_distance, loss_resolutions, multiscale_
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.discriminator import Discriminator
 from mien.ops import resize
+from mien.training.config import ReconstructionConfig
 from mien.training.degradations import disturb
 from mien.training.distributed import Streams
 
 Identify = Callable[[Tensor], Tensor]
 """Pictures [N, 3, R, R] in [-1, 1] -> unit vectors [N, D] that say who is on them."""
-
-
-@dataclass(frozen=True)
-class ReconstructionConfig:
-    """Numbers of encoder training beside the adversarial loop."""
-
-    share: Annotated[float, "share of the generated pictures that reconstruct real ones; 0: no encoder is trained"] = 0.0
-    learning_rate: Annotated[float, "Adam's rate for the encoder"] = 5e-4
-    pixels: Annotated[float, "weight of the L1 distance at three scales"] = 4.0
-    features: Annotated[float, "weight of the discriminator-feature distance"] = 1.0
-    identity: Annotated[float, "weight of the distance of identity vectors (faces); 0: none"] = 0.0
-    prior: Annotated[float, "weight of the pull towards the spread of mapped codes"] = 0.02
-    flat: Annotated[float, "weight of the differences between the rows of a code"] = 0.02
-    detail: Annotated[float, "weight of the detail map's mean square: it should say only what codes cannot"] = 0.003
-    detail_share: Annotated[float, "share of the reconstructions that have a detail map; 0: the encoder makes none"] = 0.5
-    disturb: Annotated[float, "share of pictures that the encoder sees disturbed, as real photos are"] = 0.3
-    width: Annotated[int, "channels of a fresh encoder's first block"] = 32
-    max_width: Annotated[int, "most channels of any block of a fresh encoder"] = 256
-    resolution: Annotated[int, "side of the pictures that a fresh encoder sees, at most that of the first stage"] = 64
 
 
 class Reconstruction:

@@ -9,36 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, get_args
+from typing import get_args
 
 from torch import nn
 
 from mien.errors import InputError
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
-
-Method = Literal["baseline", "freeze-g", "freeze-sg", "structure"]
-
-
-@dataclass(frozen=True)
-class PlanConfig:
-    """What is frozen and what is compared with the source."""
-
-    freeze_d: Annotated[int, "discriminator blocks that keep their weights, from the highest resolution down (FreezeD)"] = 0
-    freeze_g: Annotated[int, "generator blocks that keep their weights, from 4 px up (FreezeG)"] = 0
-    freeze_styles: Annotated[int, "generator blocks, from 4 px up, whose W+ rows come from the source's mapping (FreezeSG)"] = 0
-    freeze_mapping: Annotated[bool, "the mapping network keeps its weights"] = False
-    structure: Annotated[int, "blocks, from 8 px up, whose features are held to the source's (structure loss)"] = 0
-    structure_weight: Annotated[float, "weight of the structure loss"] = 1.0
-    structure_on: Annotated[Literal["features", "rgb"], "what the structure loss compares"] = "features"
-    structure_code: Annotated[
-        Literal["source", "own"], "codes of the structure loss: the source's for both, or each network its own"
-    ] = "source"
-
-    @property
-    def needs_source(self) -> bool:
-        """Whether the network that training started from takes part in it."""
-        return self.freeze_styles > 0 or self.structure > 0
+from mien.training.config import Method, PlanConfig
 
 
 @dataclass(frozen=True)

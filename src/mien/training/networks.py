@@ -19,7 +19,8 @@ from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig, FromRGB
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model
-from mien.training.config import NetworkConfig, TrainConfig, changed
+from mien.training.config import NetworkConfig, TrainConfig
+from mien.training.resolve import changed
 
 
 @contextmanager

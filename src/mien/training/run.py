@@ -23,8 +23,8 @@ from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
 from mien.models.model import Model, Provenance
 from mien.ops import use_fir
-from mien.training.augment import LETTERS, AdaptiveAugment
-from mien.training.config import TrainConfig, check_same
+from mien.training.augment import AdaptiveAugment
+from mien.training.config import LETTERS, TrainConfig
 from mien.training.distributed import Processes
 from mien.training.encoder import Reconstruction
 from mien.training.filter_choice import check_method, pick_method
@@ -39,6 +39,7 @@ from mien.training.networks import (
     networks_to_fill,
     next_networks,
 )
+from mien.training.resolve import check_same
 from mien.training.run_folder import RunFolder
 from mien.training.samples import rebuilt_grid, sample_grid
 from mien.training.session import DivergedError, Outcome, Session, Tell

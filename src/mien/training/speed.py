@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -15,26 +14,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from mien.media.image_dataset import Dataset
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
-from mien.ops import FirMethod, use_fir
+from mien.ops import use_fir
 from mien.runtime import Progress, wait_for
 from mien.training.augment import AdaptiveAugment
-from mien.training.config import SIZES, AdversarialConfig, Size
+from mien.training.config import SIZES, AdversarialConfig, TrainSpeedConfig
 from mien.training.trainer import AdversarialTrainer
 
 # The lazy parts come every 16 and 8 steps: a whole number of rounds of both.
 _PERIOD = 16
-
-
-@dataclass(frozen=True)
-class TrainSpeedConfig:
-    """What to measure."""
-
-    resolution: Annotated[int, "side of the pictures in pixels"] = 64
-    size: Annotated[Size, "preset of the networks"] = "lean"
-    batch: Annotated[int, "pictures per step"] = 32
-    iterations: Annotated[int, "steps that are timed, after two that are not"] = 64
-    bf16: Annotated[bool, "convolutions in bfloat16"] = False
-    fir: Annotated[FirMethod, "how the low-pass filter is computed"] = "depthwise"
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from mien.losses.structure import structure_loss
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
 from mien.training.augment import AdaptiveAugment
-from mien.training.config import AdversarialConfig
+from mien.training.config import AdversarialConfig, PlanConfig
 from mien.training.distributed import Processes, Streams
 from mien.training.encoder import Reconstruction
-from mien.training.freeze import Plan, PlanConfig, make_plan, require, thaw, without_noise
+from mien.training.freeze import Plan, make_plan, require, thaw, without_noise
 from mien.training.optimizers import lazy_adam, moments_of, restore_moments
 from mien.training.samples import mixed_codes
 

@@ -33,7 +33,8 @@ def run(
     """
     jobs = plan(photos, ["face"], out, overwrite=overwrite)
 
-    from mien.faces import extract, locate
+    from mien.faces import extract
+    from mien.faces.locate import locate
     from mien.media.images import from_tensor, read_picture, write_picture
 
     report = Report()

@@ -26,8 +26,8 @@ EXAMPLES = (
 )
 NEEDS_ARGUMENTS = False
 
-_BENCH = settings_in_source("mien.evaluation.benchmark", "BenchConfig")
-_SPEED = settings_in_source("mien.training.speed", "TrainSpeedConfig")
+_BENCH = settings_in_source("mien.evaluation.config", "BenchConfig")
+_SPEED = settings_in_source("mien.training.config", "TrainSpeedConfig")
 
 
 def run(
@@ -79,10 +79,11 @@ def run(
         return _training(resolution, size, batch, iterations, device, dtype, fir, quiet=screen.quiet)
 
     from mien.evaluation import benchmark
+    from mien.evaluation.config import BenchConfig
 
-    config = benchmark.BenchConfig(resolution=resolution, rounds=rounds)
+    config = BenchConfig(resolution=resolution, rounds=rounds)
     if quick:
-        config = benchmark.BenchConfig(resolution=64, channel_base=2048, channel_max=64, rounds=1)
+        config = BenchConfig(resolution=64, channel_base=2048, channel_max=64, rounds=1)
     with progress("measuring", quiet=screen.quiet) as advance:
         measured = benchmark.run(config, advance)
     report = Report(document=asdict(measured))
@@ -118,8 +119,9 @@ def _training(
     quiet: bool,
 ) -> Report:
     from mien.ops import methods_for
+    from mien.training.config import TrainSpeedConfig
     from mien.training.filter_choice import check_method, choose
-    from mien.training.speed import TrainSpeedConfig, measure_training
+    from mien.training.speed import measure_training
 
     bf16, place = dtype == "bfloat16", pick_device(device)
     if fir == "auto":

@@ -20,7 +20,7 @@ EXAMPLES = (
     "mien blind --score study",
 )
 
-_BLIND = settings_in_source("mien.evaluation.preference_study", "BlindConfig")
+_BLIND = settings_in_source("mien.evaluation.config", "BlindConfig")
 
 
 def run(
@@ -68,7 +68,8 @@ def run(
     if reference is not None:
         existing(reference)
 
-    from mien.evaluation.preference_study import BlindConfig, lay_out
+    from mien.evaluation.config import BlindConfig
+    from mien.evaluation.preference_study import lay_out
 
     config = BlindConfig(seed, rows, aligned, reference_aligned, outputs_are)
     made = lay_out(two, pictures, out, config, reference=reference, overwrite=overwrite)

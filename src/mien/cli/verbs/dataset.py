@@ -21,8 +21,8 @@ EXAMPLES = (
     "mien dataset comics.zip -o comics-96.zip --no-align --resolution 96 --min-side 90",
 )
 
-_CROPS = settings_in_source("mien.dataset.crops", "CropConfig")
-_SELECTION = settings_in_source("mien.dataset.selection", "SelectionConfig")
+_CROPS = settings_in_source("mien.dataset.config", "CropConfig")
+_SELECTION = settings_in_source("mien.dataset.config", "SelectionConfig")
 _FEW = 16  # pictures for which another process is not worth its start
 
 
@@ -72,9 +72,8 @@ def run(
 
     Sub-folders are kept: `mien train --weights` takes their names. Stopped with Ctrl-C, the same command goes on.
     """
-    from mien.dataset.crops import CropConfig
+    from mien.dataset.config import CropConfig, SelectionConfig
     from mien.dataset.prepare import prepare
-    from mien.dataset.selection import SelectionConfig
     from mien.media.collection import picture_names
 
     wanted = CropConfig(crops.resolution, not crops.no_align, crops.face, crops.soft_ground, crops.format)

@@ -27,7 +27,7 @@ EXAMPLES = (
     "mien report model.safetensors -o sheets",
 )
 
-_REPORT = settings_in_source("mien.evaluation.model_report.report", "ReportConfig")
+_REPORT = settings_in_source("mien.evaluation.config", "ReportConfig")
 
 
 def run(
@@ -80,8 +80,9 @@ def run(
         raise InputError(f"--refine must be 0 or more, got {refine}.")
 
     from mien.checkpoint import load_model
+    from mien.evaluation.config import QUICK, ReportConfig
     from mien.evaluation.model_report.curve import curve, point_of, read_point
-    from mien.evaluation.model_report.report import QUICK, ReportConfig, measure_model
+    from mien.evaluation.model_report.report import measure_model
     from mien.evaluation.model_report.report_text import NUMBERS, SHOWS_DATA, TABLES, check_free, write_report
     from mien.evaluation.model_report.workspace import Workspace
     from mien.media.image_dataset import Dataset, load_dataset
@@ -152,8 +153,9 @@ def _instruments(features: Path | None, identity: Path | None, *, device: str) -
 def _inversion(model: Model, steps: int) -> Inversion:
     from mien.evaluation.model_report.parts import Inversion
     from mien.faces.background import as_learned
-    from mien.inversion import Codes, encode, mean_code, refinement
+    from mien.inversion import Codes, mean_code, refinement
     from mien.inversion import refine as refine_codes
+    from mien.inversion.encode import encode
 
     learned = partial(as_learned, model)
     has_encoder = model.encoder is not None

@@ -67,7 +67,7 @@ def run(
     from mien.evaluation.sweep import measure_sweep, parse_variant, run_sweep, sweep_pictures
     from mien.media.contact_sheet import sheet
     from mien.media.images import from_tensor, write_picture
-    from mien.training.config import resolve
+    from mien.training.resolve import resolve
     from mien.training.session import Session
 
     model = load_model(source)

@@ -82,7 +82,8 @@ def _configuration(
     data: Path | None, out: Path, flags: RunFlags, wishes: dict[str, Any], device: str, dtype: str
 ) -> TrainConfig:
     from mien.config import from_toml
-    from mien.training.config import TrainConfig, changed, resolve
+    from mien.training.config import TrainConfig
+    from mien.training.resolve import changed, resolve
     from mien.training.run_folder import RunFolder
 
     stored = RunFolder(out).config()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from mien.checkpoint.native import digest
 from mien.errors import InputError
+from mien.evaluation.config import ReportConfig
 from mien.evaluation.model_report import report_sheets as sheets
 from mien.evaluation.model_report.inversion_part import inversion_work, measure_inversion
 from mien.evaluation.model_report.parts import Instruments, Inversion, Session, device_of, latents
@@ -19,25 +20,6 @@ from mien.evaluation.model_report.workspace import Workspace
 from mien.media.image_dataset import Dataset
 from mien.models.model import Model
 from mien.runtime import Progress
-
-
-@dataclass(frozen=True)
-class ReportConfig:
-    """How much is measured."""
-
-    samples: Annotated[int, "samples, and pictures of each half of the training set, that are compared"] = 2500
-    psis: Annotated[tuple[float, ...], "truncations of the sweep; 0.7 and 1 are always among them"] = (0.5, 0.7, 0.85, 1.0)
-    held_out: Annotated[int | None, "pictures of the held-out set that are inverted; None: all"] = None
-    seed: Annotated[int, "seed of the samples and of the halves"] = 0
-    batch: Annotated[int, "pictures at a time"] = 16
-
-    def __post_init__(self) -> None:
-        if self.samples < 2 or self.batch < 1 or (self.held_out is not None and self.held_out < 1):
-            raise ValueError("samples must be at least 2, batch and held_out at least 1")
-
-
-QUICK = ReportConfig(samples=400, psis=(0.7, 1.0), held_out=16)
-"""A few minutes instead of half an hour; its distances compare with those of other quick reports only."""
 
 
 @dataclass

@@ -1,5 +1,5 @@
 """Adaptive discriminator augmentation (ADA)."""
 
-from mien.training.augment.adaptive import LETTERS, AdaptiveAugment
+from mien.training.augment.adaptive import AdaptiveAugment
 
-__all__ = ["LETTERS", "AdaptiveAugment"]
+__all__ = ["AdaptiveAugment"]

@@ -17,9 +17,6 @@ from mien.training.augment.disturbance import add_noise, cut_out, filtered
 from mien.training.augment.grid_sampling import PIXELS, SAME, SHRINKS, SHRUNK, SMOOTH, sampled
 from mien.training.augment.transformations import BLIT, COLOUR, GEOMETRY, chain
 
-LETTERS = "bgcfn"
-"""One per group, in the order of the fields of `AdaptiveAugment` and of their work."""
-
 
 @dataclass
 class AdaptiveAugment:

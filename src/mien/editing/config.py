@@ -1,12 +1,15 @@
-"""How much style at which sizes: one number for all, or one per band of resolutions."""
+"""Settings of what is done to a style without learning again: how much of it, and in which parts of the face."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 from mien.errors import InputError
 
+FEATURES = ("eyes", "brows", "nose", "mouth", "jaw", "hair")
+_MOST = 2.0
 _COARSE_TO, _FINE_FROM = 8, 64  # Karras et al. 2019, section 3: coarse 4-8 px, middle 16-32 px, fine from 64 px
 
 
@@ -69,3 +72,42 @@ def parse_strength(text: str) -> Strength:
         else:
             rest = value
     return Strength(**{band: values.get(band, rest) for band in bands})
+
+
+@dataclass(frozen=True)
+class Control:
+    """Amounts per part of the face; parts that are not named are left as they are, or, beside `keep`, taken in full."""
+
+    keep: Mapping[str, float] = field(default_factory=dict)
+    """{part: how much of it stays the person's own, 0 to 1}."""
+    exaggerate: Mapping[str, float] = field(default_factory=dict)
+    """{part: how much of the reference's shape it takes, 0 to 2}."""
+
+    def __post_init__(self) -> None:
+        both = sorted(self.keep.keys() & self.exaggerate.keys())
+        if both:
+            raise InputError(f"{', '.join(both)} cannot be kept and exaggerated at once: name it once.")
+        for what, amounts, most in (("keep", self.keep, 1.0), ("exaggerate", self.exaggerate, _MOST)):
+            for part, amount in amounts.items():
+                if part not in FEATURES or not 0 <= amount <= most:
+                    raise InputError(
+                        f"--{what} takes {', '.join(FEATURES)}, each with an amount from 0 to {most:g}; got {part}={amount:g}."
+                    )
+
+    def __bool__(self) -> bool:
+        return bool(self.keep or self.exaggerate)
+
+
+def parse_amounts(text: str | None, flag: str) -> dict[str, float]:
+    """`eyes,mouth=0.5` as {"eyes": 1.0, "mouth": 0.5}; None is nothing. Raises `InputError` for anything else."""
+    amounts: dict[str, float] = {}
+    for part in text.split(",") if text is not None else []:
+        name, equals, number = (piece.strip() for piece in part.partition("="))
+        try:
+            amount = float(number) if equals else 1.0
+        except ValueError:
+            amount = -1.0
+        if name not in FEATURES or name in amounts or not amount >= 0:
+            raise InputError(f"{flag} takes parts of the face ({', '.join(FEATURES)}), as in eyes,mouth=0.5; got '{text}'.")
+        amounts[name] = amount
+    return amounts
