@@ -9,7 +9,7 @@ from mien.checkpoint import load_model
 from mien.faces import AlignConfig, find_faces
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
 from mien.media.images import read_picture
-from mien.pipeline import FitConfig, Style, Stylizer
+from mien.pipeline import OneShotConfig, Style, Stylizer
 from mien.styles import EMBEDDED_MODEL, ready_styles
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -70,7 +70,7 @@ def test_two_people_stay_two_people(stylizer: Stylizer) -> None:
 
 
 def test_learning_a_style_brings_the_face_nearer_to_it(stylizer: Stylizer) -> None:
-    style = stylizer.fit([EXAMPLES / "neon.png"], FitConfig(steps=25), align=AlignConfig(aligned=True))
+    style = stylizer.fit([EXAMPLES / "neon.png"], OneShotConfig(steps=25), align=AlignConfig(aligned=True))
     face = stylizer.apply(style, EXAMPLES / "face.png").faces[0]
     reference = stylizer.align(EXAMPLES / "neon.png", AlignConfig(aligned=True))[0][1]
     gaps = [

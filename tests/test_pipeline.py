@@ -20,7 +20,7 @@ from mien.latents import USUAL_LIKENESS, Codes, style_layers
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
-from mien.pipeline import FitConfig, Style, Stylizer
+from mien.pipeline import OneShotConfig, Style, Stylizer
 from mien.styles import find_style
 from toys import tiny, tiny_discriminator
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:To the model")
 
 R = 32
 ALIGNED = AlignConfig(aligned=True)
-QUICK = FitConfig(steps=6, random_from="32px")
+QUICK = OneShotConfig(steps=6, random_from="32px")
 
 
 def model_file(folder: Path, seed: int = 0) -> Path:
@@ -183,7 +183,7 @@ def test_control_while_learning(folder: Path, style: Style) -> None:
     stylizer = Stylizer.load(folder / "tiny-0.safetensors")
     stylizer.regions = made_up_regions(stylizer)
 
-    def learned(config: FitConfig = QUICK, **control: Mapping[str, float]) -> Style:
+    def learned(config: OneShotConfig = QUICK, **control: Mapping[str, float]) -> Style:
         return stylizer.fit([folder / "reference.png"], config, align=ALIGNED, control=Control(**control))
 
     name = "b32.conv1.weight"
@@ -196,7 +196,7 @@ def test_control_while_learning(folder: Path, style: Style) -> None:
     masked = stylizer.fit([folder / "reference.png"], replace(QUICK, random_layers="32px,eyes"), align=ALIGNED)
     assert not torch.equal(masked.changes[name], style.changes[name])
     with pytest.raises(InputError, match="--space w-plus"):
-        learned(FitConfig(space="w_plus", mask="5"), keep={"eyes": 1.0})
+        learned(OneShotConfig(space="w_plus", random_rows="5"), keep={"eyes": 1.0})
     both = learned(replace(QUICK, random_layers="32px,eyes"), exaggerate={"eyes": 1.0})
     assert both.settings["fit"]["random_layers"] == "32px,eyes"
     with pytest.raises(InputError, match="--random-from"):

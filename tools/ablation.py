@@ -38,9 +38,10 @@ from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, write_picture
 from mien.metrics.perceptual import as_pictures
 from mien.metrics.spaces import Judges, discriminator_space
-from mien.oneshot.config import FitConfig, usual_start
+from mien.oneshot.config import OneShotConfig
 from mien.oneshot.layer_masks import PRESETS as MASKS
 from mien.oneshot.presets import preset_values
+from mien.oneshot.random_layers import usual_start
 from mien.pipeline import Stylizer
 from mien.runtime import pick_device, set_threads
 
@@ -85,8 +86,9 @@ def variants_of(question: str, resolution: int) -> dict[str, Options]:
         "several": {"one reference": {}, "all references": {TOGETHER: True}},
         # What is not in the paper: random codes as the encoder says them, detail maps, mirror images.
         "family": {
-            "usual": {}, "mapped codes": {"family": "mapping"}, "no detail maps": {"detail": 0.0},
-            "no mirror images": {"one_sided": True}, "as published": {"family": "mapping", "detail": 0.0, "one_sided": True},
+            "usual": {}, "mapped codes": {"mixing_latents": "mapping"}, "no detail maps": {"feature_code": 0.0},
+            "no mirror images": {"mirror": False},
+            "as published": {"mixing_latents": "mapping", "feature_code": 0.0, "mirror": False},
         },
     }  # fmt: skip
     return every[question]
@@ -154,7 +156,7 @@ class Bench:
             **self.model, "photos": pixels_digest(photos), "references": [file_digest(r) for r in references],
             "judged by": [file_digest(r) for r in judged_by], "aligned": self.references_aligned, "steps": self.steps,
             "judges": [(j.name, j.weights) for j in (self.judges.looks, self.judges.identity)], "way": _WAY,
-            **{name: value for name, value in asdict(FitConfig()).items() if name != "steps"}, **options,
+            **{name: value for name, value in asdict(OneShotConfig()).items() if name != "steps"}, **options,
         }  # fmt: skip
 
         def make() -> dict[str, Tensor]:
@@ -178,9 +180,9 @@ class Bench:
 
         return self.workspace.kept("cell", settings, make)
 
-    def _fit_config(self, options: Options) -> FitConfig:
-        known = {field.name for field in fields(FitConfig)}
-        return FitConfig(**{"steps": self.steps, **{name: value for name, value in options.items() if name in known}})
+    def _fit_config(self, options: Options) -> OneShotConfig:
+        known = {field.name for field in fields(OneShotConfig)}
+        return OneShotConfig(**{"steps": self.steps, **{name: value for name, value in options.items() if name in known}})
 
     def _loss_network(self, options: Options) -> Any:
         return read_mobilenet_v2(self.features) if options.get("loss") == "mobilenet-v2" and self.features else None

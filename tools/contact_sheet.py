@@ -17,7 +17,7 @@ from mien.faces.feature_strength import eased
 from mien.latents import USUAL_LIKENESS
 from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, read_picture, write_picture
-from mien.pipeline import FitConfig, Style, Stylizer
+from mien.pipeline import OneShotConfig, Style, Stylizer
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--references", type=Path, nargs="+", required=True, help="pictures or style files")
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--random-from", default=FitConfig.random_from)
+    parser.add_argument("--random-from", default=OneShotConfig.random_from)
     parser.add_argument("--color", default="reference")
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--refine", type=int, default=0)
@@ -55,7 +55,7 @@ def main() -> None:
         if reference.suffix == ".safetensors":
             style = Style.load(reference)
         else:
-            config = FitConfig(steps=arguments.steps, random_from=arguments.random_from, color=arguments.color)
+            config = OneShotConfig(steps=arguments.steps, random_from=arguments.random_from, color=arguments.color)
             try:
                 style = stylizer.fit([reference], config)
             except MienError as error:

@@ -25,7 +25,7 @@ from mien.latents import USUAL_LIKENESS
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
 from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, list_pictures, write_picture
-from mien.oneshot.config import FitConfig
+from mien.oneshot.config import OneShotConfig
 from mien.pipeline import Stylizer
 
 MEASURES = ("gaze", "mouth", "style")
@@ -67,11 +67,11 @@ def main() -> None:
 
 def _ways(stylizer: Stylizer, path: Path, codes: Codes, steps: int) -> dict[str, Tensor]:
     """The faces [N, 3, R, R] in the style of one reference: as usual, and with what is done for gaze and mouth."""
-    style = stylizer.fit([path], FitConfig(steps=steps))
+    style = stylizer.fit([path], OneShotConfig(steps=steps))
     keep = Steering(stylizer.regions, Control(keep={"eyes": 1.0, "mouth": 1.0}))
     network = stylizer._tuned_network(style)
     ways = {"as usual": stylizer.render(codes, network), "--keep eyes,mouth": stylizer.render(codes, network, 1.0, keep)}
-    style = stylizer.fit([path], FitConfig(steps=steps, gaze="photo"))
+    style = stylizer.fit([path], OneShotConfig(steps=steps, gaze="photo"))
     ways["--gaze photo"] = stylizer.render(codes, stylizer._tuned_network(style))
     return {way: faces.clamp(-1, 1) for way, faces in ways.items()}
 

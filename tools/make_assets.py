@@ -21,7 +21,7 @@ from mien.faces.head_mask import head_mask
 from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.media.picture import Picture
-from mien.pipeline import FitConfig, Style, Stylizer
+from mien.pipeline import OneShotConfig, Style, Stylizer
 from mien.styles import DATA
 
 ROOT = Path(__file__).parent.parent
@@ -85,7 +85,7 @@ def main() -> None:
         path = EXAMPLES / f"{manner}.png"
         write_picture(path, from_tensor(drawing), overwrite=True)
         align = AlignConfig(aligned=True)  # a drawing in the FFHQ frame by construction
-        style = stylizer.fit([path], FitConfig(steps=arguments.steps), align=align, name=manner)
+        style = stylizer.fit([path], OneShotConfig(steps=arguments.steps), align=align, name=manner)
         style.settings["licence"] = "CC BY-NC-SA 4.0, as the model it was learned on"
         style.save(STYLES / f"{manner}.safetensors", overwrite=True)
         style = Style.load(STYLES / f"{manner}.safetensors")

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from mien.media.images import from_tensor as from_tensor
     from mien.media.images import read_picture as read_picture
     from mien.media.images import write_picture as write_picture
-    from mien.oneshot.callbacks import FollowConfig as FollowConfig
-    from mien.oneshot.config import FitConfig as FitConfig
+    from mien.oneshot.config import OneShotConfig as OneShotConfig
+    from mien.oneshot.config import SnapshotConfig as SnapshotConfig
     from mien.pipeline import Stylizer as Stylizer
     from mien.pipeline import invert as invert
     from mien.styles import ready_styles as ready_styles
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 # Public name -> the module where it is.
 _PUBLIC = {
     "AlignConfig": "mien.faces",
-    "FitConfig": "mien.oneshot.config",
-    "FollowConfig": "mien.oneshot.callbacks",
+    "OneShotConfig": "mien.oneshot.config",
+    "SnapshotConfig": "mien.oneshot.callbacks",
     "InvertConfig": "mien.inversion",
     "MienError": "mien.errors",
     "Picture": "mien.media.images",
@@ -57,12 +57,12 @@ _PUBLIC = {
 
 __all__ = [
     "AlignConfig",
-    "FitConfig",
-    "FollowConfig",
     "InvertConfig",
     "MienError",
+    "OneShotConfig",
     "Picture",
     "RefineConfig",
+    "SnapshotConfig",
     "Strength",
     "Style",
     "Stylizer",

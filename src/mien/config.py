@@ -1,7 +1,7 @@
 """Configuration dataclasses, read from and written to TOML, and described by the sentences on their own fields.
 
     @dataclass(frozen=True)
-    class FitConfig:
+    class OneShotConfig:
         steps: Annotated[int, "optimisation steps"] = 300
 
 The sentence is the one source of what `--help`, the documentation and a saved TOML file say about a setting.

@@ -41,10 +41,11 @@ from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
 from mien.models.mobilenet_v2 import MobileNetV2
 from mien.models.model import Model
-from mien.oneshot.callbacks import FollowConfig
-from mien.oneshot.config import FitConfig, random_layers, takes_own_faces
+from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.deltas import apply_changes
 from mien.oneshot.fit import NO_DISCRIMINATOR, References, content_digest, learn, reference_weights
+from mien.oneshot.random_layers import random_layers
+from mien.oneshot.style_mixing import takes_own_faces
 from mien.runtime import Progress, pick_device
 from mien.styles import EMBEDDED_MODEL, embedded_model, regions_of
 
@@ -121,11 +122,11 @@ class Stylizer:
     # -- learning a style --------------------------------------------------------------------------------------------------
 
     def fit(
-        self, references: Sequence[Picture | str | Path], config: FitConfig | None = None, *, align: AlignConfig | None = None,
-        extreme: bool = False, inverter: InvertConfig | None = None, refine_steps: int | None = None,
-        weights: Sequence[float] | None = None, name: str | None = None, identity: Embedder | None = None,
-        loss_network: MobileNetV2 | None = None, control: Control | None = None, follow: FollowConfig | None = None,
-        progress: Progress | None = None,
+        self, references: Sequence[Picture | str | Path], config: OneShotConfig | None = None, *,
+        align: AlignConfig | None = None, extreme: bool = False, inverter: InvertConfig | None = None,
+        refine_steps: int | None = None, weights: Sequence[float] | None = None, name: str | None = None,
+        identity: Embedder | None = None, loss_network: MobileNetV2 | None = None, control: Control | None = None,
+        snapshots: SnapshotConfig | None = None, progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style.
 
@@ -134,9 +135,8 @@ class Stylizer:
         steps when the model has no encoder.
         `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss (None: the
         one that comes with mien), `loss_network` that of the loss mobilenet-v2. `control` says which parts of the face stay the
-        person's and which take the reference's shape, by other codes to learn from (the virtual inverter). `follow` asks for
-        previews, and for a state from which a fit that was stopped goes on. Raises `FaceNotFoundError` and
-        `ModelMismatchError`.
+        person's and which take the reference's shape, by other codes to learn from (the virtual inverter). `snapshots` asks for
+        previews, and a state to resume from. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
         if self.model.discriminator is None:
             raise ModelMismatchError(NO_DISCRIMINATOR)
@@ -144,8 +144,8 @@ class Stylizer:
             raise InputError("A style needs at least one reference picture: give one.")
         if control and extreme:
             raise InputError("--extreme learns from the mean face alone, so --keep and --exaggerate change nothing: choose.")
-        if extreme and config and config.gaze:
-            raise InputError("--gaze photo looks for eyes and a mouth, and --extreme says that there are none: choose.")
+        if extreme and config and config.gaze == "photo":
+            raise InputError("gaze photo looks for eyes and a mouth, and extreme says that there are none: choose one.")
         align = align or AlignConfig(face="largest")
         by_hand = align.box is not None or align.landmarks is not None
         align = AlignConfig(aligned=True) if extreme and not by_hand else replace(align, purpose="reference")
@@ -153,9 +153,9 @@ class Stylizer:
         kept, merged = reference_weights([content_digest(crop) for crop in crops], weights)
         pictures, inside = (torch.stack([part[i] for i in kept]) for part in (crops, valid))
         files = [path_of(r) for r in references]
-        config, base = config or FitConfig(), self.digest
+        config, base = config or OneShotConfig(), self.digest
         # The mean face, which stands for all extreme references, can look one way only.
-        mirrored, originals = not config.one_sided and not extreme, pictures
+        mirrored, originals = config.mirror and not extreme, pictures
         if mirrored:
             pictures, inside = (torch.cat([part, part.flip(3)]) for part in (pictures, inside))
         if extreme:
@@ -173,7 +173,7 @@ class Stylizer:
         detail = None if control or config.mean_layers else codes.detail
         fresh = own_faces(self.model, config.seed) if takes_own_faces(config, self.model) else None
         given = References(pictures, w_plus, merged, inside, detail, fresh, mirrored, styles, features, identity, judge)
-        gaps, made = learn(self.model, given, config, bf16=self.bf16, follow=follow, progress=progress)
+        gaps, made = learn(self.model, given, config, dtype=self._dtype, snapshots=snapshots, progress=progress)
         if inverter is not None:
             made["inverter"] = asdict(inverter)
         if control:
@@ -181,7 +181,7 @@ class Stylizer:
         settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
         return Style(name or files[0].stem, base, self.resolution, gaps, thumbnail(originals), settings)
 
-    def _virtual_codes(self, w_plus: Tensor, config: FitConfig, control: Control | None) -> StyleCodes | None:
+    def _virtual_codes(self, w_plus: Tensor, config: OneShotConfig, control: Control | None) -> StyleCodes | None:
         if not control:
             return None
         if config.space != "s":

@@ -16,7 +16,7 @@ from mien.checkpoint.foreign import encoders, rosinality
 from mien.latents import StyleCodes, broadcast, mix_rows, truncate
 from mien.losses.features import per_layer_distance
 from mien.models.irse_encoder import EncoderKind
-from mien.oneshot.config import FitConfig
+from mien.oneshot.config import OneShotConfig
 from mien.oneshot.tuner import OneShotTuner
 
 Fill = Callable[[str], dict[str, Tensor]]
@@ -159,7 +159,7 @@ def test_published_fine_tuning_steps(shared: Path, fill: Fill) -> None:
     data = expected(shared, "jojogan_steps_256")
     generator, _ = rosinality.build_generator(fill("rosinality_g_256"), torch.zeros(512), "generator")
     discriminator = rosinality.build_discriminator(fill("rosinality_d_256"), "discriminator")
-    config = FitConfig(steps=4, space="w_plus", mask="m1", noise="const", learning_rate=2e-3)
+    config = OneShotConfig(steps=4, space="w_plus", random_rows="m1", noise="const", learning_rate=2e-3)
     tuner = RecordedTuner(generator, discriminator, enlarged(data["target16"], 256), data["w_plus_reference"], config)
     tuner.recorded, tuner.per_layer = iter(data["z_random"]), []
     losses = tuner.run()

@@ -140,7 +140,7 @@ def test_refine_changes_the_face(desk: Path, model: Path, style: str) -> None:
     "more",
     [
         "--color photo",
-        "--space w-plus --mask 2,3",
+        "--space w-plus --random-rows 2,3",
         "--random-from 8px",
         "--random-layers color,4conv",
         "--noise const",
@@ -337,8 +337,8 @@ def test_inverters(desk: Path, model: Path, style: str, capsys: pytest.CaptureFi
 def test_a_preset_fills_in_what_is_not_given(desk: Path, model: Path) -> None:
     line = f"fit reference.png --steps 2 --aligned --model {model}"
     written = (
-        "--random-layers m1 --mean-layers 16up,32up,64up --batch 0 --reference-inverter iterated --family mapping "
-        "--reference-detail 0 --one-sided"
+        "--random-layers m1 --mean-layers 16up,32up,64up --batch 0 --reference-inverter iterated --mixing-latents mapping "
+        "--feature-code 0 --no-mirror"
     )
     for name, options in {
         "preset": "--preset paper", "written": written, "plain": "", "own": "--preset paper --random-from 32px --batch 4",

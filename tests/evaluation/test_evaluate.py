@@ -38,7 +38,7 @@ from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilefacenet import MobileFaceNet
 from mien.models.mobilenet_v2 import MobileNetV2
 from mien.models.model import Model, Provenance
-from mien.oneshot.config import FitConfig
+from mien.oneshot.config import OneShotConfig
 from mien.ops.resample import resize
 from mien.pipeline import Stylizer
 
@@ -89,7 +89,7 @@ def _photos(desk: Path) -> list[Path]:
 
 @pytest.fixture
 def style(desk: Path, stylizer: Stylizer) -> Style:
-    config = FitConfig(steps=2, learning_rate=0.1, random_from="16px")
+    config = OneShotConfig(steps=2, learning_rate=0.1, random_from="16px")
     return stylizer.fit(["reference.png"], config, align=AlignConfig(aligned=True), name="mine")
 
 

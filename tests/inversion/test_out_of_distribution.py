@@ -14,7 +14,7 @@ from mien.latents import broadcast
 from mien.media.images import from_tensor, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
-from mien.pipeline import FitConfig, Stylizer
+from mien.pipeline import OneShotConfig, Stylizer
 from toys import tiny, tiny_discriminator
 
 R = 32
@@ -70,7 +70,7 @@ def test_learning_warns_and_extreme_does_not(
     files = [tmp_path / "cat.png", tmp_path / "anna.png"]
     for file in files:
         write_picture(file, from_tensor(torch.rand(3, R, R) * 2 - 1))
-    stylizer, config = Stylizer(model), FitConfig(steps=1, random_from="32px")
+    stylizer, config = Stylizer(model), OneShotConfig(steps=1, random_from="32px")
     monkeypatch.setattr(out_of_distribution, "remoteness", lambda *_: [Remoteness(0.8), Remoteness(0.2)])
     with pytest.warns(UserWarning, match=r"model cat\.png \(0\.8\) is .*--extreme"):
         stylizer.fit(files, config, align=AlignConfig(aligned=True))

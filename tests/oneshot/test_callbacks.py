@@ -12,14 +12,13 @@ from mien.errors import CheckpointError, InputError
 from mien.media.images import read_picture
 from mien.models.model import Model
 from mien.oneshot import callbacks as follow_module
-from mien.oneshot.callbacks import FollowConfig
-from mien.oneshot.config import FitConfig
+from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.fit import References, learn
 from mien.oneshot.stopping import LONGEST, SHORTEST, enough
 from mien.oneshot.tuner import OneShotTuner
 from toys import left_half, setting
 
-CONFIG = FitConfig(steps=12, batch=1)
+CONFIG = OneShotConfig(steps=12, batch=1)
 
 
 @pytest.fixture
@@ -48,31 +47,31 @@ def test_killed_and_continued_is_uninterrupted(
     config = replace(CONFIG, **changed)
     expected, told = learn(*task, config)
     monkeypatch.setattr(follow_module, "_STATE_EVERY", 5)
-    follow = FollowConfig(state=tmp_path / "state")
+    snapshots = SnapshotConfig(state=tmp_path / "state")
     with monkeypatch.context() as context:
         killed_at(7, context)
         with pytest.raises(KeyboardInterrupt):
-            learn(*task, config, follow=follow)
+            learn(*task, config, snapshots=snapshots)
     # It went on from step 5, and codes that differ in their last bits are taken from the state.
     model, references = task
     moved = replace(references, w_plus=references.w_plus + 1e-6)
     seen: list[int] = []
-    found, again = learn(model, moved, config, follow=follow, progress=lambda step, *_: seen.append(step))
+    found, again = learn(model, moved, config, snapshots=snapshots, progress=lambda step, *_: seen.append(step))
     assert seen == list(range(6, 13))
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[name], expected[name]) for name in expected)
     assert again == told
     # A finished one is finished, and may go further.
-    same, _ = learn(*task, config, follow=follow)
+    same, _ = learn(*task, config, snapshots=snapshots)
     assert all(torch.equal(same[name], expected[name]) for name in expected)
-    further, _ = learn(*task, replace(config, steps=15), follow=follow)
+    further, _ = learn(*task, replace(config, steps=15), snapshots=snapshots)
     uninterrupted, _ = learn(*task, replace(config, steps=15))
     assert all(torch.equal(further[name], uninterrupted[name]) for name in uninterrupted)
 
 
 def test_the_state_of_another_fit_is_refused(task: tuple[Model, References], tmp_path: Path) -> None:
-    follow = FollowConfig(state=tmp_path / "state")
-    learn(*task, CONFIG, follow=follow)
+    snapshots = SnapshotConfig(state=tmp_path / "state")
+    learn(*task, CONFIG, snapshots=snapshots)
     model, references = task
     others = (
         (references, replace(CONFIG, seed=1), "seed differ"),
@@ -85,24 +84,24 @@ def test_the_state_of_another_fit_is_refused(task: tuple[Model, References], tmp
     )
     for given, config, words in others:
         with pytest.raises(InputError, match=words):
-            learn(model, given, config, follow=follow)
+            learn(model, given, config, snapshots=snapshots)
     torch.manual_seed(9)
     g, d, _, _ = setting()
     with pytest.raises(InputError, match="the model differ"):
-        learn(Model(g, d), references, CONFIG, follow=follow)
+        learn(Model(g, d), references, CONFIG, snapshots=snapshots)
     index = tmp_path / "state" / "state.json"
     document = json.loads(index.read_text())
     index.write_text(json.dumps({**document, "document": {"loop": {}}}))
     with pytest.raises(CheckpointError, match="something else than a fit"):
-        learn(*task, CONFIG, follow=follow)
+        learn(*task, CONFIG, snapshots=snapshots)
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="is a file"):
-        FollowConfig(state=tmp_path / "file")
+        SnapshotConfig(state=tmp_path / "file")
 
 
 def test_previews_show_the_style_as_it_grows(task: tuple[Model, References], tmp_path: Path) -> None:
     plain, _ = learn(*task, CONFIG)
-    found, _ = learn(*task, CONFIG, follow=FollowConfig(previews=tmp_path / "watch", preview_every=5))
+    found, _ = learn(*task, CONFIG, snapshots=SnapshotConfig(previews=tmp_path / "watch", preview_every=5))
     assert all(torch.equal(found[name], plain[name]) for name in plain)  # looking changes nothing
     files = sorted((tmp_path / "watch").iterdir())
     assert [file.name for file in files] == ["step-00005.png", "step-00010.png", "step-00012.png"]
@@ -112,7 +111,7 @@ def test_previews_show_the_style_as_it_grows(task: tuple[Model, References], tmp
     gaps = [float((p[:, half:] - pictures[0][:, half:]).abs().mean()) for p in pictures]
     assert 0 == gaps[0] < gaps[1] < gaps[2]
     with pytest.raises(InputError, match="at least one step"):
-        FollowConfig(preview_every=0)
+        SnapshotConfig(preview_every=0)
 
 
 def falling(share: float, count: int) -> list[float]:
@@ -153,7 +152,7 @@ def test_auto_goes_on_from_a_state(task: tuple[Model, References], tmp_path: Pat
     from mien.oneshot import tuner
 
     monkeypatch.setattr(tuner, "enough", lambda losses: len(losses) >= 6)
-    follow = FollowConfig(state=tmp_path / "state")
-    learn(*task, replace(CONFIG, steps=3), follow=follow)
-    _, made = learn(*task, replace(CONFIG, steps="auto"), follow=follow)
+    snapshots = SnapshotConfig(state=tmp_path / "state")
+    learn(*task, replace(CONFIG, steps=3), snapshots=snapshots)
+    _, made = learn(*task, replace(CONFIG, steps="auto"), snapshots=snapshots)
     assert made["steps"] == 6

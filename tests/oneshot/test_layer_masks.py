@@ -7,8 +7,9 @@ import torch
 
 from mien.errors import InputError
 from mien.latents import broadcast, style_layers
-from mien.oneshot.config import FitConfig, random_layers, random_rows
+from mien.oneshot.config import OneShotConfig
 from mien.oneshot.layer_masks import PRESETS, mask_effects, mask_sheet, parse_layers, small_family, usual_masks
+from mien.oneshot.random_layers import random_layers, random_rows
 from mien.oneshot.tuner import OneShotTuner
 from toys import setting, tiny
 
@@ -31,10 +32,10 @@ def test_every_kind_of_part(resolution: int) -> None:
 
 
 def test_presets_are_the_published_masks() -> None:
-    assert parse_layers("m1", 1024) == {"32rgb"} | random_layers(1024, FitConfig())
-    rows = random_rows(1024, FitConfig(space="w_plus"))
+    assert parse_layers("m1", 1024) == {"32rgb"} | random_layers(1024, OneShotConfig())
+    rows = random_rows(1024, OneShotConfig(space="w_plus"))
     assert parse_layers("m1", 1024) == {layer.name for layer in style_layers(1024) if layer.row in rows}
-    assert parse_layers("m2", 1024) == random_layers(1024, FitConfig(color="photo"))
+    assert parse_layers("m2", 1024) == random_layers(1024, OneShotConfig(color="photo"))
     assert parse_layers("m2", 256) == {"64rgb", "128up", "128rgb", "256up", "256conv", "256rgb"}
     for resolution in SIZES[1:]:
         assert all(parse_layers(name, resolution) for name in PRESETS)
@@ -44,17 +45,17 @@ def test_presets_are_the_published_masks() -> None:
 def test_random_layers_are_the_random_ones_of_the_family() -> None:
     g, d, pictures, w_plus = setting()
     for text in ("color", "32px", "8up,64conv"):
-        tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_layers=text))
+        tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_layers=text))
         a, b = tuner.family.codes(torch.tensor([0]), tuner.random), tuner.family.codes(torch.tensor([0]), tuner.random)
         assert {name for name in a if not torch.equal(a[name], b[name])} == parse_layers(text, 64)
     # Half of `color="photo"` alone: the mask without the grey loss, and the grey loss with another mask.
-    half = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_layers="m2"))
-    assert half.family.layers == random_layers(64, FitConfig(color="photo"))
-    assert OneShotTuner(g, d, pictures, w_plus, FitConfig(color="photo", random_layers="color")).family.layers == parse_layers(
-        "color", 64
-    )
+    half = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_layers="m2"))
+    assert half.family.layers == random_layers(64, OneShotConfig(color="photo"))
+    assert OneShotTuner(
+        g, d, pictures, w_plus, OneShotConfig(color="photo", random_layers="color")
+    ).family.layers == parse_layers("color", 64)
     with pytest.raises(InputError, match="--random-layers"):
-        FitConfig(space="w_plus", random_layers="m2")
+        OneShotConfig(space="w_plus", random_layers="m2")
 
 
 def test_effects_grow_with_the_mask_and_are_nothing_without_one() -> None:
@@ -107,7 +108,7 @@ def test_learning_warns() -> None:
     g.synthesis.layer("8up").affine.weight.zero_()
     references = References(pictures, w_plus, [1.0], torch.ones(1, 1, 64, 64))
     with pytest.warns(UserWarning, match="too small"):
-        learn(Model(g, d), references, FitConfig(steps=1, random_layers="8up"))
+        learn(Model(g, d), references, OneShotConfig(steps=1, random_layers="8up"))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        learn(Model(g, d), references, FitConfig(steps=1))
+        learn(Model(g, d), references, OneShotConfig(steps=1))

@@ -18,16 +18,16 @@ from mien.faces.feature_strength import eased
 from mien.inversion import RefineConfig, invert, refine
 from mien.inversion.encode import encode
 from mien.inversion.own_faces import own_faces
+from mien.inversion.references import reference_codes
 from mien.latents import Codes, StyleCodes, broadcast
 from mien.media.images import from_tensor, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model, Provenance
-from mien.oneshot.callbacks import FollowConfig
-from mien.oneshot.config import FitConfig, takes_own_faces
+from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.reference_tuner import PlainTuner
-from mien.oneshot.style_mixing import Family
+from mien.oneshot.style_mixing import Family, takes_own_faces
 from mien.oneshot.tuner import OneShotTuner
 from mien.pipeline import Stylizer
 
@@ -66,7 +66,7 @@ def test_random_layers_are_taken_from_the_given_codes() -> None:
     w_plus, fresh = codes(2, m), codes(3, m)
     styles = m.generator.synthesis.styles(fresh)
     reference = m.generator.synthesis.styles(w_plus)
-    members = drawn(Family(m.generator, w_plus, FitConfig(random_from=RANDOM), fresh=fresh), index=1)
+    members = drawn(Family(m.generator, w_plus, OneShotConfig(random_from=RANDOM), fresh=fresh), index=1)
     seen = set()
     for one in members:
         assert torch.equal(one["8conv"], reference["8conv"][1:])
@@ -75,14 +75,14 @@ def test_random_layers_are_taken_from_the_given_codes() -> None:
         torch.testing.assert_close(one["32rgb"], styles["32rgb"][which])
         seen.add(which[0])
     assert seen == {0, 1, 2}
-    mapped = drawn(Family(m.generator, w_plus, FitConfig(random_from=RANDOM)), index=1)
+    mapped = drawn(Family(m.generator, w_plus, OneShotConfig(random_from=RANDOM)), index=1)
     assert not any(torch.allclose(one["16up"], styles["16up"][k : k + 1]) for one in mapped for k in range(3))
 
 
 def test_rows_of_w_plus_are_taken_from_the_given_codes() -> None:
     m = model()
     w_plus, fresh = codes(1, m), codes(1, m) + 1
-    member = Family(m.generator, w_plus, FitConfig(space="w_plus", mask="3,5"), fresh=fresh).codes(
+    member = Family(m.generator, w_plus, OneShotConfig(space="w_plus", random_rows="3,5"), fresh=fresh).codes(
         torch.tensor([0]), torch.Generator().manual_seed(0)
     )
     assert isinstance(member, Tensor)
@@ -94,7 +94,7 @@ def test_rows_of_w_plus_are_taken_from_the_given_codes() -> None:
 def test_more_or_less_of_the_detail_map_is_added(most: float) -> None:
     m = model()
     detail = torch.randn(2, 16, 8, 8)
-    family = Family(m.generator, codes(2, m), FitConfig(random_from=RANDOM, detail=most), detail=detail)
+    family = Family(m.generator, codes(2, m), OneShotConfig(random_from=RANDOM, feature_code=most), detail=detail)
     random = torch.Generator().manual_seed(0)
     if most == 0:
         assert family.details(torch.tensor([0]), random) is None
@@ -117,7 +117,7 @@ def test_a_step_with_detail_maps_and_mirror_images_agrees_with_its_plain_twin() 
     picture = torch.rand(1, 3, R, R) * 2 - 1
     pictures = torch.cat([picture, picture.flip(3)])
     given = {"fresh": codes(4, m), "detail": 0.1 * torch.randn(2, 16, 8, 8), "mirrored": True}
-    config = FitConfig(random_from=RANDOM)
+    config = OneShotConfig(random_from=RANDOM)
     fast = OneShotTuner(m.generator, m.discriminator, pictures, codes(2, m), config, **given)  # type: ignore[arg-type]
     plain = PlainTuner(m.generator, m.discriminator, pictures, codes(2, m), config, **given)  # type: ignore[arg-type]
     for _ in range(4):
@@ -129,7 +129,7 @@ def test_every_step_sees_references_or_their_mirror_images() -> None:
     assert m.discriminator is not None
     pictures = torch.rand(6, 3, R, R) * 2 - 1
     tuner = OneShotTuner(
-        m.generator, m.discriminator, pictures, codes(6, m), FitConfig(random_from=RANDOM, batch=2), mirrored=True
+        m.generator, m.discriminator, pictures, codes(6, m), OneShotConfig(random_from=RANDOM, batch=2), mirrored=True
     )
     chosen = [tuner._choose().tolist() for _ in range(60)]
     assert {len(one) for one in chosen} == {2}
@@ -156,7 +156,7 @@ def test_own_faces_are_what_the_encoder_says_of_them() -> None:
     ("auto", True, True), ("auto", False, False), ("mapping", True, False), ("encoder", False, True),
 ])  # fmt: skip
 def test_whose_codes_are_random(family: str, encoder: bool, wanted: bool) -> None:
-    assert takes_own_faces(FitConfig(family=family), model(encoder=encoder)) is wanted  # type: ignore[arg-type]
+    assert takes_own_faces(OneShotConfig(mixing_latents=family), model(encoder=encoder)) is wanted  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def reference(tmp_path: Path) -> Path:
 
 
 def fit(reference: Path, *, extreme: bool = False, **wishes: object) -> Style:
-    config = FitConfig(steps=2, random_from=RANDOM, **wishes)  # type: ignore[arg-type]
+    config = OneShotConfig(steps=2, random_from=RANDOM, **wishes)  # type: ignore[arg-type]
     return Stylizer(model()).fit([reference], config, align=AlignConfig(aligned=True), extreme=extreme)
 
 
@@ -179,7 +179,7 @@ def same(a: Style, b: Style) -> bool:
 def test_options_of_the_family_reach_the_loop(reference: Path) -> None:
     usual = fit(reference)
     assert same(usual, fit(reference))
-    for other in ({"family": "mapping"}, {"detail": 0.0}, {"one_sided": True}):
+    for other in ({"mixing_latents": "mapping"}, {"feature_code": 0.0}, {"mirror": False}):
         assert not same(usual, fit(reference, **other)), other
     assert usual.thumbnail.shape[-1] == 96  # the mirror image is no reference of its own
 
@@ -187,12 +187,12 @@ def test_options_of_the_family_reach_the_loop(reference: Path) -> None:
 @pytest.mark.filterwarnings("ignore:.*far from a face")
 def test_extreme_references_have_neither_mirror_image_nor_detail_map(reference: Path) -> None:
     usual = fit(reference, extreme=True)
-    assert same(usual, fit(reference, extreme=True, one_sided=True, detail=0.0))
+    assert same(usual, fit(reference, extreme=True, mirror=False, feature_code=0.0))
 
 
 def test_a_negative_share_is_refused() -> None:
-    with pytest.raises(InputError, match="--reference-detail"):
-        FitConfig(detail=-1.0)
+    with pytest.raises(InputError, match="feature_code"):
+        OneShotConfig(feature_code=-1.0)
 
 
 def test_likeness_is_eased_outside_the_face() -> None:
@@ -213,19 +213,17 @@ def test_likeness_is_eased_outside_the_face() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
-def test_only_the_usual_inverter_gives_references_a_detail_map(reference: Path) -> None:
-    stylizer = Stylizer(model())
-    pictures = torch.rand(1, 3, R, R) * 2 - 1
-    assert stylizer._reference_codes(pictures, None, None, ["a"]).detail is not None
-    assert stylizer._reference_codes(pictures, None, 2, ["a"]).detail is None
-    plain = replace(stylizer.model, encoder=None)
-    assert Stylizer(plain)._reference_codes(pictures, None, 1, ["a"]).detail is None
+def test_only_the_usual_inverter_gives_references_a_detail_map() -> None:
+    m, pictures = model(), torch.rand(1, 3, R, R) * 2 - 1
+    assert reference_codes(m, pictures, None, None, ["a"]).detail is not None
+    assert reference_codes(m, pictures, None, 2, ["a"]).detail is None
+    assert reference_codes(replace(m, encoder=None), pictures, None, 1, ["a"]).detail is None
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
 def test_a_style_of_the_encoders_codes_draws_random_faces_as_the_encoder_sees_them(reference: Path) -> None:
     stylizer = Stylizer(model())
-    style, published = fit(reference), fit(reference, family="mapping")
+    style, published = fit(reference), fit(reference, mixing_latents="mapping")
     assert (style.settings["family"], published.settings["family"]) == ("encoder", "mapping")
     codes = random_codes(stylizer.model.generator, 2, seed=4)
     faces = stylizer.render(Codes(codes))
@@ -249,15 +247,19 @@ def test_refinement_beside_a_detail_map_holds_the_code() -> None:
 @pytest.mark.filterwarnings("ignore:.*far from a face")
 def test_a_fit_goes_on_with_the_codes_and_maps_that_it_was_begun_with(reference: Path, tmp_path: Path) -> None:
     def learned(steps: int, state: Path | None, seed: int = 0, **wishes: object) -> Style:
-        config = FitConfig(steps=steps, random_from=RANDOM, seed=seed, **wishes)  # type: ignore[arg-type]
-        follow = FollowConfig(state=state)
-        return Stylizer(model()).fit([reference], config, align=AlignConfig(aligned=True), follow=follow)
+        config = OneShotConfig(steps=steps, random_from=RANDOM, seed=seed, **wishes)  # type: ignore[arg-type]
+        snapshots = SnapshotConfig(state=state)
+        return Stylizer(model()).fit([reference], config, align=AlignConfig(aligned=True), snapshots=snapshots)
 
     whole = learned(4, None)
     learned(2, tmp_path / "state")
     assert {"fresh", "detail"} <= set(read_state(tmp_path / "state")[0])
     assert same(learned(4, tmp_path / "state"), whole)
-    for wishes, why in (({"one_sided": True}, "--one-sided"), ({"family": "mapping"}, "family"), ({"detail": 0.5}, "detail")):
+    for wishes, why in (
+        ({"mirror": False}, "mirror"),
+        ({"mixing_latents": "mapping"}, "mixing_latents"),
+        ({"feature_code": 0.5}, "feature_code"),
+    ):
         with pytest.raises(InputError, match=why):
             learned(6, tmp_path / "state", **wishes)
     with pytest.raises(InputError, match="seed"):
@@ -272,7 +274,7 @@ def test_other_losses_take_detail_maps_and_mirror_images(wishes: dict[str, objec
     torch.manual_seed(0)
     picture = torch.rand(1, 3, R, R) * 2 - 1
     given = {"fresh": codes(4, m), "detail": 0.1 * torch.randn(2, 16, 8, 8), "mirrored": True}
-    config = FitConfig(random_from=RANDOM, **wishes)  # type: ignore[arg-type]
+    config = OneShotConfig(random_from=RANDOM, **wishes)  # type: ignore[arg-type]
     tuners = [
         kind(m.generator, m.discriminator, torch.cat([picture, picture.flip(3)]), codes(2, m), config, **given)  # type: ignore[arg-type]
         for kind in (OneShotTuner, PlainTuner)
@@ -289,7 +291,7 @@ def test_weights_and_valid_parts_belong_to_their_references_and_mirror_images() 
     valid[1, :, :, :16] = 0
     valid[3, :, :, 16:] = 0
     tuner = OneShotTuner(
-        m.generator, m.discriminator, pictures, codes(4, m), FitConfig(random_from=RANDOM, batch=1), weights=weights,
+        m.generator, m.discriminator, pictures, codes(4, m), OneShotConfig(random_from=RANDOM, batch=1), weights=weights,
         valid=valid, mirrored=True,
     )  # fmt: skip
     shown = torch.rand(1, 3, R, R) * 2 - 1
@@ -297,7 +299,7 @@ def test_weights_and_valid_parts_belong_to_their_references_and_mirror_images() 
         index = torch.tensor([i])
         wanted = weights[i] / weights.mean()
         own = OneShotTuner(
-            m.generator, m.discriminator, pictures[index], codes(1, m), FitConfig(random_from=RANDOM), valid=valid[index]
+            m.generator, m.discriminator, pictures[index], codes(1, m), OneShotConfig(random_from=RANDOM), valid=valid[index]
         )
         torch.testing.assert_close(tuner.style_distance(shown, index), wanted * own.style_distance(shown, torch.tensor([0])))
 
@@ -307,14 +309,14 @@ def test_options_of_the_family_reach_the_fit(reference: Path, tmp_path: Path) ->
     write_model(tmp_path / "model.safetensors", model())
     common = ["fit", str(reference), "--aligned", "--model", str(tmp_path / "model.safetensors"), "--steps", "1", "--quiet"]
     for words, found in (
-        ([], ("encoder", True, True)), (["--family", "mapping"], ("mapping", True, True)),
-        (["--reference-detail", "0"], ("encoder", False, True)), (["--one-sided"], ("encoder", True, False)),
+        ([], ("encoder", True, True)), (["--mixing-latents", "mapping"], ("mapping", True, True)),
+        (["--feature-code", "0"], ("encoder", False, True)), (["--no-mirror"], ("encoder", True, False)),
     ):  # fmt: skip
         assert shell([*common, *words, "--random-from", RANDOM, "-o", str(tmp_path / "s.safetensors"), "--overwrite"]) == 0
         settings = Style.load(tmp_path / "s.safetensors").settings
         assert tuple(settings[name] for name in ("family", "detail", "mirrored")) == found
 
 
-def test_an_unknown_family_is_refused() -> None:
-    with pytest.raises(InputError, match="no family 'encodr'"):
-        FitConfig(family="encodr")  # type: ignore[arg-type]
+def test_unknown_mixing_latents_are_refused() -> None:
+    with pytest.raises(InputError, match="mixing_latents is one of auto, mapping, encoder, got 'encodr'"):
+        OneShotConfig(mixing_latents="encodr")  # type: ignore[arg-type]

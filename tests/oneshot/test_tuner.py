@@ -14,10 +14,11 @@ from mien.losses.extractors import identity_maps, mobilenet_maps, pixels
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilenet_v2 import MobileNetV2
-from mien.oneshot.config import FitConfig, random_layers, random_rows, usual_start
+from mien.oneshot.config import OneShotConfig
 from mien.oneshot.deltas import apply_changes, changes
 from mien.oneshot.fit import reference_weights
 from mien.oneshot.layer_masks import parse_layers
+from mien.oneshot.random_layers import random_layers, random_rows, usual_start
 from mien.oneshot.reference_tuner import PlainTuner
 from mien.oneshot.tuner import OneShotTuner
 from toys import R, left_half, setting, tiny_discriminator
@@ -27,7 +28,7 @@ from toys import R, left_half, setting, tiny_discriminator
 @pytest.mark.parametrize("color", ["reference", "photo"])
 def test_fast_path_is_the_plain_one(space: str, color: str) -> None:
     g, d, pictures, w_plus = setting(2)
-    config = FitConfig(space=space, color=color, noise="random", random_from="32px", mask="3,5,9")  # type: ignore[arg-type]
+    config = OneShotConfig(space=space, color=color, noise="random", random_from="32px", random_rows="3,5,9")  # type: ignore[arg-type]
     fast = OneShotTuner(g, d, pictures, w_plus, config)
     plain = PlainTuner(g, d, pictures, w_plus, config)
     first = True
@@ -42,14 +43,14 @@ def test_fast_path_is_the_plain_one(space: str, color: str) -> None:
 
 def test_the_plain_loop_knows_valid_parts_too() -> None:
     g, d, pictures, w_plus = setting()
-    tuners = [kind(g, d, pictures, w_plus, FitConfig(), valid=left_half()) for kind in (OneShotTuner, PlainTuner)]
+    tuners = [kind(g, d, pictures, w_plus, OneShotConfig(), valid=left_half()) for kind in (OneShotTuner, PlainTuner)]
     for _ in range(2):
         assert tuners[0].step() == pytest.approx(tuners[1].step(), rel=1e-3)
 
 
 def test_nothing_is_learned_outside_the_valid_part(monkeypatch: pytest.MonkeyPatch) -> None:
     g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(), valid=left_half())
+    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(), valid=left_half())
     drawn = torch.randn(1, 3, R, R, requires_grad=True)
     monkeypatch.setattr(tuner.synthesis, "render", lambda *_: drawn)
     [gradient] = torch.autograd.grad(tuner.loss(torch.tensor([0])), [drawn])
@@ -64,7 +65,7 @@ def test_the_valid_part_is_learned_as_before_and_the_rest_is_not() -> None:
     gaps = []
     for valid in (None, left_half()):
         tuner = OneShotTuner(
-            g, d, pictures, w_plus, FitConfig(steps=25, random_from="64px", noise="const", learning_rate=0.02), valid=valid
+            g, d, pictures, w_plus, OneShotConfig(steps=25, random_from="64px", noise="const", learning_rate=0.02), valid=valid
         )
         tuner.run()
         with torch.no_grad():
@@ -103,7 +104,7 @@ def test_loss_resolutions_are_the_published_ones() -> None:
 def test_fine_tuning_lowers_the_loss_and_leaves_the_base_alone() -> None:
     g, d, pictures, w_plus = setting()
     before = {k: v.clone() for k, v in g.state_dict().items()}
-    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=30, random_from="32px"))
+    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=30, random_from="32px"))
     losses = tuner.run()
     assert len(losses) == 30
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
@@ -114,7 +115,7 @@ def test_same_seed_same_result_other_seed_another() -> None:
     g, d, pictures, w_plus = setting()
 
     def tuned(seed: int) -> torch.Tensor:
-        tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=3, seed=seed))
+        tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=3, seed=seed))
         tuner.run()
         return tuner.synthesis.b64.conv1.weight.detach()  # type: ignore[union-attr, return-value]
 
@@ -125,7 +126,7 @@ def test_same_seed_same_result_other_seed_another() -> None:
 def test_space_s_leaves_the_affine_layers_alone_and_w_plus_trains_them() -> None:
     g, d, pictures, w_plus = setting()
     for space, trained in (("s", False), ("w_plus", True)):
-        tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=2, space=space, mask="7,8"))  # type: ignore[arg-type]
+        tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=2, space=space, random_rows="7,8"))  # type: ignore[arg-type]
         tuner.run()
         touched = changes(g.synthesis, tuner.synthesis)
         assert any("affine" in name for name in touched) is trained
@@ -135,13 +136,13 @@ def test_space_s_leaves_the_affine_layers_alone_and_w_plus_trains_them() -> None
 def test_random_from_by_itself_follows_the_size_of_the_model() -> None:
     assert [usual_start(r) for r in (16, 64, 128, 256, 512, 1024)] == [16, 16, 16, 16, 32, 64]
     for r in (64, 1024):
-        assert random_layers(r, FitConfig()) == random_layers(r, FitConfig(random_from=f"{usual_start(r)}px"))
+        assert random_layers(r, OneShotConfig()) == random_layers(r, OneShotConfig(random_from=f"{usual_start(r)}px"))
 
 
 def test_random_from_and_masks() -> None:
-    assert random_layers(R, FitConfig(random_from="64px")) == {"64up", "64conv", "64rgb"}
-    assert "32up" in random_layers(R, FitConfig(random_from="32px"))
-    assert random_layers(1024, FitConfig(color="photo")) == {
+    assert random_layers(R, OneShotConfig(random_from="64px")) == {"64up", "64conv", "64rgb"}
+    assert "32up" in random_layers(R, OneShotConfig(random_from="32px"))
+    assert random_layers(1024, OneShotConfig(color="photo")) == {
         "64rgb",
         "128up",
         "128rgb",
@@ -150,21 +151,21 @@ def test_random_from_and_masks() -> None:
         "1024conv",
         "1024rgb",
     }
-    assert random_rows(1024, FitConfig(mask="m1")) == tuple(range(7, 18))
-    assert random_rows(1024, FitConfig(color="photo")) == (9, 11, 15, 16, 17)
-    assert random_rows(256, FitConfig(mask="m2-2021")) == (7, 9, 11)
-    assert random_rows(64, FitConfig(mask="1, 2")) == (1, 2)
+    assert random_rows(1024, OneShotConfig(random_rows="m1")) == tuple(range(7, 18))
+    assert random_rows(1024, OneShotConfig(color="photo")) == (9, 11, 15, 16, 17)
+    assert random_rows(256, OneShotConfig(random_rows="m2-2021")) == (7, 9, 11)
+    assert random_rows(64, OneShotConfig(random_rows="1, 2")) == (1, 2)
     for wrong in ({"random_from": "7px"}, {"random_from": "big"}):
         with pytest.raises(InputError, match="random-from"):
-            random_layers(R, FitConfig(**wrong))
+            random_layers(R, OneShotConfig(**wrong))
     for mask in ("m9", "30"):
         with pytest.raises(InputError, match="mask"):
-            random_rows(64, FitConfig(mask=mask))
+            random_rows(64, OneShotConfig(random_rows=mask))
 
 
 def test_family_of_codes_keeps_the_reference_below_the_mask() -> None:
     g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_from="32px"))
+    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_from="32px"))
     reference = g.synthesis.styles(w_plus)
     a, b = tuner.family.codes(torch.tensor([0]), tuner.random), tuner.family.codes(torch.tensor([0]), tuner.random)
     for name in reference:
@@ -179,27 +180,27 @@ def test_colour_of_the_photo_makes_the_loss_grey() -> None:
     shade = grey(pictures)
     torch.testing.assert_close(shade[:, 0], shade[:, 2])
     assert not torch.allclose(grey(swapped), shade)
-    config = FitConfig(color="photo", noise="const")
+    config = OneShotConfig(color="photo", noise="const")
     grey_loss = OneShotTuner(g, d, pictures, w_plus, config).step()
     same = OneShotTuner(g, d, shade.clone(), w_plus, config).step()
     assert grey_loss == pytest.approx(same, rel=1e-4)  # only the luma of the reference counts
-    assert OneShotTuner(g, d, pictures, w_plus, FitConfig(noise="const")).step() != pytest.approx(grey_loss, rel=1e-3)
+    assert OneShotTuner(g, d, pictures, w_plus, OneShotConfig(noise="const")).step() != pytest.approx(grey_loss, rel=1e-3)
 
 
 def test_batch_bounds_the_references_of_a_step() -> None:
     g, d, pictures, w_plus = setting(5)
-    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(batch=2))
+    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(batch=2))
     chosen = [tuner._choose() for _ in range(20)]
     assert all(len(index) == 2 for index in chosen)
     assert set(torch.cat(chosen).tolist()) == {0, 1, 2, 3, 4}
-    assert len(OneShotTuner(g, d, pictures, w_plus, FitConfig(batch=0))._choose()) == 5
+    assert len(OneShotTuner(g, d, pictures, w_plus, OneShotConfig(batch=0))._choose()) == 5
 
 
 def test_weights_of_references() -> None:
     assert reference_weights(["a", "b", "a"]) == ([0, 1], [2.0, 1.0])
     assert reference_weights(["a", "b"], [1.0, 3.0]) == ([0, 1], [1.0, 3.0])
     g, d, pictures, w_plus = setting(2)
-    config = FitConfig(noise="const")
+    config = OneShotConfig(noise="const")
     one = [OneShotTuner(g, d, pictures[:1], w_plus[:1], config, weights=torch.tensor([w])).step() for w in (1.0, 7.0)]
     assert one[0] == one[1]  # one reference: its weight does not matter
     even = OneShotTuner(g, d, pictures, w_plus, config).step()
@@ -209,15 +210,15 @@ def test_weights_of_references() -> None:
 
 def test_bf16_is_near_float32() -> None:
     g, d, pictures, w_plus = setting()
-    exact = OneShotTuner(g, d, pictures, w_plus, FitConfig(noise="const")).step()
-    near = OneShotTuner(g, d, pictures, w_plus, FitConfig(noise="const", bf16=True)).step()
+    exact = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(noise="const")).step()
+    near = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(noise="const"), dtype=torch.bfloat16).step()
     assert near == pytest.approx(exact, rel=0.03)
     assert near != exact
 
 
 def test_saved_changes_rebuild_the_tuned_network() -> None:
     g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=5))
+    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=5))
     tuner.run()
     gaps = changes(g.synthesis, tuner.synthesis)
     assert all(gap.dtype == torch.float16 for gap in gaps.values())
@@ -229,7 +230,7 @@ def test_saved_changes_rebuild_the_tuned_network() -> None:
 
 def test_strength_goes_from_the_base_to_the_style() -> None:
     g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=10))
+    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=10))
     tuner.run()
     tuned = tuner.synthesis.eval().requires_grad_(False)
     styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
@@ -251,7 +252,9 @@ def test_a_model_of_another_size_tunes_too() -> None:
     )
     d = tiny_discriminator(32).requires_grad_(False)
     w_plus = torch.zeros(1, g.num_ws, 16)
-    tuner = OneShotTuner(g, d, torch.zeros(1, 3, 32, 32), w_plus, dataclasses.replace(FitConfig(steps=1), random_from="16px"))
+    tuner = OneShotTuner(
+        g, d, torch.zeros(1, 3, 32, 32), w_plus, dataclasses.replace(OneShotConfig(steps=1), random_from="16px")
+    )
     assert len(tuner.run()) == 1
 
 
@@ -259,7 +262,7 @@ def test_a_model_without_noise_stays_without() -> None:
     g, d, pictures, w_plus = setting()
     with torch.no_grad():
         g.synthesis.b64.conv1.noise_strength.zero_()  # type: ignore[union-attr, operator]
-    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(steps=3))
+    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=3))
     tuner.run()
     touched = changes(g.synthesis, tuner.synthesis)
     assert "b64.conv1.noise_strength" not in touched
@@ -270,7 +273,7 @@ def test_a_model_without_noise_stays_without() -> None:
 def test_losses(loss: str) -> None:
     """Each judge falls while it is the loss, and each leads elsewhere than the discriminator."""
     g, d, pictures, w_plus = setting()
-    config = FitConfig(loss=loss, random_from="32px", noise="const", learning_rate=0.01)  # type: ignore[arg-type]
+    config = OneShotConfig(loss=loss, random_from="32px", noise="const", learning_rate=0.01)  # type: ignore[arg-type]
     judge = None
     if loss == "mobilenet-v2":
         network = MobileNetV2(64).requires_grad_(False)
@@ -301,22 +304,22 @@ def test_identity_maps_see_the_whole_frame_and_pixels_are_pixels() -> None:
 def test_a_loss_of_the_users_own_network_needs_it() -> None:
     g, d, pictures, w_plus = setting()
     with pytest.raises(ValueError, match="needs a judge"):
-        OneShotTuner(g, d, pictures, w_plus, FitConfig(loss="mobilenet-v2"))
+        OneShotTuner(g, d, pictures, w_plus, OneShotConfig(loss="mobilenet-v2"))
     with pytest.raises(ValueError, match="plain loop"):
-        PlainTuner(g, d, pictures, w_plus, FitConfig(loss="pixels"))
+        PlainTuner(g, d, pictures, w_plus, OneShotConfig(loss="pixels"))
 
 
 def test_mean_layers_put_the_mean_face_in_place_of_the_reference() -> None:
     g, d, pictures, w_plus = setting(2)
-    tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(mean_layers="16up,32up"))
+    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(mean_layers="16up,32up"))
     own, mean = g.synthesis.styles(w_plus), g.synthesis.styles(broadcast(g.mapping.w_avg[None], g.num_ws))
     for name in own:
         wanted = mean[name].expand(2, -1) if name in ("16up", "32up") else own[name]
         assert torch.equal(tuner.family.reference_styles[name], wanted)
     with pytest.raises(InputError, match="--mean-layers"):
-        FitConfig(mean_layers="16up", space="w_plus", mask="5")
+        OneShotConfig(mean_layers="16up", space="w_plus", random_rows="5")
     with pytest.raises(InputError, match="names no layer"):
-        OneShotTuner(g, d, pictures, w_plus, FitConfig(mean_layers="nose"))
+        OneShotTuner(g, d, pictures, w_plus, OneShotConfig(mean_layers="nose"))
 
 
 def test_colour_halves_are_expert_options() -> None:
@@ -324,7 +327,7 @@ def test_colour_halves_are_expert_options() -> None:
     g, d, pictures, w_plus = setting()
 
     def made(**options: str) -> tuple[bool, bool]:
-        tuner = OneShotTuner(g, d, pictures, w_plus, FitConfig(random_from="32px", **options))  # type: ignore[arg-type]
+        tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_from="32px", **options))  # type: ignore[arg-type]
         seen = tuner._seen(pictures)
         return tuner.family.layers == parse_layers("m2", R), bool((seen[:, 0] == seen[:, 1]).all())
 

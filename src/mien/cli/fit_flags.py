@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from mien.inversion import InvertConfig
     from mien.models.embedders import ArcFace
     from mien.models.mobilenet_v2 import MobileNetV2
-    from mien.oneshot.callbacks import FollowConfig
-    from mien.oneshot.config import FitConfig
+    from mien.oneshot.config import OneShotConfig, SnapshotConfig
 
-_FIT = settings_in_source("mien.oneshot.config", "FitConfig")
-_FOLLOW = settings_in_source("mien.oneshot.callbacks", "FollowConfig")
+_FIT = settings_in_source("mien.oneshot.config", "OneShotConfig")
+_SNAPSHOTS = settings_in_source("mien.oneshot.config", "SnapshotConfig")
 
 
 def _fit(name: str, *flags: str, least: float | None = None, check: Callable[[str], str] | None = None) -> Any:
@@ -34,8 +33,8 @@ def _steps(text: str) -> str:
     return text
 
 
-def _follow(name: str, *flags: str, least: float | None = None) -> Any:
-    return told(_FOLLOW[name], *flags, least=least)
+def _snapshot(name: str, *flags: str, least: float | None = None) -> Any:
+    return told(_SNAPSHOTS[name], *flags, least=least)
 
 
 def _default(name: str) -> Any:
@@ -50,16 +49,18 @@ class FitFlags:
 
     steps: Annotated[str, _fit("steps", "--steps", check=_steps)] = str(_default("steps"))
     learning_rate: Annotated[float, _fit("learning_rate", "--learning-rate", least=0)] = _default("learning_rate")
-    family: Annotated[Literal["auto", "mapping", "encoder"], _fit("family", "--family")] = _default("family")
-    detail: Annotated[float, _fit("detail", "--reference-detail", least=0)] = _default("detail")
-    one_sided: Annotated[bool, _fit("one_sided", "--one-sided")] = _default("one_sided")
+    mixing_latents: Annotated[Literal["auto", "mapping", "encoder"], _fit("mixing_latents", "--mixing-latents")] = _default(
+        "mixing_latents"
+    )
+    feature_code: Annotated[float, _fit("feature_code", "--feature-code", least=0)] = _default("feature_code")
+    mirror: Annotated[bool, _fit("mirror", "--mirror/--no-mirror")] = _default("mirror")
     color: Annotated[Literal["reference", "photo"], _fit("color", "--color", "--colour")] = _default("color")
-    gaze: Annotated[Literal["photo"] | None, _fit("gaze", "--gaze")] = _default("gaze")
+    gaze: Annotated[Literal["reference", "photo"], _fit("gaze", "--gaze")] = _default("gaze")
     space: Annotated[Literal["s", "w-plus"], _fit("space", "--space")] = "s"
     random_from: Annotated[str, _fit("random_from", "--random-from")] = _default("random_from")
     random_layers: Annotated[str | None, _fit("random_layers", "--random-layers")] = _default("random_layers")
     mean_layers: Annotated[str | None, _fit("mean_layers", "--mean-layers")] = _default("mean_layers")
-    mask: Annotated[str, _fit("mask", "--mask")] = _default("mask")
+    random_rows: Annotated[str, _fit("random_rows", "--random-rows")] = _default("random_rows")
     batch: Annotated[int, _fit("batch", "--batch", least=0)] = _default("batch")
     loss: Annotated[Literal["discriminator", "pixels", "identity", "mobilenet-v2"], _fit("loss", "--loss")] = _default("loss")
     loss_network: Annotated[
@@ -93,13 +94,14 @@ class FitFlags:
         Inverter, Option("--reference-inverter", help="How the reference becomes a code: as --method of mien invert.")
     ] = "encoder"
 
-    previews: Annotated[Path | None, _follow("previews", "--previews")] = None
-    preview_every: Annotated[int | None, _follow("preview_every", "--preview-every", least=1)] = None
-    state: Annotated[Path | None, _follow("state", "--state")] = None
+    previews: Annotated[Path | None, _snapshot("previews", "--previews")] = None
+    preview_every: Annotated[int | None, _snapshot("preview_every", "--preview-every", least=1)] = None
+    state: Annotated[Path | None, _snapshot("state", "--state")] = None
 
-    def follow(self, *, overwrite: bool) -> FollowConfig:
+    def snapshots(self, *, overwrite: bool) -> SnapshotConfig:
         """What is written while the style is learned, after a look whether it may be."""
-        from mien.oneshot.callbacks import FollowConfig, has_previews
+        from mien.oneshot.callbacks import has_previews
+        from mien.oneshot.config import SnapshotConfig
 
         if self.preview_every is not None and self.previews is None:
             raise InputError("--preview-every needs a folder for the pictures: give one with --previews.")
@@ -107,25 +109,25 @@ class FitFlags:
         if self.previews is not None and has_previews(self.previews) and not overwrite and not going_on:
             raise InputError(f"{self.previews} has previews in it: give another folder, or --overwrite to replace them.")
         every = {} if self.preview_every is None else {"preview_every": self.preview_every}
-        return FollowConfig(previews=self.previews, state=self.state, **every)
+        return SnapshotConfig(previews=self.previews, state=self.state, **every)
 
-    def config(self) -> FitConfig:
+    def config(self) -> OneShotConfig:
         """The library's configuration."""
-        from mien.oneshot.config import FitConfig
+        from mien.oneshot.config import OneShotConfig
 
         if self.identity_network is not None and not self.identity_weight:
             raise InputError("--identity-network is of use with an --identity-weight only: give one, such as 0.01.")
-        return FitConfig(
+        return OneShotConfig(
             steps="auto" if self.steps == "auto" else int(self.steps),
             learning_rate=self.learning_rate,
             space="w_plus" if self.space == "w-plus" else "s",
             random_from=self.random_from,
             random_layers=self.random_layers,
             mean_layers=self.mean_layers,
-            mask=self.mask,
-            family=self.family,
-            detail=self.detail,
-            one_sided=self.one_sided,
+            random_rows=self.random_rows,
+            mixing_latents=self.mixing_latents,
+            feature_code=self.feature_code,
+            mirror=self.mirror,
             color=self.color,
             gaze=self.gaze,
             batch=self.batch,

@@ -22,7 +22,7 @@ def draw_masks(
 ) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
     """A sheet [3, H, W] of what each mask changes in one face, and the size of each mask's family of codes (0 to about 1).
 
-    `masks` are texts as `FitConfig.random_layers` takes them; empty: every preset and every layer of the model. The face is
+    `masks` are texts as `OneShotConfig.random_layers` takes them; empty: every preset and every layer of the model. The face is
     that of `picture`, or without one a random face of `seed`.
     """
     generator, resolution = stylizer.model.generator, stylizer.resolution

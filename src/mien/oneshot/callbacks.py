@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from mien.errors import InputError
 from mien.latents import broadcast, truncate
 from mien.media.contact_sheet import sheet
 from mien.media.images import write_picture
 from mien.media.picture import from_tensor
 from mien.models.generator import SynthesisNetwork
 from mien.oneshot.checkpointing import save_fit
+from mien.oneshot.config import SnapshotConfig
 from mien.oneshot.tuner import OneShotTuner
 from mien.runtime import seeded
 
 _STATE_EVERY = 50
 _REFERENCES, _FACES, _PSI = 4, 6, 0.7
 _LARGEST_CELL, _SMALLEST_CELL = 256, 96
-
-
-@dataclass(frozen=True)
-class FollowConfig:
-    """What is written while a style is learned."""
-
-    previews: Annotated[Path | None, "folder for preview pictures: the references and random faces, as the style has them"] = (
-        None
-    )
-    preview_every: Annotated[int, "steps from one preview to the next; 50 unless told otherwise"] = 50
-    state: Annotated[Path | None, "folder for the state: where it holds one, learning goes on from there"] = None
-
-    def __post_init__(self) -> None:
-        if self.preview_every < 1:
-            raise InputError(f"There must be at least one step from preview to preview, got {self.preview_every}.")
-        for folder in (self.previews, self.state):
-            if folder is not None and folder.exists() and not folder.is_dir():
-                raise InputError(f"{folder} is a file, and a folder is needed: give another name.")
 
 
 def has_previews(folder: Path) -> bool:
@@ -50,7 +30,7 @@ def has_previews(folder: Path) -> bool:
 class Follower:
     """Called after every step of a tuner."""
 
-    def __init__(self, tuner: OneShotTuner, config: FollowConfig, base: str) -> None:
+    def __init__(self, tuner: OneShotTuner, config: SnapshotConfig, base: str) -> None:
         """`base` is the digest of the generator that is tuned."""
         self.tuner, self.config, self.base = tuner, config, base
         if config.previews is not None:

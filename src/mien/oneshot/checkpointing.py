@@ -14,9 +14,12 @@ from torch import Tensor
 from mien.checkpoint.native import digest
 from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import CheckpointError, InputError
+from mien.oneshot.config import current_names
 from mien.oneshot.tuner import OneShotTuner
 
 _TUNED, _ADAM, _RANDOM, _CODES, _FRESH, _DETAIL = "synthesis.", "adam.", "random", "w_plus", "fresh", "detail"
+# What states of before 0.1.0 do not say, because nothing else could be chosen or a setting was not given.
+_DEFAULTS = {"gaze": "reference"}
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -58,7 +61,7 @@ class SavedFit:
         Found again they may differ in the last bits, on another number of threads.
         """
         if self.tensors[_CODES].shape != w_plus.shape:
-            raise self._another("the number of the references differs, or --one-sided")
+            raise self._another("the number of the references differs, or mirror")
         return self._begun_with(_CODES, w_plus, "the codes of the references differ")
 
     def fresh(self, found: Tensor | None) -> Tensor | None:
@@ -83,13 +86,13 @@ class SavedFit:
 
         Raises `InputError` when it has another model, other references or other settings (the number of steps may grow).
         """
-        task, saved = _task(tuner, base), self.document["fit"]
+        task, saved = _task(tuner, base), _DEFAULTS | current_names(self.document["fit"])
         different = [name for name in sorted(task.keys() | saved.keys()) if saved.get(name) != task.get(name)]
         if different:
             raise self._another(f"{', '.join(different)} differ")
         losses = [float(loss) for loss in self.document["losses"]]
         if isinstance(tuner.config.steps, int) and len(losses) > tuner.config.steps:
-            raise InputError(f"{self.folder} is at step {len(losses)} already: ask for as many with --steps, or begin anew.")
+            raise InputError(f"{self.folder} is at step {len(losses)} already: set steps to that or more, or begin anew.")
         try:
             with torch.no_grad():
                 for name, parameter in tuner.synthesis.named_parameters():
@@ -122,6 +125,7 @@ def _task(tuner: OneShotTuner, base: str) -> dict[str, Any]:
         given += tuner.family.given_styles.layers.values()
     content = hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in given if part is not None)).hexdigest()
     settings = {name: value for name, value in asdict(tuner.config).items() if name != "steps" and value is not None}
+    settings["dtype"] = str(tuner.dtype).removeprefix("torch.")
     if tuner.identity is not None:
         settings["the identity network"] = digest(tuner.identity.state_dict())
     return {"the model": base, "the references": content[:16], **settings}

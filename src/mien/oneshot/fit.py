@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -17,9 +17,9 @@ from mien.latents import StyleCodes
 from mien.losses.extractors import Judge
 from mien.models.embedders import Embedder
 from mien.models.model import Model
-from mien.oneshot.callbacks import FollowConfig, Follower
+from mien.oneshot.callbacks import Follower
 from mien.oneshot.checkpointing import SavedFit
-from mien.oneshot.config import FitConfig
+from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.deltas import changes
 from mien.oneshot.layer_masks import small_family
 from mien.oneshot.tuner import OneShotTuner
@@ -63,18 +63,19 @@ class References:
 
 
 def learn(
-    model: Model, references: References, config: FitConfig, *, bf16: bool = False, follow: FollowConfig | None = None,
+    model: Model, references: References, config: OneShotConfig, *, dtype: torch.dtype = torch.float32,
+    snapshots: SnapshotConfig | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:  # fmt: skip
     """Fine-tune a copy of the model's generator: what changed (as `changes` says), and how it was made, for the style file.
 
-    `bf16` asks for bfloat16 whatever `config` says; `follow` says what is written on the way, and where to go on. Warns where
-    the mask makes too small a family of codes. Raises `ModelMismatchError` for a model without a discriminator.
+    `dtype` is that of the convolutions; `snapshots` says what is written on the way, and where to resume. Warns where the mask
+    makes too small a family of codes. Raises `ModelMismatchError` for a model without a discriminator.
     """
     if model.discriminator is None:
         raise ModelMismatchError(NO_DISCRIMINATOR)
-    follow, base = follow or FollowConfig(), model.provenance.digest or generator_digest(model.generator)
-    saved = SavedFit.read(follow.state) if follow.state else None
+    snapshots, base = snapshots or SnapshotConfig(), model.provenance.digest or generator_digest(model.generator)
+    saved = SavedFit.read(snapshots.state) if snapshots.state else None
     w_plus, fresh, detail = references.w_plus, references.fresh, references.detail
     if saved:
         w_plus, fresh, detail = saved.codes(w_plus), saved.fresh(fresh), saved.detail(detail)
@@ -82,23 +83,26 @@ def learn(
     weights = references.weights * (2 if references.mirrored else 1)
     tuner = OneShotTuner(
         model.generator, model.discriminator, references.pictures.to(device), w_plus,
-        replace(config, bf16=config.bf16 or bf16),
-        weights=torch.tensor(weights, device=device), valid=references.valid.to(device) if padded else None,
+        config, weights=torch.tensor(weights, device=device), valid=references.valid.to(device) if padded else None,
         styles=references.styles, features=references.features, identity=references.identity, judge=references.judge,
-        fresh=fresh, detail=detail, mirrored=references.mirrored,
+        fresh=fresh, detail=detail, mirrored=references.mirrored, dtype=dtype,
     )  # fmt: skip
     if saved:
         saved.resume(tuner, base)
     warning = small_family(model.generator, w_plus[:1], tuner.family.layers)
     if warning is not None:
         warnings.warn(warning, stacklevel=3)
-    follower = Follower(tuner, follow, base)
+    follower = Follower(tuner, snapshots, base)
     losses = tuner.run(progress, follower)
     follower.finish()
     # Settings that were not given are not written down: a later mien may add some.
     settings = {name: value for name, value in asdict(config).items() if value is not None}
     ends = [round(losses[i], 5) for i in (0, -1)] if losses else []
-    made: dict[str, Any] = {"fit": settings, "weights": references.weights, "loss": ends}
+    made: dict[str, Any] = {
+        "fit": settings | {"dtype": str(dtype).removeprefix("torch.")},
+        "weights": references.weights,
+        "loss": ends,
+    }
     made["family"] = "mapping" if references.fresh is None else "encoder"
     made["detail"] = tuner.family.detail is not None
     made["mirrored"] = references.mirrored

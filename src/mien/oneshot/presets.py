@@ -14,9 +14,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "random_layers": "m1",
         "mean_layers": "16up,32up,64up",
         "batch": 0,
-        "family": "mapping",
-        "detail": 0.0,
-        "one_sided": True,
+        "mixing_latents": "mapping",
+        "feature_code": 0.0,
+        "mirror": False,
         "reference_inverter": "iterated",
         "inverter": "iterated",
         "likeness": 0.0,
@@ -26,7 +26,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 """{name: {option: value}}, by the names of the options' fields."""
 
 # Who gives one of these chooses the random layers otherwise.
-_RIVALS = {"random_layers": ("random_from", "mask", "space", "color")}
+_RIVALS = {"random_layers": ("random_from", "random_rows", "space", "color")}
 
 
 def preset_values(name: str | None, given: Callable[[str], bool] = lambda option: False) -> dict[str, Any]:

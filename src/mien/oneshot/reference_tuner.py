@@ -17,7 +17,7 @@ from mien.losses.features import feature_distance, loss_resolutions
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
 from mien.models.generator import Generator
-from mien.oneshot.config import FitConfig
+from mien.oneshot.config import OneShotConfig
 from mien.oneshot.tuner import OneShotTuner
 from mien.ops import use_ops
 
@@ -26,7 +26,7 @@ class PlainTuner(OneShotTuner):
     """`OneShotTuner` without its fast path; float32 and the discriminator's features only."""
 
     def __init__(
-        self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
+        self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: OneShotConfig,
         *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
         features: Mapping[str, Mapping[str, Tensor]] | None = None, identity: Embedder | None = None,
         fresh: Tensor | None = None, detail: Tensor | None = None, mirrored: bool = False,

@@ -14,16 +14,24 @@ import torch
 from torch import Tensor
 
 from mien.latents import RandomLayers, StyleCodes, broadcast, mix_rows, mix_styles, style_layers
+from mien.models.compact_encoder import CompactEncoder
 from mien.models.generator import Generator
-from mien.oneshot.config import FitConfig, random_layers, random_rows
+from mien.models.model import Model
+from mien.oneshot.config import OneShotConfig
 from mien.oneshot.layer_masks import parse_layers
+from mien.oneshot.random_layers import random_layers, random_rows
+
+
+def takes_own_faces(config: OneShotConfig, model: Model) -> bool:
+    """Whether random layers are taken from what the model's encoder says of its own faces, rather than from the mapping."""
+    return config.mixing_latents == "encoder" or (config.mixing_latents == "auto" and isinstance(model.encoder, CompactEncoder))
 
 
 class Family:
     """Draws members around N references."""
 
     def __init__(
-        self, generator: Generator, w_plus: Tensor, config: FitConfig, *, styles: StyleCodes | None = None,
+        self, generator: Generator, w_plus: Tensor, config: OneShotConfig, *, styles: StyleCodes | None = None,
         features: Mapping[str, Mapping[str, Tensor]] | None = None, fresh: Tensor | None = None, detail: Tensor | None = None,
     ) -> None:  # fmt: skip
         """`w_plus` [N, num_ws, w_dim] are the references' codes, `detail` [N, C, r, r] their detail maps (None: none).
@@ -34,7 +42,7 @@ class Family:
         """
         self.base, self.config, self.w_plus = generator, config, w_plus
         self.given_styles, self.fresh = styles, fresh
-        self.detail = detail if config.detail else None
+        self.detail = detail if config.feature_code else None
         resolution = generator.config.resolution
         self.layers: RandomLayers
         if config.space == "s":
@@ -69,8 +77,8 @@ class Family:
         return broadcast(self.base.mapping(z), self.base.num_ws)
 
     def details(self, index: Tensor, random: torch.Generator) -> Tensor | None:
-        """The detail maps [n, C, r, r] of the chosen references, each times a random number up to `config.detail`."""
+        """The detail maps [n, C, r, r] of the chosen references, each times a random number up to `config.feature_code`."""
         if self.detail is None:
             return None
-        shares = torch.rand(len(index), 1, 1, 1, generator=random) * self.config.detail
+        shares = torch.rand(len(index), 1, 1, 1, generator=random) * self.config.feature_code
         return self.detail[index] * shares.to(self.detail)

@@ -21,7 +21,7 @@ from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_re
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
 from mien.models.generator import Generator, Noise, SynthesisNetwork
-from mien.oneshot.config import FitConfig
+from mien.oneshot.config import OneShotConfig
 from mien.oneshot.stopping import LONGEST, enough
 from mien.oneshot.style_mixing import Family
 from mien.ops import current
@@ -35,23 +35,25 @@ class OneShotTuner:
     """The loop: owns the tuned copy of the synthesis network; `step` does one update."""
 
     def __init__(
-        self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: FitConfig,
+        self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: OneShotConfig,
         *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
         features: Mapping[str, Mapping[str, Tensor]] | None = None, identity: Embedder | None = None,
         judge: Judge | None = None, fresh: Tensor | None = None, detail: Tensor | None = None, mirrored: bool = False,
+        dtype: torch.dtype = torch.float32,
     ) -> None:  # fmt: skip
         """`pictures` [N, 3, R, R] in [-1, 1], their inversions `w_plus` [N, num_ws, w_dim]; `weights` [N] weigh them.
 
         `valid` [N, 1, R, R] in [0, 1] is the part of each picture that is to be learned; None: all of it. `styles`, `features`,
         `fresh` and `detail` are those of `Family`. `mirrored` says that the second half of the references are mirror images of
         the first, in their order. `identity` is the network of the identity loss; None: the one that comes with mien. `judge`
-        makes the feature maps that are compared; None: those that `config.loss` names.
+        makes the feature maps that are compared; None: those that `config.loss` names. `dtype` is
+        that of the convolutions.
         """
         self.config, self.base = config, generator
         self.synthesis: SynthesisNetwork = copy.deepcopy(generator.synthesis).train().requires_grad_(True)
         self.device = w_plus.device
         self.random = torch.Generator().manual_seed(config.seed)
-        self.dtype = torch.bfloat16 if config.bf16 else torch.float32
+        self.dtype = dtype
         self.w_plus, self.pictures = w_plus, pictures
         self.count = len(pictures) // 2 if mirrored else len(pictures)
         self.losses: list[float] = []

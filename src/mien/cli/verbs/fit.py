@@ -43,14 +43,14 @@ def run(
     pictures = [existing(path) for path in references]
     check_outputs([out], pictures, overwrite=overwrite)
 
-    config, where, follow = fit.config(), align.for_references(pictures), fit.follow(overwrite=overwrite)
+    config, where, snapshots = fit.config(), align.for_references(pictures), fit.snapshots(overwrite=overwrite)
     control, stylizer, identity = parts.control(), model.stylizer(machine), fit.identity()
     parts.give_regions(stylizer)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
             pictures, config, align=where, extreme=fit.extreme, inverter=fit.inverter(), loss_network=fit.judge(),
             refine_steps=fit.refine_reference, identity=identity,
-            control=control, follow=follow, progress=advance,
+            control=control, snapshots=snapshots, progress=advance,
         )  # fmt: skip
     style.save(out, overwrite=overwrite)
     report = Report()

@@ -54,7 +54,7 @@ def run(
     config, where = fit.config(), align.for_photos(jobs, crop=render_flags.crop)
     with speaking_of_the_reference():
         where_references = style_align.for_references(references)
-    control, follow = parts.control(), fit.follow(overwrite=overwrite)
+    control, snapshots = parts.control(), fit.snapshots(overwrite=overwrite)
     stylizer, identity = model.stylizer(machine), fit.identity()
     parts.give_regions(stylizer)
     if len(jobs) == 1:
@@ -63,7 +63,7 @@ def run(
         learned = stylizer.fit(
             references, config, align=where_references, extreme=fit.extreme, inverter=fit.inverter(), loss_network=fit.judge(),
             refine_steps=fit.refine_reference, control=control,
-            identity=identity, follow=follow, progress=advance,
+            identity=identity, snapshots=snapshots, progress=advance,
         )  # fmt: skip
     if save_style:
         learned.save(save_style, overwrite=overwrite)
