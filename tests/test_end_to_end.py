@@ -6,10 +6,13 @@ import pytest
 import torch
 
 from mien.checkpoint import load_model
-from mien.faces import AlignConfig, find_faces
+from mien.faces.config import AlignConfig
+from mien.faces.detect import find_faces
+from mien.faces.results import StylizedFace
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
 from mien.media.images import read_picture
 from mien.pipeline import OneShotConfig, Style, Stylizer
+from mien.render_config import RenderConfig
 from mien.styles import EMBEDDED_MODEL, ready_styles
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -71,11 +74,11 @@ def test_two_people_stay_two_people(stylizer: Stylizer) -> None:
 
 def test_learning_a_style_brings_the_face_nearer_to_it(stylizer: Stylizer) -> None:
     style = stylizer.fit([EXAMPLES / "neon.png"], OneShotConfig(steps=25), align=AlignConfig(aligned=True))
-    face = stylizer.apply(style, EXAMPLES / "face.png").faces[0]
+
+    def drawn(strength: float) -> StylizedFace:
+        return stylizer.apply(style, EXAMPLES / "face.png", RenderConfig(strength)).faces[0]
+
     reference = stylizer.align(EXAMPLES / "neon.png", AlignConfig(aligned=True))[0][1]
-    gaps = [
-        distance(stylizer, stylizer.apply(style, EXAMPLES / "face.png", strength=a).faces[0].stylized, reference)
-        for a in (0.0, 0.5, 1.0)
-    ]
+    gaps = [distance(stylizer, drawn(a).stylized, reference) for a in (0.0, 0.5, 1.0)]
     assert gaps == sorted(gaps, reverse=True)
-    assert torch.equal(stylizer.apply(style, EXAMPLES / "face.png", strength=0.0).faces[0].stylized, face.inversion)
+    assert torch.equal(drawn(0.0).stylized, drawn(1.0).inversion)

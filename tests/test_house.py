@@ -27,7 +27,7 @@ _LAYERS: tuple[tuple[str, ...], ...] = (
     ("faces", "losses"),
     ("inversion", "training", "metrics"),
     ("oneshot", "editing"),
-    ("styles",),
+    ("styles", "render_config"),
     ("pipeline",),
     ("evaluation", "dataset"),
     ("cli", "web"),
@@ -55,7 +55,6 @@ _NOT_YET = {
     "media/contact_sheet.py:sheet",
     "oneshot/reference_tuner.py:PlainTuner.__init__",
     "oneshot/tuner.py:OneShotTuner.__init__",
-    "pipeline.py:Stylizer.apply",
     "pipeline.py:Stylizer.fit",
     "training/trainer.py:AdversarialTrainer.__init__",
 }

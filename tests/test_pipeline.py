@@ -12,15 +12,18 @@ from mien.checkpoint import load_model
 from mien.checkpoint.model_file import write_model
 from mien.checkpoint.regions_file import Regions
 from mien.cli.options import RenderFlags
-from mien.editing import Control
+from mien.editing.config import Control
 from mien.errors import FaceNotFoundError, InputError, ModelMismatchError
-from mien.faces import AlignConfig
-from mien.inversion import InvertConfig, RefineConfig, mean_code, refine
-from mien.latents import USUAL_LIKENESS, Codes, style_layers
+from mien.faces.config import AlignConfig
+from mien.inversion.config import InvertConfig, Method, RefineConfig
+from mien.inversion.encode import mean_code
+from mien.inversion.optimize import refine
+from mien.latents import USUAL_FIDELITY, Codes, style_layers
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import OneShotConfig, Style, Stylizer
+from mien.render_config import RenderConfig
 from mien.styles import find_style
 from toys import tiny, tiny_discriminator
 
@@ -30,6 +33,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:To the model")
 R = 32
 ALIGNED = AlignConfig(aligned=True)
 QUICK = OneShotConfig(steps=6, random_from="32px")
+PLAIN = RenderConfig(refine_steps=0)
 
 
 def model_file(folder: Path, seed: int = 0) -> Path:
@@ -65,9 +69,9 @@ def style(stylizer: Stylizer, folder: Path) -> Style:
 def test_a_saved_style_gives_the_same_bytes(stylizer: Stylizer, style: Style, folder: Path) -> None:
     style.save(folder / "saved.safetensors", overwrite=True)
     again = Style.load(folder / "saved.safetensors")
-    before = stylizer.apply(style, folder / "photo.png", align=ALIGNED).picture.pixels
+    before = stylizer.apply(style, folder / "photo.png", PLAIN, align=ALIGNED).picture.pixels
     fresh = Stylizer(load_model(folder / "tiny-0.safetensors"))
-    after = fresh.apply(again, folder / "photo.png", align=ALIGNED).picture.pixels
+    after = fresh.apply(again, folder / "photo.png", PLAIN, align=ALIGNED).picture.pixels
     assert (before == after).all()
     assert (before != read_picture(folder / "photo.png").pixels).any()
     assert again.settings["fit"]["steps"] == 6
@@ -91,9 +95,9 @@ def test_another_base_model_is_refused(style: Style, folder: Path) -> None:
 
 def test_strength(stylizer: Stylizer, style: Style, folder: Path) -> None:
     def face(strength: float) -> torch.Tensor:
-        return stylizer.apply(style, folder / "photo.png", align=ALIGNED, strength=strength).faces[0].stylized
+        return stylizer.apply(style, folder / "photo.png", replace(PLAIN, strength=strength), align=ALIGNED).faces[0].stylized
 
-    base = stylizer.apply(style, folder / "photo.png", align=ALIGNED).faces[0].inversion
+    base = stylizer.apply(style, folder / "photo.png", PLAIN, align=ALIGNED).faces[0].inversion
     assert torch.equal(face(0.0), base)
     distance = [float((face(a) - base).abs().mean()) for a in (0.3, 0.7, 1.0, 1.3)]
     assert distance == sorted(distance)
@@ -152,7 +156,7 @@ def test_box_and_crop(stylizer: Stylizer, style: Style, folder: Path) -> None:
     assert not changed[:38].any()
     assert not changed[:, :38].any()
     assert not changed[72:].any()
-    square = stylizer.apply(style, folder / "photo.png", align=box, crop=True)
+    square = stylizer.apply(style, folder / "photo.png", RenderConfig(crop=True), align=box)
     assert square.picture.pixels.shape == (R, R, 3)
     with pytest.raises(InputError, match="give one of them"):
         AlignConfig(box=(0.0, 0.0, 5.0), aligned=True)
@@ -210,9 +214,8 @@ def test_control_of_a_finished_style(folder: Path, style: Style) -> None:
     stylizer.regions = made_up_regions(stylizer)
 
     def face(strength: float = 1.0, which: Style = style, **control: Mapping[str, float]) -> torch.Tensor:
-        given = Control(**control) if control else None
-        done = stylizer.apply(which, folder / "photo.png", align=ALIGNED, strength=strength, control=given)
-        return done.faces[0].stylized
+        config = replace(PLAIN, strength=strength, **control)
+        return stylizer.apply(which, folder / "photo.png", config, align=ALIGNED).faces[0].stylized
 
     plain, base = face(), face(0.0)
     assert torch.equal(face(keep={}), plain)
@@ -275,12 +278,12 @@ def detailed(folder: Path) -> Stylizer:
     return Stylizer(Model(model.generator, model.discriminator, encoder))
 
 
-def test_likeness(detailed: Stylizer, folder: Path) -> None:
+def test_fidelity(detailed: Stylizer, folder: Path) -> None:
     style = detailed.fit([folder / "reference.png"], QUICK, align=ALIGNED)
 
-    def face(likeness: float, strength: float = 1.0) -> torch.Tensor:
-        found = detailed.apply(style, folder / "photo.png", align=ALIGNED, likeness=likeness, strength=strength)
-        return found.faces[0].stylized
+    def face(fidelity: float, strength: float = 1.0) -> torch.Tensor:
+        config = replace(PLAIN, fidelity=fidelity, strength=strength)
+        return detailed.apply(style, folder / "photo.png", config, align=ALIGNED).faces[0].stylized
 
     crop = detailed.align(folder / "photo.png", ALIGNED)[0][1][None]
     codes = detailed.invert_crops(crop)
@@ -288,7 +291,7 @@ def test_likeness(detailed: Stylizer, folder: Path) -> None:
     tuned = detailed._tuned_network(style)
     assert torch.equal(face(0), detailed.render(Codes(codes.w_plus), tuned)[0])
     assert torch.equal(face(1), detailed.render(codes, tuned)[0])
-    distances = [float((face(likeness) - face(0)).abs().mean()) for likeness in (0.0, 0.5, 1.0)]
+    distances = [float((face(fidelity) - face(0)).abs().mean()) for fidelity in (0.0, 0.5, 1.0)]
     assert distances == sorted(distances)
     assert distances[1] > 0
     # Strength 0 is the base model's face of the person, detail and all.
@@ -312,10 +315,12 @@ def test_inverters_of_the_reference_and_of_the_photo(stylizer: Stylizer, style: 
     assert other.settings["inverter"]["method"] == "w"
     assert "inverter" not in style.settings
 
-    def face(inverter: InvertConfig | None) -> torch.Tensor:
-        return stylizer.apply(style, folder / "photo.png", align=ALIGNED, inverter=inverter).faces[0].stylized
+    def face(inverter: Method | InvertConfig) -> torch.Tensor:
+        config = replace(PLAIN, inverter=inverter)
+        return stylizer.apply(style, folder / "photo.png", config, align=ALIGNED).faces[0].stylized
 
-    assert torch.equal(face(None), face(InvertConfig()))
+    assert torch.equal(face("encoder"), face(InvertConfig()))
+    assert torch.equal(face("mean"), face(InvertConfig("mean")))
     mean = Codes(mean_code(stylizer.model))
     assert torch.equal(face(InvertConfig("mean")), stylizer.render(mean, stylizer._tuned_network(style))[0])
 
@@ -341,16 +346,17 @@ def test_refinement_finds_a_detail_map_unless_told_not_to(stylizer: Stylizer, fo
     assert held.detail.abs().mean() < rich.detail.abs().mean()
 
 
-def test_without_a_likeness_a_face_gets_as_much_detail_as_suits_the_style(detailed: Stylizer, folder: Path) -> None:
+def test_without_a_fidelity_a_face_gets_as_much_detail_as_suits_the_style(detailed: Stylizer, folder: Path) -> None:
     learned = detailed.fit([folder / "reference.png"], QUICK, align=ALIGNED)
     carried_over = replace(learned, settings={"model": "cartoon"})  # as of a model that was fine-tuned on a data set
 
-    def face(style: Style, likeness: float | None = None) -> torch.Tensor:
-        return detailed.apply(style, folder / "photo.png", align=ALIGNED, likeness=likeness).faces[0].stylized
+    def face(style: Style, fidelity: float | None = None) -> torch.Tensor:
+        config = replace(PLAIN, fidelity=fidelity)
+        return detailed.apply(style, folder / "photo.png", config, align=ALIGNED).faces[0].stylized
 
-    assert torch.equal(face(learned), face(learned, USUAL_LIKENESS))
+    assert torch.equal(face(learned), face(learned, USUAL_FIDELITY))
     assert torch.equal(face(carried_over), face(carried_over, 0.0))
     assert not torch.equal(face(learned), face(carried_over))
     assert RenderFlags().likeness is None
     told = get_type_hints(RenderFlags, include_extras=True)["likeness"].__metadata__[0].help
-    assert f"without it {USUAL_LIKENESS}," in told
+    assert f"without it {USUAL_FIDELITY}," in told

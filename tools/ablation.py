@@ -24,16 +24,16 @@ from mien.checkpoint.face_networks import file_digest, read_mobilenet_v2
 from mien.checkpoint.native import digest
 from mien.cli.paths import photos_in
 from mien.errors import MienError
-from mien.evaluation.evaluate import EvaluateConfig, open_judges
+from mien.evaluation.evaluate import open_judges
 from mien.evaluation.measures import Candidate, measure
 from mien.evaluation.model_report.parts import eight_bit
 from mien.evaluation.model_report.report_text import markdown_table
 from mien.evaluation.model_report.workspace import Workspace, pixels_digest
 from mien.evaluation.outputs import SIDE, read_faces, read_references
-from mien.faces import AlignConfig
+from mien.faces.config import AlignConfig
 from mien.files import write_whole
-from mien.inversion import METHODS, Codes, InvertConfig
-from mien.latents import USUAL_LIKENESS
+from mien.inversion.config import METHODS, InvertConfig
+from mien.latents import USUAL_FIDELITY, Codes
 from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, write_picture
 from mien.metrics.perceptual import as_pictures
@@ -43,12 +43,12 @@ from mien.oneshot.layer_masks import PRESETS as MASKS
 from mien.oneshot.presets import preset_values
 from mien.oneshot.random_layers import usual_start
 from mien.pipeline import Stylizer
+from mien.render_config import RenderConfig
 from mien.runtime import pick_device, set_threads
 
 Options = dict[str, Any]
-_CONFIG = EvaluateConfig()
 USUAL: Options = {
-    "reference_inverter": "encoder", "inverter": "encoder", "likeness": USUAL_LIKENESS, "refine": _CONFIG.refine_steps,
+    "reference_inverter": "encoder", "inverter": "encoder", "likeness": USUAL_FIDELITY, "refine": RenderConfig().refine_steps,
 }  # fmt: skip
 TOGETHER = "together"
 QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "steps", "colour", "several", "family")
@@ -135,7 +135,7 @@ class Bench:
         def make() -> dict[str, Tensor]:
             start = time.perf_counter()
             inverter = InvertConfig(options["inverter"])
-            given = {"refine_steps": options["refine"], "likeness": options["likeness"]}
+            given = {"refine_steps": options["refine"], "fidelity": options["likeness"]}
             made = [self.stylizer.invert_crops(crop, inverter=inverter, **given) for crop in torch.split(crops, 1)]
             found = {"w_plus": torch.cat([one.w_plus for one in made])}
             if made[0].detail is not None:

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 
 from mien.errors import MienError
-from mien.faces import AlignConfig, extract, whole_frame
+from mien.faces.align import extract, whole_frame
+from mien.faces.config import AlignConfig
 from mien.faces.feature_strength import eased
-from mien.latents import USUAL_LIKENESS
+from mien.latents import USUAL_FIDELITY
 from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.pipeline import OneShotConfig, Style, Stylizer
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--color", default="reference")
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--refine", type=int, default=0)
-    parser.add_argument("--likeness", type=float, default=USUAL_LIKENESS)
+    parser.add_argument("--fidelity", type=float, default=USUAL_FIDELITY)
     parser.add_argument("--size", type=int, default=160)
     parser.add_argument("--bf16", action="store_true")
     arguments = parser.parse_args()
@@ -47,7 +48,7 @@ def main() -> None:
         _, crop = stylizer.align(photo, AlignConfig(face="largest"))[0]
         crops.append(crop)
     codes = stylizer.invert_crops(torch.stack(crops), refine_steps=arguments.refine)
-    base, codes = stylizer.render(codes), eased(stylizer.model, codes, arguments.likeness)
+    base, codes = stylizer.render(codes), eased(stylizer.model, codes, arguments.fidelity)
     columns = [[scaled(c) for c in crops], [scaled(b) for b in base]]
     top: list[torch.Tensor | None] = [None, None]
     names = ["photo", "inversion"]

@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mien.editing import Control, Steering
+from mien.editing.config import Control
+from mien.editing.control import Steering
 from mien.errors import FaceNotFoundError
-from mien.faces import AlignConfig
+from mien.faces.config import AlignConfig
 from mien.faces.expression import expression_distance, measure_expression
-from mien.inversion import Codes
-from mien.latents import USUAL_LIKENESS
+from mien.latents import USUAL_FIDELITY, Codes
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
 from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, list_pictures, write_picture
@@ -42,7 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     stylizer = Stylizer.load(arguments.model)
     crops = torch.stack(list(_largest_faces(stylizer, list_pictures(arguments.photos))))
-    codes = stylizer.invert_crops(crops, likeness=USUAL_LIKENESS)
+    codes = stylizer.invert_crops(crops, fidelity=USUAL_FIDELITY)
     base = stylizer.render(codes).clamp(-1, 1)
     rows: list[list[Tensor | None]] = [[None, *crops], [None, *base]]
     labels, table = ["photo", "model"], {}

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from mien.checkpoint import load_model as load_model
     from mien.checkpoint import save_model as save_model
     from mien.checkpoint.style_file import Style as Style
-    from mien.editing import Strength as Strength
+    from mien.editing.config import Strength as Strength
     from mien.errors import MienError as MienError
-    from mien.faces import AlignConfig as AlignConfig
+    from mien.faces.config import AlignConfig as AlignConfig
     from mien.faces.locate import align_faces as align_faces
-    from mien.inversion import InvertConfig as InvertConfig
-    from mien.inversion import RefineConfig as RefineConfig
+    from mien.inversion.config import InvertConfig as InvertConfig
+    from mien.inversion.config import RefineConfig as RefineConfig
     from mien.media.images import Picture as Picture
     from mien.media.images import from_tensor as from_tensor
     from mien.media.images import read_picture as read_picture
@@ -31,18 +31,20 @@ if TYPE_CHECKING:
     from mien.oneshot.config import SnapshotConfig as SnapshotConfig
     from mien.pipeline import Stylizer as Stylizer
     from mien.pipeline import invert as invert
+    from mien.render_config import RenderConfig as RenderConfig
     from mien.styles import ready_styles as ready_styles
 
 # Public name -> the module where it is.
 _PUBLIC = {
-    "AlignConfig": "mien.faces",
+    "AlignConfig": "mien.faces.config",
+    "InvertConfig": "mien.inversion.config",
     "OneShotConfig": "mien.oneshot.config",
-    "SnapshotConfig": "mien.oneshot.callbacks",
-    "InvertConfig": "mien.inversion",
+    "SnapshotConfig": "mien.oneshot.config",
     "MienError": "mien.errors",
     "Picture": "mien.media.images",
-    "RefineConfig": "mien.inversion",
-    "Strength": "mien.editing",
+    "RefineConfig": "mien.inversion.config",
+    "RenderConfig": "mien.render_config",
+    "Strength": "mien.editing.config",
     "Style": "mien.checkpoint.style_file",
     "Stylizer": "mien.pipeline",
     "align_faces": "mien.faces.locate",
@@ -62,6 +64,7 @@ __all__ = [
     "OneShotConfig",
     "Picture",
     "RefineConfig",
+    "RenderConfig",
     "SnapshotConfig",
     "Strength",
     "Style",

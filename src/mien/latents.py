@@ -163,8 +163,8 @@ def mix_rows(reference: Tensor, random: Tensor, random_rows: Sequence[int]) -> T
     return mixed
 
 
-USUAL_LIKENESS = 0.7
-"""How much of a face's detail map is drawn where nobody says."""
+USUAL_FIDELITY = 0.7
+"""Weight of a face's detail map where nobody says."""
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,9 @@ class Codes:
     detail: Tensor | None = None
     """[N, C, r, r], added to the generator's features of r px (F/W+ space: Kang et al. 2021); None: W+ says it all."""
 
-    def scaled(self, likeness: float) -> Codes:
-        """The same with the detail map times `likeness`: 0 leaves W+ alone."""
-        return replace(self, detail=None if self.detail is None or likeness == 0 else self.detail * likeness)
+    def scaled(self, fidelity: float) -> Codes:
+        """The same with the detail map times `fidelity`: 0 leaves W+ alone."""
+        return replace(self, detail=None if self.detail is None or fidelity == 0 else self.detail * fidelity)
 
     def single(self) -> list[Codes]:
         """One `Codes` for every picture."""

@@ -46,6 +46,7 @@ from mien.oneshot.deltas import apply_changes
 from mien.oneshot.fit import NO_DISCRIMINATOR, References, content_digest, learn, reference_weights
 from mien.oneshot.random_layers import random_layers
 from mien.oneshot.style_mixing import takes_own_faces
+from mien.render_config import RenderConfig
 from mien.runtime import Progress, pick_device
 from mien.styles import EMBEDDED_MODEL, embedded_model, regions_of
 
@@ -96,18 +97,18 @@ class Stylizer:
         return [(frame, *extract(rgb, frame, self.resolution)) for frame in locate(rgb, align, name=name)]
 
     def invert_crops(
-        self, crops: Tensor, *, inverter: InvertConfig | None = None, refine_steps: int = 0, likeness: float = 1.0,
+        self, crops: Tensor, *, inverter: InvertConfig | None = None, refine_steps: int = 0, fidelity: float = 1.0,
         progress: Progress | None = None,
     ) -> Codes:  # fmt: skip
         """The codes of aligned pictures [N, 3, R, R], as `inverter` finds them (None: the encoder), and then refined.
 
-        Without an encoder, refinement starts at the mean code. `likeness` 0 looks for no detail map; in between it is eased
+        Without an encoder, refinement starts at the mean code. `fidelity` 0 looks for no detail map; in between it is eased
         (see `mien.faces.feature_strength`).
         """
         crops, inverter = as_learned(self.model, crops).to(self.device), inverter or InvertConfig()
-        inverter = replace(inverter, detail=inverter.detail and likeness > 0)
+        inverter = replace(inverter, detail=inverter.detail and fidelity > 0)
         found = find_codes(self.model, crops, inverter, refine_steps=refine_steps, progress=progress)
-        return eased(self.model, found, likeness)
+        return eased(self.model, found, fidelity)
 
     def invert(
         self, photo: Picture | str | Path, *, align: AlignConfig | None = None, inverter: InvertConfig | None = None,
@@ -199,37 +200,31 @@ class Stylizer:
     # -- applying it -------------------------------------------------------------------------------------------------------
 
     def apply(
-        self, style: Style, photo: Picture | str | Path, *, align: AlignConfig | None = None, strength: float | Strength = 1.0,
-        likeness: float | None = None, inverter: InvertConfig | None = None, refine_steps: int = 0, crop: bool = False,
-        control: Control | None = None, progress: Progress | None = None,
+        self, style: Style, photo: Picture | str | Path, config: RenderConfig | None = None, *,
+        align: AlignConfig | None = None, progress: Progress | None = None,
     ) -> Result:  # fmt: skip
-        """Redraw every face of a photo in the style and put it back in its place.
+        """Redraw every face of a photo in the style and put it back in its place, as `config` says.
 
-        `strength` 0 gives the base model's face, 1 the full style, beyond 1 exaggerates; a `Strength` has a number per band of
-        sizes. `inverter` finds the people's codes (None: the encoder). `likeness` 1 keeps of the person also what no code can
-        say, 0 only what the code says, None as much as suits the style. `control` keeps parts of the person, or makes them the
-        reference's. `crop` returns the square of the first face alone. Raises `FaceNotFoundError` when there is none and
+        `align` says which faces, or where they are; None takes all. Raises `FaceNotFoundError` when there is none and
         `ModelMismatchError` for a style of another model.
         """
+        config = config or RenderConfig()
         picture = opened(photo)
-        tuned, steering = self._tuned_network(style), self._steering(style, control)
+        tuned, steering = self._tuned_network(style), self._steering(style, config.control)
         found = self.align(picture, align)
+        fidelity = style.fidelity if config.fidelity is None else config.fidelity
         codes = self.invert_crops(
-            torch.stack([c for _, c in found]),
-            inverter=inverter,
-            refine_steps=refine_steps,
-            likeness=style.likeness if likeness is None else likeness,
+            torch.stack([c for _, c in found]), inverter=config.inversion, refine_steps=config.refine_steps, fidelity=fidelity,
             progress=progress,
-        )
-        before, after = self.render(codes), self.render(codes, tuned, strength, steering)
+        )  # fmt: skip
+        before, after = self.render(codes), self.render(codes, tuned, config.strength, steering)
         result = Result(picture, [])
         for (frame, face), inversion, stylized in zip(found, before, after, strict=True):
-            scale = frame.side / self.resolution
-            result.faces.append(StylizedFace(frame, face, inversion, stylized, scale))
-            if not crop:
+            result.faces.append(StylizedFace(frame, face, inversion, stylized, frame.side / self.resolution))
+            if not config.crop:
                 result.picture = paste_back(result.picture, frame, stylized, head_mask(face, stylized))
                 result.warn_of_enlargement(frame, self.resolution)
-        if crop:
+        if config.crop:
             result.picture = from_tensor(result.faces[0].stylized)
         return result
 
@@ -258,7 +253,7 @@ class Stylizer:
                     raise ModelMismatchError(
                         f"The style {style.name!r} was learned from an encoder's codes, and there is none: give --encoder."
                     )
-                code = eased(self.model, encode(self.model, self.render(code).clamp(-1, 1).to(self.device)), style.likeness)
+                code = eased(self.model, encode(self.model, self.render(code).clamp(-1, 1).to(self.device)), style.fidelity)
             yield self.render(code, tuned, strength)[0]
             if progress is not None:
                 progress(index + 1, len(w_plus), 0.0)

@@ -16,12 +16,13 @@ from mien.checkpoint.model_file import write_model
 from mien.checkpoint.style_file import Style
 from mien.cli.app import shell
 from mien.errors import InputError
-from mien.evaluation.evaluate import NO_STYLE, EvaluateConfig, evaluate, open_judges
+from mien.evaluation.config import EvaluateConfig
+from mien.evaluation.evaluate import NO_STYLE, evaluate, open_judges
 from mien.evaluation.evaluation_text import page, write_evaluation
 from mien.evaluation.measures import Candidate, measure
 from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_outputs
-from mien.faces import AlignConfig
 from mien.faces.align import CropFrame
+from mien.faces.config import AlignConfig
 from mien.metrics.distances import frechet_distance, kernel_distance
 from mien.metrics.spaces import (
     FeatureSpace,
@@ -41,6 +42,7 @@ from mien.models.model import Model, Provenance
 from mien.oneshot.config import OneShotConfig
 from mien.ops.resample import resize
 from mien.pipeline import Stylizer
+from mien.render_config import RenderConfig
 
 _SIDE = 64
 
@@ -276,12 +278,10 @@ def test_photos_that_cannot_be_used_fail_alone(desk: Path) -> None:
 
 
 def test_styles_are_drawn_as_apply_draws_them(desk: Path, stylizer: Stylizer, style: Style, judges: Judges) -> None:
-    config = EvaluateConfig(strength=0.8, likeness=0.5, refine_steps=2, aligned=True)
+    render = RenderConfig(strength=0.8, fidelity=0.5, refine_steps=2)
+    config = EvaluateConfig(render, aligned=True)
     found = evaluate(_photos(desk), judges, config, stylizer=stylizer, styles={"mine": style})
-    wanted = [
-        stylizer.apply(style, path, align=AlignConfig(aligned=True), strength=0.8, likeness=0.5, refine_steps=2).faces[0]
-        for path in _photos(desk)
-    ]
+    wanted = [stylizer.apply(style, path, render, align=AlignConfig(aligned=True)).faces[0] for path in _photos(desk)]
     faces, _ = read_faces(_photos(desk), aligned=True)
     photos = torch.stack([face.crops[SIDE] for face in faces])
     by_hand = measure(
@@ -297,16 +297,18 @@ def test_styles_are_drawn_as_apply_draws_them(desk: Path, stylizer: Stylizer, st
             if key not in ("each", "seconds"):
                 assert found.numbers["methods"][name][key] == pytest.approx(value, rel=1e-4, abs=1e-6), (name, key)
     assert found.numbers["methods"]["mine"]["seconds"]["mean"] > 0
-    assert found.numbers["settings"]["strength"] == 0.8
+    assert found.numbers["settings"]["render"]["strength"] == 0.8
     # Other settings, other pictures.
-    for other in (replace(config, strength=0.1), replace(config, likeness=1.0), replace(config, refine_steps=0)):
-        again = evaluate(_photos(desk), judges, other, stylizer=stylizer, styles={"mine": style}).numbers["methods"]["mine"]
-        if other.likeness == config.likeness:  # this encoder gives no detail map, which is what likeness weighs
+    for other in (replace(render, strength=0.1), replace(render, fidelity=1.0), replace(render, refine_steps=0)):
+        again = evaluate(
+            _photos(desk), judges, replace(config, render=other), stylizer=stylizer, styles={"mine": style}
+        ).numbers["methods"]["mine"]
+        if other.fidelity == render.fidelity:  # this encoder gives no detail map, which is what fidelity weighs
             assert again["style_distance"] != by_hand["mine"]["style_distance"]
 
 
 def test_a_reference_by_name_replaces_the_small_one(desk: Path, stylizer: Stylizer, style: Style, judges: Judges) -> None:
-    config = EvaluateConfig(refine_steps=0, aligned=True, references_aligned=True)
+    config = EvaluateConfig(RenderConfig(refine_steps=0), aligned=True, references_aligned=True)
     steps: list[tuple[int, int]] = []
     found = evaluate(
         _photos(desk), judges, config, stylizer=stylizer, styles={"mine": style}, outputs={"theirs": desk / "photos"},
@@ -386,8 +388,9 @@ def test_the_verb(desk: Path, stylizer: Stylizer, style: Style, capsys: pytest.C
     numbers = told["evaluation"]
     assert list(numbers["methods"]) == [NO_STYLE, "mine", "theirs"]
     assert numbers == json.loads((desk / "out" / "evaluation.json").read_text(encoding="utf-8"))
-    assert numbers["settings"]["strength"] == {"coarse": 0.5, "middle": 0.5, "fine": 0.5}
-    assert (numbers["settings"]["likeness"], numbers["settings"]["refine_steps"]) == (0.2, 0)
+    render = numbers["settings"]["render"]
+    assert render["strength"] == {"coarse": 0.5, "middle": 0.5, "fine": 0.5}
+    assert (render["fidelity"], render["refine_steps"]) == (0.2, 0)
     assert numbers["methods"]["theirs"]["identity"]["mean"] == pytest.approx(1.0, abs=1e-4)
     assert any("think before you publish" in note for note in told["warnings"])
     assert shell(f"{command} -o out".split()) == 2

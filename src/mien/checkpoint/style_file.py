@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mien.checkpoint import native
 from mien.errors import CheckpointError, InputError, ModelMismatchError
-from mien.latents import USUAL_LIKENESS
+from mien.latents import USUAL_FIDELITY
 
 KIND = "style"
 _PART = "synthesis"
@@ -57,9 +57,9 @@ class Style:
         return "references" in self.settings
 
     @property
-    def likeness(self) -> float:
+    def fidelity(self) -> float:
         """How much of a face's detail map suits it: none where a whole data set moved the features that the map is added to."""
-        return USUAL_LIKENESS if self.of_pictures else 0.0
+        return USUAL_FIDELITY if self.of_pictures else 0.0
 
     def references(self) -> Tensor:
         """The aligned references (the first eight), [N, 3, H, H] in [-1, 1], as small as the thumbnail is."""

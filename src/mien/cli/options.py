@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -15,8 +15,10 @@ from mien.errors import InputError, ModelMismatchError
 from mien.runtime import pick_device
 
 if TYPE_CHECKING:
-    from mien.inversion import InvertConfig
+    from mien.editing.config import Control
+    from mien.inversion.config import InvertConfig
     from mien.pipeline import Stylizer
+    from mien.render_config import RenderConfig
 
 _INVERT = settings_in_source("mien.inversion.config", "InvertConfig")
 Inverter = Literal["encoder", "iterated", "w", "w+", "prior", "mean"]
@@ -83,7 +85,7 @@ PresetName = Annotated[
 
 def _strength(text: str) -> str:
     """The text, once it is known to be a strength: here the program says which flag is wrong, and where its help is."""
-    from mien.editing import parse_strength
+    from mien.editing.config import parse_strength
 
     try:
         parse_strength(text)
@@ -152,7 +154,7 @@ class InvertingModelFlags(ModelFlags):
 
 def chosen_inverter(method: Inverter) -> InvertConfig | None:
     """The library's configuration; None for the encoder, which is the usual way."""
-    from mien.inversion import InvertConfig
+    from mien.inversion.config import InvertConfig
 
     return None if method == "encoder" else InvertConfig(method)
 
@@ -179,9 +181,21 @@ class DrawFlags:
         int, Option(help="Optimisation steps that make the face more like the person; 0: the inverter's answer alone.", min=0)
     ] = 20
 
+    def config(self, control: Control | None = None) -> RenderConfig:
+        """The library's configuration."""
+        from mien.editing.config import parse_strength
+        from mien.render_config import RenderConfig
+
+        drawn = RenderConfig(parse_strength(self.strength), self.likeness, self.inverter, self.refine)
+        return drawn if control is None else replace(drawn, keep=control.keep, exaggerate=control.exaggerate)
+
 
 @dataclass(frozen=True)
 class RenderFlags(DrawFlags):
     """How a style is put on a photo."""
 
     crop: Annotated[bool, Option("--crop", help="Write the square of the face alone; do not paste it back.")] = False
+
+    def config(self, control: Control | None = None) -> RenderConfig:
+        """The library's configuration."""
+        return replace(super().config(control), crop=self.crop)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.cli.options import RenderFlags, chosen_inverter
+from mien.cli.options import RenderFlags
 from mien.cli.paths import Job, existing
 from mien.cli.result import Report, progress
 
 if TYPE_CHECKING:
     from mien.checkpoint.style_file import Style
-    from mien.editing import Control
-    from mien.faces import AlignConfig
+    from mien.editing.config import Control
+    from mien.faces.config import AlignConfig
     from mien.pipeline import Stylizer
 
 
@@ -32,18 +32,14 @@ def render(
     control: Control | None = None, quiet: bool,
 ) -> Report:  # fmt: skip
     """Make every job's picture; a photo that cannot be used fails alone."""
-    from mien.editing import parse_strength
     from mien.media.images import write_picture
 
-    report, strength = Report(), parse_strength(flags.strength)
+    report, config = Report(), flags.config(control)
     with progress("photos", quiet=quiet or len(jobs) == 1) as advance:
 
         def one(index: int) -> None:
             job = jobs[index]
-            result = stylizer.apply(
-                styles[job.style], job.photo, align=align, strength=strength, likeness=flags.likeness,
-                inverter=chosen_inverter(flags.inverter), refine_steps=flags.refine, crop=flags.crop, control=control,
-            )  # fmt: skip
+            result = stylizer.apply(styles[job.style], job.photo, config, align=align)
             write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
             faces = [{"scale": round(face.scale, 3)} for face in result.faces]
             report.wrote(job.out, {"photo": str(job.photo), "style": styles[job.style].name, "faces": faces})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
+
+from mien.render_config import RenderConfig
 
 Shows = Literal["auto", "photos", "crops"]
 """What pictures of other methods show: whole photos, aligned face crops, or as the proportions of each tell."""
@@ -29,6 +31,18 @@ class BlindConfig:
     aligned: Annotated[bool, "the photos are face crops already"] = False
     reference_aligned: Annotated[bool, "the reference is a face crop already"] = False
     outputs_are: Annotated[Shows, "what the methods' pictures show: whole photos, face crops, or as proportions tell"] = "auto"
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How styles are drawn, and how pictures are read."""
+
+    render: Annotated[RenderConfig, "how styles are drawn"] = field(default_factory=RenderConfig)
+    aligned: Annotated[bool, "the photos are face crops already"] = False
+    references_aligned: Annotated[bool, "the references are face crops already"] = False
+    outputs_are: Annotated[
+        Shows, "what the pictures of other methods show: whole photos, face crops, or as proportions tell"
+    ] = "auto"
 
 
 @dataclass(frozen=True)

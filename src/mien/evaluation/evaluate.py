@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -16,13 +15,11 @@ from torch import Tensor
 from mien.checkpoint import load_identity, load_model
 from mien.checkpoint.face_networks import file_digest, read_identity_network, read_mobilefacenet, read_mobilenet_v2
 from mien.checkpoint.style_file import Style
-from mien.editing import Strength
 from mien.errors import InputError
-from mien.evaluation.config import Shows
+from mien.evaluation.config import EvaluateConfig
 from mien.evaluation.measures import Candidate, Evaluation, measure
 from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_outputs, read_references
-from mien.inversion import InvertConfig
-from mien.latents import USUAL_LIKENESS, Codes
+from mien.latents import USUAL_FIDELITY, Codes
 from mien.media.image_dataset import load_dataset
 from mien.metrics.perceptual import as_pictures
 from mien.metrics.spaces import Judges, discriminator_space, identity_judge, mobilenet_space
@@ -32,23 +29,6 @@ from mien.styles import EMBEDDED_MODEL, IDENTITY
 
 NO_STYLE = "no style"
 """Name of the row of what the model makes of the photos before any style."""
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """How styles are drawn, and how pictures are read."""
-
-    strength: Annotated[float | Strength, "how much style: 0 the model's own face, 1 the full style"] = 1.0
-    likeness: Annotated[
-        float | None, "how much is kept of the person that no code can say, 0 to 1; None: as suits each style"
-    ] = None
-    refine_steps: Annotated[int, "optimisation steps after the inverter's answer"] = 20
-    inverter: Annotated[InvertConfig | None, "how faces become codes; None: by the encoder"] = None
-    aligned: Annotated[bool, "the photos are face crops already"] = False
-    references_aligned: Annotated[bool, "the references are face crops already"] = False
-    outputs_are: Annotated[
-        Shows, "what the pictures of other methods show: whole photos, face crops, or as proportions tell"
-    ] = "auto"
 
 
 def open_judges(features: Path | None = None, identity: Path | None = None, device: str | torch.device = "cpu") -> Judges:
@@ -138,35 +118,35 @@ def _drawn(
     stylizer: Stylizer, styles: Mapping[str, Style], faces: Sequence[PhotoFace], config: EvaluateConfig,
     references: Mapping[str, Tensor], tick: Callable[[], None],
 ) -> list[Candidate]:  # fmt: skip
-    """The model without a style, then every style; a photo is inverted once a likeness, and that time counts for each style."""
+    """The model without a style, then every style; a photo is inverted once a fidelity, and that time counts for each style."""
 
     @cache
-    def inverted(likeness: float) -> list[tuple[Codes, float]]:
+    def inverted(fidelity: float) -> list[tuple[Codes, float]]:
         found = []
         for face in faces:
             start = time.perf_counter()
             codes = stylizer.invert_crops(
-                face.crops[stylizer.resolution][None], inverter=config.inverter, refine_steps=config.refine_steps,
-                likeness=likeness,
+                face.crops[stylizer.resolution][None], inverter=config.render.inversion,
+                refine_steps=config.render.refine_steps, fidelity=fidelity,
             )  # fmt: skip
             found.append((codes, face.seconds + time.perf_counter() - start))
         return found
 
-    def likeness_of(style: Style | None) -> float:
-        usual = USUAL_LIKENESS if style is None else style.likeness
-        return usual if config.likeness is None else config.likeness
+    def fidelity_of(style: Style | None) -> float:
+        usual = USUAL_FIDELITY if style is None else style.fidelity
+        return usual if config.render.fidelity is None else config.render.fidelity
 
     plain = []
-    for codes, _ in inverted(likeness_of(None)):
+    for codes, _ in inverted(fidelity_of(None)):
         plain.append(stylizer.render(codes))
         tick()
     every = range(len(faces))
     drawn = [Candidate(NO_STYLE, every, torch.cat(plain), facts={"drawn_by": "model"})]
     for name, style in styles.items():
         pictures, seconds = [], []
-        for code, before in inverted(likeness_of(style)):
+        for code, before in inverted(fidelity_of(style)):
             start = time.perf_counter()
-            pictures.append(stylizer.draw(style, code, config.strength))
+            pictures.append(stylizer.draw(style, code, config.render.strength))
             seconds.append(before + time.perf_counter() - start)
             tick()
         # A model that was fine-tuned on a set carries a face of its own there, and no reference.

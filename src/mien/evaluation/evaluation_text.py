@@ -138,10 +138,11 @@ def _named(numbers: Mapping[str, Any], judge: str) -> str:
 def _drawn_with(settings: Mapping[str, Any] | None) -> str:
     if settings is None:
         return ""
-    strength = settings["strength"]
+    render = settings["render"]
+    strength = render["strength"]
     bands = ", ".join(f"{b} {v:g}" for b, v in strength.items()) if isinstance(strength, Mapping) else f"{strength:g}"
-    likeness = "as suits each" if settings["likeness"] is None else f"{settings['likeness']:g}"
-    return f" Styles were drawn with strength {bands}; likeness {likeness}; {settings['refine_steps']} steps of refinement."
+    fidelity = "as suits each" if render["fidelity"] is None else f"{render['fidelity']:g}"
+    return f" Styles were drawn with strength {bands}; fidelity {fidelity}; {render['refine_steps']} steps of refinement."
 
 
 def _set_table(numbers: Mapping[str, Any]) -> str:

@@ -17,18 +17,18 @@ from mien.models.model import Model
 # In the FFHQ frame eyes, mouth and chin have their places: centre and radii of an ellipse around them, in sides of the picture.
 _CENTRE, _RADII = (0.5, 0.58), (0.27, 0.36)
 _STEEPNESS = 8.0
-_OUTSIDE = 6  # likeness to this power outside the face: 1 stays 1, 0.7 becomes 0.12
+_OUTSIDE = 6  # fidelity to this power outside the face: 1 stays 1, 0.7 becomes 0.12
 
 
-def eased(model: Model, codes: Codes, likeness: float) -> Codes:
-    """Codes with the detail map times `likeness` in the face and less outside; 0 leaves W+ alone, 1 everything as it is.
+def eased(model: Model, codes: Codes, fidelity: float) -> Codes:
+    """Codes with the detail map times `fidelity` in the face and less outside; 0 leaves W+ alone, 1 everything as it is.
 
-    A model that does not know heads (`Model.soft_ground`) has no face to tell from the rest: there it is `likeness` everywhere.
+    A model that does not know heads (`Model.soft_ground`) has no face to tell from the rest: there it is `fidelity` everywhere.
     """
-    if codes.detail is None or not model.soft_ground or likeness in (0.0, 1.0):
-        return codes.scaled(likeness)
-    outside = likeness**_OUTSIDE
-    shares = outside + (likeness - outside) * _face(codes.detail.shape[-1])
+    if codes.detail is None or not model.soft_ground or fidelity in (0.0, 1.0):
+        return codes.scaled(fidelity)
+    outside = fidelity**_OUTSIDE
+    shares = outside + (fidelity - outside) * _face(codes.detail.shape[-1])
     return replace(codes, detail=codes.detail * shares.to(codes.detail))
 
 

@@ -17,7 +17,6 @@ from mien.cli.options import (
     OutputsAre,
     Overwrite,
     PhotosAligned,
-    chosen_inverter,
 )
 from mien.cli.paths import existing, photos_in
 from mien.cli.render import find_styles
@@ -86,8 +85,8 @@ def run(
         if path is not None:
             existing(path)
 
-    from mien.editing import parse_strength
-    from mien.evaluation.evaluate import EvaluateConfig, evaluate, open_judges
+    from mien.evaluation.config import EvaluateConfig
+    from mien.evaluation.evaluate import evaluate, open_judges
     from mien.evaluation.evaluation_text import FILES, write_evaluation
     from mien.evaluation.evaluation_text import table as evaluation_table
     from mien.evaluation.model_report.report_text import check_free
@@ -95,10 +94,7 @@ def run(
 
     check_free(out, FILES, overwrite=overwrite)
     stylizer = model.stylizer(machine) if files else None
-    config = EvaluateConfig(
-        parse_strength(draw.strength), draw.likeness, draw.refine, chosen_inverter(draw.inverter), aligned, reference_aligned,
-        outputs_are,
-    )  # fmt: skip
+    config = EvaluateConfig(draw.config(), aligned, reference_aligned, outputs_are)
     with progress("evaluating", quiet=screen.quiet) as advance:
         found = evaluate(
             pictures, open_judges(features, identity, pick_device(machine.device)), config, stylizer=stylizer,

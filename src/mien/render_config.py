@@ -1,0 +1,71 @@
+"""How a style is put on a photo: the only place where the defaults of rendering are written down."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from mien.editing.config import Control, Strength
+from mien.errors import InputError
+from mien.inversion.config import InvertConfig, Method
+
+Upscale = Literal["auto", "none"] | float
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """How a face is drawn in a style. Nothing here needs the style to be learned again."""
+
+    strength: Annotated[
+        float | Strength,
+        "how much style: 0 is the model's own face of the person, 1 the full style, 1.5 more than that; or by size: coarse "
+        "(4-8 px), middle (16-32 px), fine (from 64 px)",
+    ] = 1.0
+    fidelity: Annotated[
+        float | None,
+        "weight of the feature code, 0 to 1: higher preserves identity, lower follows the style; in between it counts less in "
+        "hair and clothes than in the face; None: 0.7, and 0 for a model that was fine-tuned on a data set",
+    ] = None
+    inverter: Annotated[
+        Method | InvertConfig, "how a face becomes a code: encoder, iterated, w, w+, prior or mean, or all the settings of it"
+    ] = "encoder"
+    refine_steps: Annotated[
+        int, "optimization steps that make the face more like the person; 0: the inverter's answer alone"
+    ] = 20
+    keep: Annotated[
+        Mapping[str, float],
+        "parts of the face that stay the person's own, and how much, 0 to 1: eyes, brows, nose, mouth, jaw, hair",
+    ] = field(default_factory=dict)
+    exaggerate: Annotated[Mapping[str, float], "parts of the face that take the reference's shape, and how much, 0 to 2"] = (
+        field(default_factory=dict)
+    )
+    crop: Annotated[bool, "the square of the first face alone, not pasted back into the photo"] = False
+    upscale: Annotated[
+        Upscale,
+        "how a face that is smaller than its place in the photo is enlarged: auto, by a network where it is needed; none, by "
+        "plain resampling; a number, by a network and at most so many times",
+    ] = "auto"
+
+    def __post_init__(self) -> None:
+        Strength.of(self.strength)
+        Control(self.keep, self.exaggerate)
+        self.inversion  # noqa: B018 (all three for their checks)
+        if self.fidelity is not None and not 0 <= self.fidelity <= 1:
+            raise InputError(f"The fidelity is a number from 0 to 1, got {self.fidelity:g}.")
+        if self.refine_steps < 0:
+            raise InputError(f"The number of refinement steps must not be negative, got {self.refine_steps}.")
+        number = isinstance(self.upscale, (int, float)) and not isinstance(self.upscale, bool)
+        if self.upscale not in ("auto", "none") and not (number and 1 <= float(self.upscale) < math.inf):
+            raise InputError(f"upscale is auto, none or a number from 1, got {self.upscale!r}.")
+
+    @property
+    def inversion(self) -> InvertConfig:
+        """All settings of the inverter."""
+        return self.inverter if isinstance(self.inverter, InvertConfig) else InvertConfig(self.inverter)
+
+    @property
+    def control(self) -> Control:
+        """`keep` and `exaggerate` as one."""
+        return Control(self.keep, self.exaggerate)
