@@ -56,7 +56,6 @@ _NOT_YET = {
     "oneshot/reference_tuner.py:PlainTuner.__init__",
     "oneshot/tuner.py:OneShotTuner.__init__",
     "pipeline.py:Stylizer.fit",
-    "training/trainer.py:AdversarialTrainer.__init__",
 }
 _FORBIDDEN = re.compile(r"(?i:^|_)(?i:utils?|helpers?|misc)(?i:$|_)|Manager|Helper|Utils?$")
 

@@ -139,7 +139,7 @@ def test_where_no_method_runs_it_is_said_why(config: TrainConfig, tmp_path: Path
 
 
 def test_a_method_that_the_device_lacks_is_refused(config: TrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--fir triton does not run on cpu"):
+    with pytest.raises(InputError, match="triton does not run on cpu"):
         train(config, tmp_path / "run", Session(fir="triton"))
     assert not (tmp_path / "run" / "config.toml").exists()
     assert shell(["bench", "--train", "--quick", "--fir", "triton"]) == 2

@@ -216,7 +216,7 @@ def test_other_options_other_pictures_and_other_machines(pictures: Path, tmp_pat
         (moved / file.name).write_bytes(file.read_bytes())
     train(config(moved, kimg=0.012), tmp_path / "run")  # the same pictures at another place, and another length
     (moved / "5.png").unlink()
-    with pytest.raises(InputError, match="does not hold the pictures"):
+    with pytest.raises(InputError, match="does not hold the images"):
         train(config(moved), tmp_path / "run")
 
 
@@ -242,7 +242,7 @@ def test_state_in_parts_without_moments(pictures: Path, tmp_path: Path) -> None:
 
 def test_infinite_losses_stop_the_run_and_keep_the_snapshot(pictures: Path, tmp_path: Path) -> None:
     wanted = config(pictures, adversarial__learning_rate=1e30, snapshot_kimg=0.004)
-    with pytest.raises(DivergedError, match="lower --learning-rate"):
+    with pytest.raises(DivergedError, match="lower learning_rate"):
         train(wanted, tmp_path)
     assert all(np.isfinite(v) for line in losses(tmp_path) for v in line.values())
 
@@ -301,7 +301,7 @@ class TestFromModel:
         write_model(tmp_path / "bare.safetensors", Model(model.generator))
         with pytest.raises(InputError, match="no discriminator"):
             train(config(pictures, source=str(tmp_path / "bare.safetensors")), tmp_path / "run")
-        with pytest.raises(InputError, match="--from"):
+        with pytest.raises(InputError, match="give source"):
             train(config(pictures, plan__structure=1), tmp_path / "run")
         with pytest.raises(InputError, match="freeze_d is 9"):
             train(config(pictures, source=str(source), plan__freeze_d=9), tmp_path / "run")
@@ -373,7 +373,7 @@ def test_augmentation_letters_reach_the_pipeline(pictures: Path, tmp_path: Path)
             config(pictures, augment=letters), RunFolder(tmp_path / (letters or "none")), Session(), train_module.Processes()
         )
         augment = run.trainer.augment
-        groups = ("blit", "geometry", "colour", "filter", "corruption")
+        groups = ("blit", "geometry", "color", "filter", "corruption")
         assert (None if augment is None else tuple(getattr(augment, group) for group in groups)) == expected
 
 

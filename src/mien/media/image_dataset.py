@@ -37,6 +37,8 @@ class Dataset:
     """Pictures that were smaller than the training size."""
     in_file: bool = False
     """Whether the pixels lie in a file, because they would take too much memory."""
+    cumulative: dict[torch.device, Tensor] = field(default_factory=dict)
+    """[count] cumulative probabilities on every device where images were drawn: kept, as CUDA graphs read them."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -52,13 +54,19 @@ class Dataset:
     ) -> Tensor:
         """[count, 3, R, R] float32 in [-1, 1], drawn by weight with replacement; `mirror` flips each with probability 1/2.
 
-        `generator` is on the CPU. None leaves the batch on the device of the pixels.
+        `generator` is on the CPU or where the pixels are: then nothing waits for the device. None leaves the batch on the
+        device of the pixels.
         """
-        index = torch.multinomial(self.weights, count, replacement=True, generator=generator)
-        pictures = self.pixels[index.to(self.pixels.device, non_blocking=True)].to(device or self.pixels.device)
+        place = generator.device
+        if place not in self.cumulative:
+            shares = self.weights.double() / self.weights.double().sum()
+            self.cumulative[place] = shares.cumsum(0).float().to(place)
+        chosen = torch.rand(count, generator=generator, device=place)
+        index = torch.searchsorted(self.cumulative[place], chosen, right=True).clamp_max(len(self) - 1)
+        pictures = self.pixels[index.to(self.pixels.device)].to(device or self.pixels.device)
         pictures = pictures.float() / 127.5 - 1
         if mirror:
-            flip = (torch.rand(count, generator=generator) < 0.5).to(pictures.device, non_blocking=True)
+            flip = (torch.rand(count, generator=generator, device=place) < 0.5).to(pictures.device)
             pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
         return pictures
 

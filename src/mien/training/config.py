@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from mien.runtime import FirMethod
 
+CudaGraphs = Literal["auto", "on", "off"]
 Size = Literal["lean", "normal", "large"]
 Method = Literal["baseline", "freeze-g", "freeze-sg", "structure"]
 LETTERS = "bgcfn"
@@ -27,7 +28,7 @@ class AdversarialConfig:
     pl_interval: Annotated[int, "steps from one path length penalty to the next"] = 8
     pl_batch_shrink: Annotated[int, "the path length batch is this many times smaller"] = 2
     pl_decay: Annotated[float, "how fast the mean path length follows"] = 0.01
-    mixing: Annotated[float, "probability of style mixing, per micro-batch"] = 0.9
+    mixing: Annotated[float, "probability of style mixing, per image"] = 0.9
     ema_kimg: Annotated[float, "half-life of the moving average in thousands of pictures"] = 10.0
     ema_rampup: Annotated[float, "the half-life is at most this share of the pictures seen; 0: no warm-up"] = 0.05
     ada_target: Annotated[float, "wanted mean sign of the real logits (r_t); 0: the augmentation keeps its strength"] = 0.6
@@ -35,6 +36,12 @@ class AdversarialConfig:
     ada_interval: Annotated[int, "steps from one adjustment to the next"] = 4
     ada_max: Annotated[float, "greatest strength: beyond 0.8 augmentations leak into the generator"] = 0.8
     noise: Annotated[bool, "per-pixel noise; without it its strengths are 0 and stay so"] = True
+    noise_from: Annotated[int, "side in pixels of the smallest block with per-pixel noise; strengths below it are 0"] = 4
+    warmup_steps: Annotated[int, "steps over which learning rates rise after an optimizer began afresh; 0: none"] = 0
+    decay_share: Annotated[
+        float, "share of the run, at its end, over which learning rates fall; it ends by kimg or max_minutes; 0: none"
+    ] = 0.0
+    decay_floor: Annotated[float, "share of the learning rate that is left at the end"] = 0.03
     bf16: Annotated[bool, "convolutions in bfloat16"] = False
     bf16_penalties: Annotated[bool, "with bf16, R1 and path length too; otherwise they stay in float32"] = False
 
@@ -97,7 +104,7 @@ class ReconstructionConfig:
     disturb: Annotated[float, "share of pictures that the encoder sees disturbed, as real photos are"] = 0.3
     width: Annotated[int, "channels of a fresh encoder's first block"] = 32
     max_width: Annotated[int, "most channels of any block of a fresh encoder"] = 256
-    resolution: Annotated[int, "side of the pictures that a fresh encoder sees, at most that of the first stage"] = 64
+    resolution: Annotated[int, "side of the images that the encoder sees, at most the stage's; a smaller encoder is grown"] = 64
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,7 @@ class TrainConfig:
 
     data: Annotated[str, "folder or zip of pictures"]
     source: Annotated[str, "model that training starts from; empty: from scratch"] = ""
+    widen: Annotated[int, "how many times as many channels as the source the networks have; 1: as many"] = 1
     size: Annotated[Size, "whose preset gave what was not asked for"] = "lean"
     stages: Annotated[tuple[int, ...], "resolutions, trained one after the other, each grown from the one before"] = (64,)
     stage_kimg: Annotated[tuple[float, ...], "thousands of pictures of every stage but the last"] = ()
@@ -131,6 +139,7 @@ class TrainConfig:
     snapshot_minutes: Annotated[float, "minutes from one snapshot to the next; 0: not by time"] = 10.0
     snapshot_kimg: Annotated[float, "thousands of pictures from one snapshot to the next; 0: not by pictures"] = 0.0
     keep_kimg: Annotated[float, "keep a model of its own every so many thousands of pictures; 0: only the newest"] = 0.0
+    cuda_graphs: Annotated[CudaGraphs, "record steps as CUDA graphs and replay them; auto: where that is possible"] = "auto"
 
     def __post_init__(self) -> None:
         sizes = self.stages
@@ -144,6 +153,10 @@ class TrainConfig:
             raise ValueError(f"the share of reconstructions must be from 0 to below 1, got {self.reconstruction.share}")
         if set(self.augment) - set(LETTERS) or len(set(self.augment)) != len(self.augment):
             raise ValueError(f"augment must be letters of '{LETTERS}' (none: none), got '{self.augment}'")
+        if self.widen < 1 or (self.widen > 1 and not self.source):
+            raise ValueError(f"widen is at least 1, and more only with a source to widen, got {self.widen}")
+        if not (0 <= self.adversarial.decay_share <= 1 and 0 <= self.adversarial.decay_floor <= 1):
+            raise ValueError("decay_share and decay_floor must be from 0 to 1")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed must be from 0 to 2^63 - 1, got {self.seed}")
         positive = {"stats_steps": self.stats_steps, "batch": self.adversarial.batch}
@@ -154,6 +167,10 @@ class TrainConfig:
     def stage_end(self, stage: int) -> float:
         """Pictures after which a stage ends, counted from the start of the run; infinite for the last one."""
         return sum(self.stage_kimg[: stage + 1]) * 1000 if stage < len(self.stages) - 1 else float("inf")
+
+    def encoder_resolution(self, stage: int) -> int:
+        """Side of the images that the encoder sees at least, in a stage."""
+        return min(self.reconstruction.resolution, self.stages[stage])
 
     def adversarial_at(self, stage: int) -> AdversarialConfig:
         """The loop of a stage: R1 falls with the resolution to the power of 1.5 (so in our own runs: 0.3, 0.1, 0.04)."""
@@ -171,3 +188,4 @@ class TrainSpeedConfig:
     iterations: Annotated[int, "steps that are timed, after two that are not"] = 64
     bf16: Annotated[bool, "convolutions in bfloat16"] = False
     fir: Annotated[FirMethod, "how the low-pass filter is computed"] = "depthwise"
+    cuda_graphs: Annotated[CudaGraphs, "record steps as CUDA graphs and replay them; auto: where that is possible"] = "auto"

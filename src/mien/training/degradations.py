@@ -1,6 +1,6 @@
-"""What real photos bring to a face (light, colour casts, blur, noise, JPEG-like blocks), and what drawings do to it.
+"""What real photos bring to a face (light, color casts, blur, noise, JPEG-like blocks), and what drawings do to it.
 
-An encoder that sees its training pictures so, and has to answer with the undisturbed ones, holds for photos as they come, and
+An encoder that sees its training images so, and has to answer with the undegraded ones, holds for photos as they come, and
 answers a drawing with a plausible face.
 """
 
@@ -11,38 +11,38 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def disturb(pictures: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """What real photos (and drawings) do to a face, each with its own chance, on `share` of the pictures [N, 3, R, R].
+def degrade(images: Tensor, share: float, g: torch.Generator) -> Tensor:
+    """Degrade `share` of the images [N, 3, R, R] in [-1, 1], each degradation with its own chance.
 
-    Nothing is moved: a detail map can only say where things are if they are where they were seen.
-
-    `generator` is on the CPU.
+    Nothing is moved: a feature code can only say where things are if they are where they were seen. `g` is on the images'
+    device: nothing waits, and all shapes are fixed.
     """
-    (n, _, r, _), device = pictures.shape, pictures.device
+    n, _, r, _ = images.shape
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand(n, *shape, generator=generator).to(device) * (high - low) + low
+        return torch.rand(n, *shape, generator=g, device=g.device) * (high - low) + low
 
     def chance(p: float) -> Tensor:
-        return torch.rand(n, 1, 1, 1, generator=generator).to(device) < p
+        return torch.rand(n, 1, 1, 1, generator=g, device=g.device) < p
 
-    # Light: contrast, brightness, gamma, colour cast, side light, saturation.
-    x = torch.where(chance(0.6), pictures * uniform(0.6, 1.3, 1, 1, 1) + uniform(-0.3, 0.3, 1, 1, 1), pictures)
+    # Light: contrast and brightness, color cast, side light, saturation.
+    x = torch.where(chance(0.6), images * uniform(0.6, 1.3, 1, 1, 1) + uniform(-0.3, 0.3, 1, 1, 1), images)
     x = torch.where(chance(0.4), x * uniform(0.8, 1.2, 3, 1, 1) + uniform(-0.15, 0.15, 3, 1, 1), x)
-    ramp = torch.linspace(-1, 1, r, device=device).reshape(1, 1, 1, r)
+    ramp = torch.linspace(-1, 1, r, device=g.device).reshape(1, 1, 1, r)
     x = torch.where(chance(0.3), x + ramp * uniform(-0.3, 0.3, 1, 1, 1), x)
-    grey = x.mean(dim=1, keepdim=True)
-    x = torch.where(chance(0.3), grey + (x - grey) * uniform(0.0, 1.6, 1, 1, 1), x)
-    # Poor pictures: blur by shrinking, noise, flat blocks as of strong JPEG.
-    small = F.interpolate(F.interpolate(x, size=r // 2, mode="area"), size=r, mode="bilinear", align_corners=False)
+    gray = x.mean(dim=1, keepdim=True)
+    x = torch.where(chance(0.3), gray + (x - gray) * uniform(0.0, 1.6, 1, 1, 1), x)
+    # Poor images: blur by shrinking, noise.
+    small = F.interpolate(F.avg_pool2d(x, 2), size=r, mode="bilinear", align_corners=False)
     x = torch.where(chance(0.3), small, x)
-    x = torch.where(chance(0.3), x + torch.randn(x.shape, generator=generator).to(device) * uniform(0.02, 0.15, 1, 1, 1), x)
-    # Drawings: few tones, dark outlines, flat colour regions.
+    noise = torch.randn(x.shape, generator=g, device=g.device)
+    x = torch.where(chance(0.3), x + noise * uniform(0.02, 0.15, 1, 1, 1), x)
+    # Drawings: few tones, dark outlines, flat color regions.
     levels = uniform(2, 6, 1, 1, 1).floor()
     x = torch.where(chance(0.15), (x * levels / 2).round() * 2 / levels, x)
-    edges = (F.avg_pool2d(x.mean(1, keepdim=True), 5, 1, 2) - x.mean(1, keepdim=True)).abs()
+    luma = x.mean(1, keepdim=True)
+    edges = (F.avg_pool2d(luma, 5, 1, 2) - luma).abs()
     lines = 1 - (edges * uniform(6, 20, 1, 1, 1)).clamp(0, 2)
     x = torch.where(chance(0.1), lines.expand_as(x), x)
     x = torch.where(chance(0.1), torch.minimum(x, lines), x)
-    x = x.clamp(-1, 1)
-    return torch.where(chance(share), x, pictures)
+    return torch.where(chance(share), x.clamp(-1, 1), images)

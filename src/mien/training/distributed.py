@@ -76,21 +76,10 @@ class Processes:
             distributed.destroy_process_group()
 
 
-@dataclass(frozen=True)
-class Streams:
-    """Random numbers of one micro-batch of one phase of one step.
+def stream_seed(seed: int, step: int, phase: str, micro_batch: int) -> int:
+    """The seed of the random numbers of one micro-batch of one phase of one step.
 
-    They follow from the seed and these names alone: a resumed run and a run on several processes draw the same numbers.
-    `host` is on the CPU, `device` where the networks are (the same object on the CPU).
+    It follows from these names alone: a resumed run and a run on several processes draw the same numbers.
     """
-
-    host: torch.Generator
-    device: torch.Generator
-
-    @classmethod
-    def of(cls, device: torch.device, seed: int, step: int, phase: str, micro_batch: int) -> Streams:
-        """The streams of that name."""
-        name = f"{seed}/{step}/{phase}/{micro_batch}".encode()
-        number = int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little") >> 1
-        host = torch.Generator().manual_seed(number)
-        return cls(host, host if device.type == "cpu" else torch.Generator(device).manual_seed(number))
+    name = f"{seed}/{step}/{phase}/{micro_batch}".encode()
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "little") >> 1

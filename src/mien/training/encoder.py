@@ -18,8 +18,7 @@ from mien.models.compact_encoder import CompactEncoder
 from mien.models.discriminator import Discriminator
 from mien.ops import resize
 from mien.training.config import ReconstructionConfig
-from mien.training.degradations import disturb
-from mien.training.distributed import Streams
+from mien.training.degradations import degrade
 
 Identify = Callable[[Tensor], Tensor]
 """Pictures [N, 3, R, R] in [-1, 1] -> unit vectors [N, D] that say who is on them."""
@@ -41,16 +40,17 @@ class Reconstruction:
         """How many pictures of a batch are reconstructions: at least one, and never all."""
         return min(batch - 1, max(1, round(batch * self.config.share)))
 
-    def codes(self, reals: Tensor, w_avg: Tensor, streams: Streams, dtype: torch.dtype) -> Codes:
-        """Codes for `reals` [N, 3, R, R], seen disturbed; some of them with a detail map, the others with zeros for it."""
-        seen = resize(disturb(reals, self.config.disturb, streams.host), self.encoder.config.resolution)
+    def codes(self, reals: Tensor, w_avg: Tensor, g: torch.Generator, dtype: torch.dtype) -> Codes:
+        """Codes for `reals` [N, 3, R, R], seen degraded; some of them with a feature code, the others with zeros for it."""
+        seen = degrade(resize(reals, self.encoder.config.resolution), self.config.disturb, g)
         start = w_avg.expand(len(seen), self.encoder.config.num_ws, -1)
-        with torch.autocast(seen.device.type, torch.bfloat16, enabled=dtype is torch.bfloat16):
-            offset, detail = self.encoder.look(seen, torch.zeros_like(start))
-        if detail is not None:
-            used = torch.rand(len(seen), 1, 1, 1, generator=streams.host) < self.config.detail_share
-            detail = detail.float() * used.to(detail.device)
-        return Codes(start + offset.float(), detail)
+        # Without the cache of converted weights: a CUDA graph would keep those of its recording.
+        with torch.autocast(seen.device.type, torch.bfloat16, enabled=dtype is torch.bfloat16, cache_enabled=False):
+            offset, feature_code = self.encoder.look(seen, torch.zeros_like(start))
+        if feature_code is not None:
+            used = torch.rand(len(seen), 1, 1, 1, generator=g, device=g.device) < self.config.detail_share
+            feature_code = feature_code.float() * used
+        return Codes(start + offset.float(), feature_code)
 
     def losses(
         self, pictures: Tensor, reals: Tensor, codes: Codes, mapped: Tensor, w_avg: Tensor, judge: Discriminator,

@@ -85,7 +85,7 @@ def choose(times: list[FirTime]) -> FirMethod:
             return line.method
     raise MienError(
         f"The low-pass filter runs by no method here ({'; '.join(f'{t.method}: {t.problem}' for t in times)}): "
-        "choose a smaller --batch, or --device cpu."
+        "choose a smaller batch, or the CPU."
     )
 
 
@@ -93,7 +93,7 @@ def check_method(method: FirMethod, device: torch.device) -> None:
     """Raise `InputError` where the device cannot run the method."""
     if method not in methods_for(device):
         raise InputError(
-            f"--fir {method} does not run on {device.type}: choose one of {', '.join(methods_for(device))}, or auto."
+            f"Filter method {method} does not run on {device.type}: choose one of {', '.join(methods_for(device))}, or auto."
         )
 
 

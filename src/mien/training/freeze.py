@@ -7,7 +7,6 @@ Every `freeze_*` counts *frozen* blocks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -66,9 +65,7 @@ def make_plan(config: PlanConfig, generator: Generator, discriminator: Discrimin
         if not 0 <= value <= most:
             raise InputError(f"{name} is {value}, but at {generator.config.resolution} px it goes from 0 to {most}.")
     if config.needs_source and not has_source:
-        raise InputError(
-            "FreezeSG and structure loss compare with the model that training starts from: give it (--from MODEL)."
-        )
+        raise InputError("FreezeSG and structure loss compare with the model that training starts from: give source.")
 
     g_frozen = [f"synthesis.b{r}." for r in g_blocks[: config.freeze_g]] + ["mapping."] * config.freeze_mapping
     d_frozen = [f"b{r}." for r in d_blocks[: config.freeze_d]] + ["fromrgb."] * (config.freeze_d > 0)
@@ -94,9 +91,13 @@ def make_plan(config: PlanConfig, generator: Generator, discriminator: Discrimin
     return Plan(config, names, d_names, rows, compared, "\n".join(lines))
 
 
-def without_noise(generator: Generator) -> tuple[str, ...]:
-    """Set all noise strengths to 0; returns their names."""
-    strengths = {name: p for name, p in generator.named_parameters() if name.endswith("noise_strength")}
+def without_noise(generator: Generator, below: int | None = None) -> tuple[str, ...]:
+    """Set the noise strengths of blocks smaller than `below` px to 0 (None: of all); returns their names."""
+    sizes = [r for r in generator.synthesis.resolutions if below is None or r < below]
+    prefixes = tuple(f"synthesis.b{r}." for r in sizes)
+    strengths = {
+        name: p for name, p in generator.named_parameters() if name.endswith("noise_strength") and name.startswith(prefixes)
+    }
     for strength in strengths.values():
         strength.data.zero_()
     return tuple(strengths)
@@ -106,11 +107,6 @@ def thaw(module: nn.Module, frozen: tuple[str, ...]) -> dict[str, nn.Parameter]:
     """Freeze the named parameters and return the others, which are to be trained."""
     module.train().requires_grad_(False)
     trained = {name: p for name, p in module.named_parameters() if name not in frozen}
-    require(trained, True)
+    for parameter in trained.values():
+        parameter.requires_grad_(True)
     return trained
-
-
-def require(parameters: Mapping[str, nn.Parameter], trained: bool) -> None:
-    """Switch gradients of the parameters on or off."""
-    for parameter in parameters.values():
-        parameter.requires_grad_(trained)

@@ -10,11 +10,19 @@ from torch import Tensor, nn
 from mien.errors import CheckpointError
 
 
-def lazy_adam(parameters: list[nn.Parameter], rate: float, interval: int) -> torch.optim.Adam:
-    """Adam for parameters that are regularised every `interval` steps (0: never)."""
-    # Lazy regularisation adds one step in `interval`: rate and momenta are scaled to keep the same time scale.
-    c = interval / (interval + 1) if interval else 1.0
-    return torch.optim.Adam(parameters, lr=rate * c, betas=(0.0, 0.99**c), eps=1e-8, fused=True)
+class LazyAdam(torch.optim.Adam):
+    """Adam for parameters that are regularized every `interval` steps (0: never)."""
+
+    def __init__(self, parameters: list[nn.Parameter], rate: float, interval: int) -> None:
+        # Lazy regularization adds one step in `interval`: rate and momenta are scaled to keep the same time scale.
+        c = interval / (interval + 1) if interval else 1.0
+        self.full_rate = rate * c
+        super().__init__(parameters, lr=self.full_rate, betas=(0.0, 0.99**c), eps=1e-8, fused=True)
+
+    def scale_rate(self, factor: float) -> None:
+        """Use `factor` times the full learning rate from here on."""
+        for group in self.param_groups:
+            group["lr"] = self.full_rate * factor
 
 
 def moments_of(name: str, adam: torch.optim.Adam, trained: Mapping[str, nn.Parameter]) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ _STAGE_KIMG = {8: 30.0, 16: 50.0, 32: 80.0, 64: 250.0, 128: 600.0, 256: 1200.0, 
 
 # What may be another value when a run is continued: it does not change what a step computes.
 # Paths may change too: the pictures have a digest in the state, and the source is copied into the run.
-CHANGEABLE = frozenset({"data", "source", "kimg", "snapshot_minutes", "snapshot_kimg", "keep_kimg"})
+CHANGEABLE = frozenset({"data", "source", "kimg", "snapshot_minutes", "snapshot_kimg", "keep_kimg", "cuda_graphs"})
 
 
 def preset(resolution: int, size: Size, *, bf16: bool) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def _pairs(a: Any, b: Any, prefix: str) -> dict[str, tuple[object, object]]:
 def check_same(stored: TrainConfig, config: TrainConfig, path: Path) -> None:
     """Refuse, with an `InputError`, to go on with the run in `path` under another configuration than its own."""
     if bool(stored.source) != bool(config.source):
-        raise InputError(f"{path} holds a run {'' if stored.source else 'not '}begun from a model: give the same --from.")
+        raise InputError(f"{path} holds a run {'' if stored.source else 'not '}begun from a model: give the same source.")
     found = differences(stored, config)
     if found:
         name, (there, here) = next(iter(found.items()))

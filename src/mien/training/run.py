@@ -14,36 +14,37 @@ from torch import Tensor
 
 from mien.checkpoint.face_networks import read_identity_network
 from mien.checkpoint.load import load_model
-from mien.checkpoint.model_file import generator_digest, read_model, write_model
-from mien.checkpoint.state import has_state, read_state, write_state
+from mien.checkpoint.model_file import read_model, write_model
+from mien.checkpoint.state import has_state, read_state
 from mien.errors import InputError
 from mien.media.image_dataset import Dataset, load_dataset
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
-from mien.models.model import Model, Provenance
+from mien.models.model import Model
 from mien.ops import use_fir
+from mien.runtime import wait_for
 from mien.training.augment import AdaptiveAugment
 from mien.training.config import LETTERS, TrainConfig
+from mien.training.cuda_graphs import quick_arithmetic, uses_graphs
 from mien.training.distributed import Processes
 from mien.training.encoder import Reconstruction
+from mien.training.encoder_networks import encoder_of_stage, next_encoder
 from mien.training.filter_choice import check_method, pick_method
 from mien.training.freeze import make_plan
-from mien.training.html_report import page
-from mien.training.networks import (
-    check_source,
-    first_encoder,
-    first_networks,
-    grow_encoder,
-    grown_source,
-    networks_to_fill,
-    next_networks,
-)
+from mien.training.networks import check_source, first_networks, grown_source, networks_to_fill, next_networks
+from mien.training.objectives import Networks
 from mien.training.resolve import check_same
 from mien.training.run_folder import RunFolder
-from mien.training.samples import rebuilt_grid, sample_grid
-from mien.training.session import DivergedError, Outcome, Session, Tell
-from mien.training.trainer import AdversarialTrainer, Measured
+from mien.training.samples import sample_grid
+from mien.training.schedule import rate_factor, share_done
+from mien.training.session import Outcome, Session, Tell
+from mien.training.snapshots import Snapshots, place_of
+from mien.training.statistics import Totals, diverged
+from mien.training.trainer import AdversarialTrainer
+
+# The host may run ahead of a GPU by so many steps: further, and clocks would be read long before what they time is done.
+_AHEAD = 10
 
 
 def train(config: TrainConfig, run: Path, session: Session = Session()) -> Outcome:  # noqa: B008 (frozen)
@@ -54,7 +55,8 @@ def train(config: TrainConfig, run: Path, session: Session = Session()) -> Outco
     """
     processes = Processes.from_environment(session.device)
     try:
-        return _Run(config, RunFolder(run), session, processes).loop()
+        with quick_arithmetic(session.device):
+            return _Run(config, RunFolder(run), session, processes).loop()
     finally:
         processes.leave()
 
@@ -75,28 +77,29 @@ class _Run:
         if session.fir is not None:
             check_method(session.fir, session.device)
         # Unreadable data, impossible plans and batches are told before anything is written.
-        self.stage = 0
         saved = read_state(folder.state) if has_state(folder.state) else None
         self.stage = int(saved[1]["stage"]) if saved else 0
         fresh = first_networks(config, self.source) if saved is None else networks_to_fill(config, self.source, self.stage)
-        self.trainer = self._trainer(*fresh, first_encoder(config, self.source, fresh[0]), 0.0)
+        self.trainer = self._trainer(*fresh, encoder_of_stage(config, self.source, fresh[0], self.stage), 0.0)
         self.data = self._load_data()
-        self.totals: Measured = {}
-        self.counts: dict[str, int] = {}
+        self.totals, self.done = Totals(), share_done(0, config.kimg, 0.0, session.max_minutes)
+        self.snapshots = Snapshots(folder, session, self.source, config.soft_ground)
         if processes.first:
-            folder.remove_left_overs()
-            folder.write_config(config)
-            if self.source is not None and not folder.source.exists():
-                write_model(folder.source, self.source)
-            folder.cut_lines(0 if saved is None else int(saved[1]["loop"]["steps"]))
+            self._open_folder(0 if saved is None else int(saved[1]["loop"]["steps"]))
         if saved is not None:
             self._restore(*saved)
         else:
             self._write_plan()
         self.fir = pick_method(config, session, processes, None if saved is None else saved[1].get("fir"))
-        self.kept = self._keep_count()
-        self.last_images = self.trainer.images
+        self.kept, self.last_images = self._keep_count(), self.trainer.images
         self.timed_images, self.timed_from = self.trainer.images, time.monotonic()
+
+    def _open_folder(self, steps: int) -> None:
+        self.folder.remove_left_overs()
+        self.folder.write_config(self.config)
+        if self.source is not None and not self.folder.source.exists():
+            write_model(self.folder.source, self.source)
+        self.folder.cut_lines(steps)
 
     def _trainer(
         self, generator: Generator, discriminator: Discriminator, encoder: CompactEncoder | None, strength: float
@@ -105,29 +108,26 @@ class _Run:
         source = None
         if config.plan.needs_source:
             if self.source is None:
-                raise InputError(
-                    "FreezeSG and structure loss compare with the model that training starts from: give --from MODEL."
-                )
-            source = grown_source(config, self.source, generator.config.resolution)
+                raise InputError("FreezeSG and structure loss compare with the model that training starts from: give source.")
+            source = grown_source(config, self.source, generator.config.resolution).to(device)
         plan = make_plan(config.plan, generator, discriminator, has_source=source is not None)
         augment = AdaptiveAugment(strength, *(letter in config.augment for letter in LETTERS)) if config.augment else None
         try:
             rebuilt = None if encoder is None else self._reconstruction(encoder.to(device))
             return AdversarialTrainer(
-                generator.to(device), discriminator.to(device), config.adversarial_at(self.stage), augment=augment,
-                seed=config.seed, plan=plan, source=None if source is None else source.to(device), reconstruction=rebuilt,
-                processes=self.processes,
+                Networks(generator.to(device), discriminator.to(device), rebuilt, source), config.adversarial_at(self.stage),
+                self._draw, augment=augment, plan=plan, seed=config.seed, processes=self.processes,
             )  # fmt: skip
         except ValueError as error:
             raise InputError(f"This training cannot be: {error}.") from error
 
     def _reconstruction(self, encoder: CompactEncoder) -> Reconstruction:
         wants = self.config.reconstruction
-        network = read_identity_network().to(self.session.device) if wants.identity else None
+        network = read_identity_network().to(self.session.device).requires_grad_(False) if wants.identity else None
         return Reconstruction(encoder, wants, None if network is None else network.embed_crop)
 
     def _load_data(self) -> Dataset:
-        r = self.config.stages[self.stage]
+        r, device = self.config.stages[self.stage], self.session.device
         data = load_dataset(
             Path(self.config.data), r, folder_weights=self.config.folder_weights, memory_share=self.session.memory_share,
             folder=self.folder.path,
@@ -140,7 +140,10 @@ class _Run:
         self.tell(
             "\n".join(few[:8] + ([f"... and {len(few) - 8} more: {self.folder.path / 'data.txt'}"] if len(few) > 8 else []))
         )
-        return data.to(self.session.device)
+        data.to(device)
+        if uses_graphs(self.config.cuda_graphs, device, resident=data.pixels.device.type == device.type):
+            self.trainer.use_graphs()
+        return data
 
     def _draw(self, count: int, generator: torch.Generator) -> Tensor:
         return self.data.batch(count, generator, mirror=self.config.mirror, device=self.session.device)
@@ -151,8 +154,9 @@ class _Run:
             return self._steps()
 
     def _steps(self) -> Outcome:
-        t, config = self.trainer, self.config
+        config = self.config
         while True:
+            t = self.trainer
             complete = 0 < config.kimg * 1000 <= t.images
             if complete or self._stopping():
                 self.snapshot()
@@ -160,7 +164,9 @@ class _Run:
             if t.images >= config.stage_end(self.stage):
                 self._next_stage()
                 t = self.trainer
-            self._count(t.step(self._draw))
+            self.totals.add(t.step(rate_factor(config.adversarial, t.steps - t.fresh_since, self.done)))
+            if t.steps % _AHEAD == 0:
+                wait_for(self.session.device)
             if t.steps % config.stats_steps == 0:
                 self._statistics()
             if self._snapshot_is_due():
@@ -170,6 +176,9 @@ class _Run:
         if self.processes.count > 1 and self.trainer.steps % self.config.stats_steps:
             return False  # asking the others is an exchange: not at every step
         minutes = (time.monotonic() - self.begun) / 60
+        done = share_done(self.trainer.images, self.config.kimg, minutes, self.session.max_minutes)
+        if done is not None:  # one clock for all: their learning rates must be the same
+            self.done = float(self.processes.of_first(repr(done)))
         late = self.session.max_minutes is not None and minutes >= self.session.max_minutes
         return self.processes.any(late or self.session.stop())
 
@@ -182,29 +191,16 @@ class _Run:
     def _keep_count(self) -> int:
         return int(self.trainer.images // (self.config.keep_kimg * 1000)) if self.config.keep_kimg else 0
 
-    def _count(self, measured: Measured) -> None:
-        for name, value in measured.items():
-            self.totals[name] = self.totals[name] + value if name in self.totals else value
-            self.counts[name] = self.counts.get(name, 0) + 1
-
-    def _means(self) -> dict[str, float]:
-        """Means since the last line of statistics; the only other place that waits for the device."""
-        found = {name: float(value) / self.counts[name] for name, value in self.totals.items()}
-        if any(value != value or abs(value) == float("inf") for value in found.values()):
-            raise DivergedError(
-                f"The losses are no numbers any more after {self.trainer.images} pictures: start again from the last snapshot "
-                f"with a lower --learning-rate or a higher --r1-gamma."
-            )
-        return found
-
     def _statistics(self) -> None:
         t, now = self.trainer, time.monotonic()
-        line: dict[str, Any] = {"px": self.config.stages[self.stage], "images": t.images, "steps": t.steps, **self._means()}
-        line["ada_p"] = t.augment.p if t.augment else 0.0
+        line: dict[str, Any] = {"px": self.config.stages[self.stage], "images": t.images, "steps": t.steps}
+        line |= self.totals.means(t.images)
+        line["ada_p"] = t.ada_p
+        line["rate"] = rate_factor(self.config.adversarial, t.steps - t.fresh_since, self.done)
         line["images_per_second"] = (t.images - self.timed_images) / max(now - self.timed_from, 1e-9)
         line["seconds_left"] = self._seconds_left(line["images_per_second"])
         line["time"] = time.time()
-        self.totals, self.counts = {}, {}
+        self.totals.clear()
         self.timed_images, self.timed_from = t.images, now
         if self.processes.first:
             self.folder.add_line(line)
@@ -219,70 +215,47 @@ class _Run:
         return max(0.0, min(left)) if left else None
 
     def snapshot(self) -> None:
-        """Write model, state, grid and page; the state last but one, so that it never is ahead of the rest."""
-        self._means()
-        if self.processes.first:
-            t, px = self.trainer, self.config.stages[self.stage]
-            self._write_model(self.folder.model)
-            if self._keep_count() > self.kept:
-                self._write_model(self.folder.path / f"model-{t.images:09d}.safetensors")
-            if t.reconstruction is not None:
-                self.folder.write_grid(f"rebuilt-{px:04d}px-{t.images:09d}", self._rebuilt(t.reconstruction.ema))
-            grid = sample_grid(t.ema, source=t.source, source_rows=t.plan.source_rows)
-            self.folder.write_grid(f"{px:04d}px-{t.images:09d}", grid)
-            tensors, loop = t.state(moments=self.session.moments)
-            tensors |= {f"totals.{name}": value for name, value in self.totals.items()}
-            document = {"stage": self.stage, "loop": loop, "counts": self.counts, "pictures": self.pictures}
-            document["fir"] = [self.fir, self.session.device.type]
-            write_state(self.folder.state, tensors, document, part_bytes=self.session.part_bytes)
-            self.folder.write("index.html", page(self.folder))
-            self.tell(f"snapshot after {t.images / 1000:.1f}k pictures: {self.folder.model}")
-        self.kept = self._keep_count()
-        self.last_images, self.last_snapshot = self.trainer.images, time.monotonic()
-
-    def _rebuilt(self, encoder: CompactEncoder) -> Tensor:
-        reals = self.data.batch(16, torch.Generator().manual_seed(1), mirror=False, device=self.session.device)
-        return rebuilt_grid(self.trainer.ema, encoder, reals)
-
-    def _write_model(self, path: Path) -> None:
+        """Write everything that continuing needs, and what there is to see."""
         t = self.trainer
-        licence, begun, base = "unknown", "from scratch", ""
-        if self.source is not None:
-            licence = self.source.provenance.licence
-            base = self.source.provenance.digest or generator_digest(self.source.generator)
-            begun = f"from {self.source.provenance.name} ({base})"
-        told = Provenance(self.folder.path.resolve().name, licence, f"trained by mien {begun}", t.images, base=base)
-        encoder = t.reconstruction.ema if t.reconstruction else None
-        write_model(path, Model(t.ema, t.discriminator, encoder, told, self.config.soft_ground))
+        self.totals.means(t.images)
+        if not t.finite():  # before anything is written
+            raise diverged(t.images)
+        if self.processes.first:
+            self.snapshots.write(t, self.totals, self.data, place_of(self.stage, self.pictures, self.fir, self.session.device))
+            if self._keep_count() > self.kept:
+                self.snapshots.model(self.folder.path / f"model-{t.images:09d}.safetensors", t)
+            self.tell(f"snapshot after {t.images / 1000:.1f}k images: {self.folder.model}")
+        self.kept = self._keep_count()
+        self.last_images, self.last_snapshot = t.images, time.monotonic()
 
     def _restore(self, tensors: dict[str, Tensor], document: dict[str, Any]) -> None:
         if document["pictures"] != self.pictures:
             raise InputError(
-                f"{self.config.data} does not hold the pictures that this run was begun with: give those, or begin another."
+                f"{self.config.data} does not hold the images that this run was begun with: give those, or begin another."
             )
         self.trainer.restore(tensors, document["loop"])
-        self.counts = {name: int(count) for name, count in document["counts"].items()}
-        self.totals = {name: tensors[f"totals.{name}"].to(self.session.device) for name in self.counts}
+        self.totals.restore(tensors, document["counts"], self.session.device)
         without = "" if document["loop"]["moments"] else ", without Adam's moments: this is another run from here on"
-        self.tell(f"continues after {self.trainer.images / 1000:.1f}k pictures{without}")
+        self.tell(f"continues after {self.trainer.images / 1000:.1f}k images{without}")
 
     def _next_stage(self) -> None:
-        old, px = self.trainer, self.config.stages[self.stage]
+        old = self.trainer
         self.snapshot()
         if self.processes.first:
-            self._write_model(self.folder.path / f"model-{px}px.safetensors")
+            self.snapshots.model(self.folder.path / f"model-{self.config.stages[self.stage]}px.safetensors", old)
         self.stage += 1
-        px = self.config.stages[self.stage]
         generator, discriminator, average = next_networks(
-            old.generator.cpu(), old.discriminator.cpu(), old.ema.cpu(), px, self.config.seed + self.stage
-        )
-        encoder = grow_encoder(old.reconstruction.encoder.cpu(), generator.num_ws) if old.reconstruction else None
-        self.trainer = self._trainer(generator, discriminator, encoder, old.augment.p if old.augment else 0.0)
+            old.generator.cpu(), old.discriminator.cpu(), old.ema.cpu(), self.config.stages[self.stage],
+            self.config.seed + self.stage,
+        )  # fmt: skip
+        rebuilt = old.reconstruction
+        encoder = next_encoder(self.config, rebuilt.encoder.cpu(), generator, self.stage) if rebuilt else None
+        self.trainer = self._trainer(generator, discriminator, encoder, old.ada_p)
         self.trainer.ema.load_state_dict(average.state_dict())
-        if old.reconstruction and self.trainer.reconstruction:
-            follower = grow_encoder(old.reconstruction.ema.cpu(), generator.num_ws)
+        if rebuilt and self.trainer.reconstruction:
+            follower = next_encoder(self.config, rebuilt.ema.cpu(), generator, self.stage)
             self.trainer.reconstruction.ema.load_state_dict(follower.state_dict())
-        self.trainer.images, self.trainer.steps = old.images, old.steps
+        self.trainer.images, self.trainer.steps, self.trainer.fresh_since = old.images, old.steps, old.steps
         self.data = self._load_data()
         self._write_plan()
 

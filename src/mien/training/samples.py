@@ -1,4 +1,4 @@
-"""Sample grids of a training: the same codes every time, and training pictures beside what is made of their codes."""
+"""Sample grids of a training: the same codes every time, and training images beside what is made of their codes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _PSI = 0.7
 
 
 def sample_grid(generator: Generator, *, source: Generator | None = None, source_rows: int = 0) -> Tensor:
-    """Pictures of the same 32 codes at every call as one [3, H, W] on the CPU; see `sample_pictures`."""
+    """Images of the same 32 codes at every call as one [3, H, W] on the CPU; see `sample_pictures`."""
     columns, rows = _GRID
-    pictures = sample_pictures(generator, columns * rows, seed=1, source=source, source_rows=source_rows)
+    images = sample_pictures(generator, columns * rows, seed=1, source=source, source_rows=source_rows)
     r = generator.config.resolution
-    return pictures.reshape(rows, columns, 3, r, r).permute(2, 0, 3, 1, 4).reshape(3, rows * r, columns * r)
+    return images.reshape(rows, columns, 3, r, r).permute(2, 0, 3, 1, 4).reshape(3, rows * r, columns * r)
 
 
 @torch.no_grad()
 def sample_pictures(
     generator: Generator, count: int, *, seed: int, source: Generator | None = None, source_rows: int = 0
 ) -> Tensor:
-    """Pictures [count, 3, R, R] on the CPU, with truncation 0.7 and the stored noise; one seed, the same z for every model.
+    """Images [count, 3, R, R] on the CPU, with truncation 0.7 and the stored noise; one seed, the same z for every model.
 
     `source_rows` first rows of every code come from the source's mapping (FreezeSG).
     """
@@ -45,19 +45,10 @@ def _codes(generator: Generator, z: Tensor) -> Tensor:
 
 @torch.no_grad()
 def rebuilt_grid(generator: Generator, encoder: CompactEncoder, reals: Tensor) -> Tensor:
-    """Sixteen training pictures above what the averages make of their codes, and of their detail maps too: [3, H, 8 R]."""
+    """Sixteen training images above what the averages make of their codes, and of their feature codes too: [3, H, 8 R]."""
     seen = resize(reals, encoder.config.resolution)
-    codes, detail = encoder.look(seen, generator.mapping.w_avg.expand(len(seen), generator.num_ws, -1))
+    codes, feature_code = encoder.look(seen, generator.mapping.w_avg.expand(len(seen), generator.num_ws, -1))
     noise = generator.synthesis.noise("const")
-    shown = [reals, generator(codes, noise)] + ([] if detail is None else [generator(codes, noise, detail=detail)])
-    rows = [torch.cat(list(pictures[half : half + 8]), dim=2) for half in (0, 8) for pictures in shown]
+    shown = [reals, generator(codes, noise)] + ([] if feature_code is None else [generator(codes, noise, detail=feature_code)])
+    rows = [torch.cat(list(images[half : half + 8]), dim=2) for half in (0, 8) for images in shown]
     return torch.cat(rows, dim=1).cpu()
-
-
-def mixed_codes(generator: Generator, z: Tensor, cut: int) -> tuple[Tensor, Tensor]:
-    """W+ codes of `z[0]`, from row `cut` on of `z[1]`, and the mean w of `z[0]`."""
-    w, rows = generator.mapping(z[0]), generator.num_ws
-    w_plus = broadcast(w, rows)
-    if cut < rows:
-        w_plus = torch.cat([w_plus[:, :cut], broadcast(generator.mapping(z[1]), rows)[:, cut:]], dim=1)
-    return w_plus, w.detach().mean(dim=0)

@@ -18,6 +18,8 @@ from mien.ops import use_fir
 from mien.runtime import Progress, wait_for
 from mien.training.augment import AdaptiveAugment
 from mien.training.config import SIZES, AdversarialConfig, TrainSpeedConfig
+from mien.training.cuda_graphs import uses_graphs
+from mien.training.objectives import Networks
 from mien.training.trainer import AdversarialTrainer
 
 # The lazy parts come every 16 and 8 steps: a whole number of rounds of both.
@@ -58,38 +60,44 @@ def _measure(config: TrainSpeedConfig, device: torch.device, progress: Progress 
         torch.randint(0, 256, (512, 3, config.resolution, config.resolution), dtype=torch.uint8).to(device),
         torch.ones(512), [str(i) for i in range(512)],
     )  # fmt: skip
-    first = _trainer(config, plain, None, device)
-    speeds = [_speed(first, data, config, device, lambda done: report(done, total, 0.0))]
     with FlopCounterMode(display=False) as counter:
-        first.step(data.batch)
-    second = _trainer(config, whole, AdaptiveAugment(0.3), device)
-    speeds.append(_speed(second, data, config, device, lambda done: report(config.iterations + done, total, 0.0)))
+        _trainer(config, plain, None, data).step()
+    graphs = uses_graphs(config.cuda_graphs, device, resident=True)
+    speeds: list[float] = []
+    for loop, augment in ((plain, None), (whole, AdaptiveAugment(0.3))):
+        trainer = _trainer(config, loop, augment, data)
+        if graphs:
+            trainer.use_graphs()
+        before = len(speeds) * config.iterations
+
+        def tell(done: int, before: int = before) -> None:
+            report(before + done, total, 0.0)
+
+        speeds.append(_speed(trainer, config, tell))
     peak = _convolution_peak(device, torch.bfloat16 if config.bf16 else torch.float32)
     return TrainSpeed(speeds[0], speeds[1], counter.get_total_flops() / config.batch / 1e9, peak)
 
 
 def _trainer(
-    config: TrainSpeedConfig, loop: AdversarialConfig, augment: AdaptiveAugment | None, device: torch.device
+    config: TrainSpeedConfig, loop: AdversarialConfig, augment: AdaptiveAugment | None, data: Dataset
 ) -> AdversarialTrainer:
-    n = SIZES[config.size]
+    n, device = SIZES[config.size], data.pixels.device
     widths = {"channel_base": n.channel_base, "channel_max": n.channel_max}
     generator = Generator(GeneratorConfig(config.resolution, n.z_dim, n.w_dim, n.mapping_layers, **widths))
     discriminator = Discriminator(DiscriminatorConfig(config.resolution, **widths, mbstd_group=n.mbstd_group))
-    return AdversarialTrainer(generator.to(device), discriminator.to(device), loop, augment=augment)
+    return AdversarialTrainer(Networks(generator.to(device), discriminator.to(device)), loop, data.batch, augment=augment)
 
 
-def _speed(
-    trainer: AdversarialTrainer, data: Dataset, config: TrainSpeedConfig, device: torch.device, tell: Callable[[int], None]
-) -> float:
+def _speed(trainer: AdversarialTrainer, config: TrainSpeedConfig, tell: Callable[[int], None]) -> float:
     for _ in range(2):
-        trainer.step(data.batch)
+        trainer.step()
     trainer.steps = 0  # so that the lazy parts come as often as in a long run
-    wait_for(device)
+    wait_for(trainer.device)
     begun = time.perf_counter()
     for done in range(config.iterations):
-        trainer.step(data.batch)
+        trainer.step()
         tell(done + 1)
-    wait_for(device)
+    wait_for(trainer.device)
     return config.iterations * config.batch / (time.perf_counter() - begun)
 
 

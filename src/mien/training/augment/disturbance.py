@@ -1,11 +1,10 @@
-"""Filtering and corruption: what ADA may do to a picture besides moving and colouring it.
+"""Filtering and corruption: what ADA may do to an image besides moving and coloring it.
 
 Karras et al. 2020, appendix B, "image-space filtering" and "image-space corruptions", from its description.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -15,74 +14,57 @@ from torch import Tensor
 # keeps the lower half of the frequencies, and one minus it keeps the upper half.
 _HALF = (-1 / 32, 0.0, 9 / 32, 1 / 2, 9 / 32, 0.0, -1 / 32)
 _BANDS = 4
-# The expected power of the bands in pictures, whose spectrum falls with the frequency.
-_POWER = torch.tensor([10.0, 1.0, 1.0, 1.0]) / 13
+# The expected power of the bands in images, whose spectrum falls with the frequency.
+_POWER = (10 / 13, 1 / 13, 1 / 13, 1 / 13)
 _NOISE = 0.1  # the deviation of the noise is half-normal with this deviation
-_HOLE = 0.5  # side of the missing square in units of the picture's
+_HOLE = 0.5  # side of the missing square in units of the image's
 
 
-def gains(n: int, p: float, g: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Gains of the four bands [n, 4], lowest first, and which pictures were chosen for any (bool [n]); on the CPU.
+def gains(n: int, p: Tensor, g: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Gains of the four bands [n, 4], lowest first, and which images were chosen for any (bool [n]).
 
-    Each band is amplified with probability `p` by 2^N(0, 1), and all of them brought back to the power expected of a picture.
+    Each band is amplified with probability `p` by 2^N(0, 1), and all of them brought back to the power expected of an image.
     """
-    total, touched = torch.ones(n, _BANDS), torch.zeros(n, dtype=torch.bool)
+    total, touched = torch.ones(n, _BANDS, device=g.device), torch.zeros(n, dtype=torch.bool, device=g.device)
     for band in range(_BANDS):
-        chosen = (torch.rand(n, generator=g, device=g.device) < p).cpu()
-        own = torch.ones(n, _BANDS)
-        own[:, band] = torch.randn(n, generator=g, device=g.device).exp2().cpu()
-        own /= (own.square() * _POWER).sum(dim=1, keepdim=True).sqrt()
-        total = torch.where(chosen[:, None], total * own, total)
-        touched |= chosen
+        chosen = _chosen(n, p, g)
+        own = torch.ones(n, _BANDS, device=g.device)
+        own[:, band] = torch.randn(n, generator=g, device=g.device).exp2()
+        power = sum(own[:, k].square() * share for k, share in enumerate(_POWER))
+        total = torch.where(chosen[:, None], total * own / torch.as_tensor(power)[:, None].sqrt(), total)
+        touched = touched | chosen
     return total, touched
 
 
-def filtered(pictures: Tensor, p: float, g: torch.Generator) -> Tensor:
-    """Pictures [N, 3, R, R] with other strengths of their frequencies, in both directions alike; borders are mirrored."""
-    strengths, chosen = gains(len(pictures), p, g)
-    bands = _bands(pictures.shape[2], pictures.device, pictures.dtype)
-    matrices = torch.einsum("nb,brs->nrs", strengths[chosen].to(bands, non_blocking=True), bands)[:, None]
-    return _where(chosen, pictures, lambda part: matrices @ part @ matrices.transpose(2, 3))
+def filtered(images: Tensor, p: Tensor, g: torch.Generator) -> Tensor:
+    """Images [N, 3, R, R] with other strengths of their frequencies, in both directions alike; borders are mirrored."""
+    strengths, chosen = gains(len(images), p, g)
+    bands = _bands(images.shape[2], images.device, images.dtype)
+    matrices = torch.einsum("nb,brs->nrs", strengths.to(bands), bands)[:, None]
+    return torch.where(chosen[:, None, None, None], matrices @ images @ matrices.transpose(2, 3), images)
 
 
-def add_noise(pictures: Tensor, p: float, g: torch.Generator) -> Tensor:
-    """Pictures with probability `p` with independent normal noise on every value, of half-normal deviation (0.1)."""
-    chosen, deviation = _chosen(len(pictures), p, g), torch.randn(len(pictures), generator=g, device=g.device).abs().cpu()
-    scale = (deviation[chosen] * _NOISE).to(pictures, non_blocking=True)[:, None, None, None]
-    # Drawn where the pictures are: that many numbers would take longer to draw and to copy than all else.
-    seed = int(torch.randint(2**62, [], generator=g, device=g.device))
-    own = torch.Generator(pictures.device).manual_seed(seed)
-
-    def noisy(part: Tensor) -> Tensor:
-        return part + scale * torch.randn(part.shape, generator=own, device=part.device, dtype=part.dtype)
-
-    return _where(chosen, pictures, noisy)
+def add_noise(images: Tensor, p: Tensor, g: torch.Generator) -> Tensor:
+    """Images with probability `p` with independent normal noise on every value, of half-normal deviation (0.1)."""
+    n = len(images)
+    chosen, deviation = _chosen(n, p, g), torch.randn(n, generator=g, device=g.device).abs()
+    scale = (chosen * deviation * _NOISE).to(images)[:, None, None, None]
+    return images + scale * torch.randn(images.shape, generator=g, device=g.device).to(images)
 
 
-def cut_out(pictures: Tensor, p: float, g: torch.Generator) -> Tensor:
-    """Pictures with probability `p` with a grey square of half their side, whose centre lies anywhere in the picture."""
-    n, r = len(pictures), pictures.shape[2]
-    chosen, centre = _chosen(n, p, g), torch.rand(n, 2, generator=g, device=g.device).cpu()
-    first, last = (((centre[chosen] + side * _HOLE / 2) * r).round() for side in (-1, 1))
-    place = torch.arange(r)
-    inside = (place >= first[:, :, None]) & (place < last[:, :, None])
-    across, down = inside.to(pictures, non_blocking=True).unbind(dim=1)  # [chosen, R]
-    return _where(chosen, pictures, lambda part: part * (1 - down[:, None, :, None] * across[:, None, None, :]))
+def cut_out(images: Tensor, p: Tensor, g: torch.Generator) -> Tensor:
+    """Images with probability `p` with a gray square of half their side, whose center lies anywhere in the image."""
+    n, r = len(images), images.shape[2]
+    chosen, center = _chosen(n, p, g), torch.rand(n, 2, generator=g, device=g.device)
+    first, last = (((center + side * _HOLE / 2) * r).round() for side in (-1, 1))
+    place = torch.arange(r, device=g.device)
+    inside = (place >= first[:, :, None]) & (place < last[:, :, None]) & chosen[:, None, None]
+    across, down = inside.to(images).unbind(dim=1)  # [N, R]
+    return images * (1 - down[:, None, :, None] * across[:, None, None, :])
 
 
-def _chosen(n: int, p: float, g: torch.Generator) -> Tensor:
-    return (torch.rand(n, generator=g, device=g.device) < p).cpu()
-
-
-def _where(chosen: Tensor, pictures: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """The pictures with `change` of those that were chosen (bool [N], on the CPU); the others pass as they are."""
-    index = chosen.nonzero()[:, 0]
-    if not len(index):
-        return pictures
-    if len(index) == len(pictures):
-        return change(pictures)
-    index = index.to(pictures.device, non_blocking=True)
-    return pictures.index_copy(0, index, change(pictures[index]))
+def _chosen(n: int, p: Tensor, g: torch.Generator) -> Tensor:
+    return torch.rand(n, generator=g, device=g.device) < p
 
 
 @lru_cache(maxsize=8)

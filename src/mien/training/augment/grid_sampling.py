@@ -1,9 +1,9 @@
-"""Reading pictures through affine maps, each in the cheapest way that is good enough, differentiable twice.
+"""Reading images through affine maps, differentiable twice.
 
-A picture whose affine is the identity passes as it is; one that was only flipped, turned or moved by whole pixels is taken
-pixel by pixel; any other is doubled in size and sampled, and where the affine shrinks it, sampled at twice the density and
-halved (the paper always does so; what is not shrunk hardly aliases). Doubling and halving are products with a banded matrix
-(Lanczos, three lobes): at training sizes that is quicker than a filter over padded planes, and mirrored borders come for free.
+An image whose affine is the identity passes as it is; one that was only flipped, turned or moved by whole pixels is taken pixel
+by pixel; any other is doubled in size, sampled at twice the density and halved, as in the paper. Doubling and halving are
+products with a banded matrix (Lanczos, three lobes): at training sizes that is quicker than a filter over padded planes, and
+mirrored borders come for free.
 """
 
 from __future__ import annotations
@@ -16,56 +16,64 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _LOBES = 3
-# Samples beyond the picture's edge that halving needs on each side.
+# Samples beyond the image's edge that halving needs on each side.
 _MARGIN = 2 * _LOBES - 1
-# How a picture is sampled, and from which reduction on it needs the denser way.
-SAME, PIXELS, SMOOTH, SHRUNK = range(4)
-SHRINKS = 1.1
+# How an image is sampled.
+SAME, PIXELS, SMOOTH = range(3)
 
 
-def sampled(pictures: Tensor, affine: Tensor, kind: Tensor) -> Tensor:
-    """Sample every picture where `affine` says, in the way that its `kind` needs."""
-    r, device = pictures.shape[2], pictures.device
+def sampled(images: Tensor, affine: Tensor, kind: Tensor, *, fixed_shapes: bool = False) -> Tensor:
+    """Sample every image where its `affine` [N, 3, 3] says, in the way that its `kind` [N] needs.
+
+    `fixed_shapes` computes every image in both ways and chooses afterwards: more arithmetic, but nothing depends on the values,
+    as a CUDA graph needs it. The results are the same.
+    """
+    if fixed_shapes:
+        shape = (-1, 1, 1, 1)
+        moved = torch.where((kind == SMOOTH).view(shape), _smooth(images, affine), _pixels(images, affine))
+        return torch.where((kind == SAME).view(shape), images, moved)
     order, parts = [], []
-    for which in (SAME, PIXELS, SMOOTH, SHRUNK):
+    for which, way in ((SAME, _same), (PIXELS, _pixels), (SMOOTH, _smooth)):
         chosen = (kind == which).nonzero()[:, 0]
-        if not len(chosen):
-            continue
-        part = pictures if len(chosen) == len(pictures) else pictures[chosen.to(device, non_blocking=True)]
-        if which == PIXELS:
-            part = _sample(part, affine[chosen], r, 0)
-        elif which != SAME:
-            double = _double(r, device, part.dtype)
-            part = double @ part @ double.t()
-            if which == SMOOTH:
-                part = _sample(part, affine[chosen], r, 0)
-            else:
-                halve = _halve(r, device, part.dtype)
-                part = halve @ _sample(part, affine[chosen], 2 * r, _MARGIN) @ halve.t()
-        order.append(chosen)
-        parts.append(part)
-    if len(parts) == 1:
-        return parts[0]
-    return torch.cat(parts)[torch.cat(order).argsort().to(device, non_blocking=True)]
+        if len(chosen) == len(images):
+            return way(images, affine)
+        if len(chosen):
+            order.append(chosen)
+            parts.append(way(images[chosen], affine[chosen]))
+    return torch.cat(parts)[torch.cat(order).argsort()]
 
 
-def _sample(pictures: Tensor, affine: Tensor, size: int, margin: int) -> Tensor:
+def _same(images: Tensor, affine: Tensor) -> Tensor:
+    return images
+
+
+def _pixels(images: Tensor, affine: Tensor) -> Tensor:
+    return _sample(images, affine, images.shape[2], 0)
+
+
+def _smooth(images: Tensor, affine: Tensor) -> Tensor:
+    r, device = images.shape[2], images.device
+    double, halve = _double(r, device, images.dtype), _halve(r, device, images.dtype)
+    return halve @ _sample(double @ images @ double.t(), affine, 2 * r, _MARGIN) @ halve.t()
+
+
+def _sample(images: Tensor, affine: Tensor, size: int, margin: int) -> Tensor:
     """[N, 3, S, S] -> [N, 3, size + 2 margin, size + 2 margin], bilinear, mirrored beyond the edges."""
-    axis = (torch.arange(-margin, size + margin, dtype=pictures.dtype, device=pictures.device) * 2 + 1) / size - 1
-    a = affine.to(pictures, non_blocking=True)[:, :2, :, None, None]  # [N, 2, 3, 1, 1]
+    axis = (torch.arange(-margin, size + margin, dtype=images.dtype, device=images.device) * 2 + 1) / size - 1
+    a = affine.to(images)[:, :2, :, None, None]  # [N, 2, 3, 1, 1]
     grid = a[:, :, 0] * axis[None, None, None, :] + a[:, :, 1] * axis[None, None, :, None] + a[:, :, 2]
-    result: Tensor = _Sample.apply(pictures, grid.permute(0, 2, 3, 1).contiguous())  # type: ignore[no-untyped-call]
+    result: Tensor = _Sample.apply(images, grid.permute(0, 2, 3, 1).contiguous())  # type: ignore[no-untyped-call]
     return result
 
 
 class _Sample(torch.autograd.Function):
-    """Bilinear sampling is linear in the picture; torch knows its derivative but not the derivative of that one."""
+    """Bilinear sampling is linear in the image; torch knows its derivative but not the derivative of that one."""
 
     @staticmethod
-    def forward(ctx: Any, pictures: Tensor, grid: Tensor) -> Tensor:
+    def forward(ctx: Any, images: Tensor, grid: Tensor) -> Tensor:
         ctx.save_for_backward(grid)
-        ctx.size = pictures.shape
-        return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+        ctx.size = images.shape
+        return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
