@@ -21,8 +21,9 @@ from mien.checkpoint.load import load_model
 from mien.checkpoint.model_file import read_model, write_model
 from mien.config import from_toml
 from mien.errors import CheckpointError, InputError, MienError
-from mien.models.discriminator import Discriminator
-from mien.models.generator import Generator
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
+from mien.models.discriminator import Discriminator, DiscriminatorConfig
+from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model
 from mien.training import run as train_module
 from mien.training.config import TrainConfig
@@ -405,11 +406,26 @@ def test_the_script_for_lent_gpus_joins_pieces_and_goes_on_from_its_parts(tmp_pa
                 stream = io.BytesIO()
                 Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(stream, "png")
                 piece.writestr(f"{number}/{index}.png", stream.getvalue())
-    environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(root / "src")}
-    words = ["sh", str(root / "tools" / "train_on_gpu.sh"), str(pieces), str(tmp_path / "out"), "10"]
-    words += ["--batch", "4", "--micro-batch", "4", "--kimg", "0.004", "--device", "cpu"]
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(16, 8, 8, 2, channel_base=64, channel_max=8))
+    encoder = CompactEncoder(CompactEncoderConfig(16, 6, 8, width=8, max_width=16))
+    source = Model(generator, Discriminator(DiscriminatorConfig(16, 64, 8, mbstd_group=2)), encoder)
+    write_model(tmp_path / "source.safetensors", source)
+    settings = (root / "tools" / "train_on_gpu.toml").read_text(encoding="utf-8")
+    for before, after in (
+        ("stages = [256]", "stages = [16]\nkimg = 0.004"), ("batch = 32", "batch = 4"), ("resolution = 128", "resolution = 16"),
+        ("noise_from = 64", "noise_from = 16"),
+    ):  # fmt: skip
+        assert before in settings
+        settings = settings.replace(before, after)
+    (tmp_path / "settings.toml").write_text(settings, encoding="utf-8")
+    environment = os.environ | {
+        "PYTHON": sys.executable, "CONFIG": str(tmp_path / "settings.toml"), "SOURCE": str(tmp_path / "source.safetensors"),
+        "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    words = ["sh", str(root / "tools" / "train_on_gpu.sh"), str(pieces), str(tmp_path / "out"), "10", "--device", "cpu"]
 
-    first = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
+    first = subprocess.run(words, env=environment, capture_output=True, text=True)
     assert first.returncode == 0, first.stderr
     assert "8 pictures of" in first.stderr
     parts = sorted((tmp_path / "out").glob("model.part-*"))
@@ -422,10 +438,10 @@ def test_the_script_for_lent_gpus_joins_pieces_and_goes_on_from_its_parts(tmp_pa
 
     for file in (*parts, tmp_path / "out" / "sums.txt"):
         shutil.copy(file, pieces)
-    again = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
+    again = subprocess.run(words, env=environment, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     (pieces / parts[0].name).write_bytes(b"damaged")
-    refused = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True)
+    refused = subprocess.run(words, env=environment, capture_output=True, text=True)
     assert refused.returncode != 0
     assert "FAILED" in refused.stdout + refused.stderr
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from mien.media.collection import picture_names, read_pictures
 from mien.media.images import SUFFIXES, decode_picture
 from mien.media.picture import Picture, Pixels, from_tensor
 from mien.media.pixel_store import PixelStore
+
+_AT_ONCE = 64
 
 
 @dataclass
@@ -111,23 +115,39 @@ def load_dataset(
     store = PixelStore(len(picture_names(path)), resolution, memory_share=memory_share, folder=folder)
     found = Dataset(torch.empty(0), torch.empty(0), [])
     weights: list[float] = []
-    for name, data in read_pictures(path):
-        if isinstance(data, str):
-            found.dropped[name] = data
+    for name, read in _decoded(path, resolution):
+        if isinstance(read, str):
+            found.dropped[name] = read
             continue
-        try:
-            picture = decode_picture(data, Path(name))
-        except InputError as error:
-            found.dropped[name] = str(error)
-            continue
-        found.cropped += picture.height != picture.width
-        found.enlarged += min(picture.height, picture.width) < resolution
-        store.add(middle_square(picture, resolution))
+        pixels, (height, width) = read
+        found.cropped += height != width
+        found.enlarged += min(height, width) < resolution
+        store.add(pixels)
         weights.append(weight_of.get(name.split("/")[0], 1.0))
         found.names.append(name)
     _check(path, found, weights, weight_of)
     found.pixels, found.weights, found.in_file = store.pixels(), torch.tensor(weights), store.in_file
     return found
+
+
+def _decoded(path: Path, resolution: int) -> Iterator[tuple[str, tuple[Pixels, tuple[int, int]] | str]]:
+    """Every picture's name with its middle square and its own size, or with why it cannot be read; in their order."""
+
+    def decode(item: tuple[str, bytes | str]) -> tuple[str, tuple[Pixels, tuple[int, int]] | str]:
+        name, data = item
+        if isinstance(data, str):
+            return name, data
+        try:
+            picture = decode_picture(data, Path(name))
+        except InputError as error:
+            return name, str(error)
+        return name, (middle_square(picture, resolution), (picture.height, picture.width))
+
+    # Decoders let other threads work. A few at a time: a data set does not fit into memory twice.
+    with ThreadPoolExecutor() as pool:
+        items = read_pictures(path)
+        while few := list(islice(items, _AT_ONCE)):
+            yield from pool.map(decode, few)
 
 
 def middle_square(picture: Picture, resolution: int) -> Pixels:

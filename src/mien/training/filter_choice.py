@@ -1,7 +1,7 @@
 """Which method of the low-pass filter is the fastest on a device, measured before a long run.
 
 On a GPU the filter can cost more than the convolutions around it, and by which method it does not depends on the card, on the
-number type and on cuDNN. So all of them filter what one training step filters, forward and backward, for a minute at most.
+number type and on cuDNN. So all of them filter what one training step filters, forward and backward, for half a minute at most.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Work:
 
 
 def time_methods(
-    resolution: int, network: NetworkConfig, batch: int, device: torch.device, dtype: torch.dtype, *, seconds: float = 60.0
+    resolution: int, network: NetworkConfig, batch: int, device: torch.device, dtype: torch.dtype, *, seconds: float = 30.0
 ) -> list[FirTime]:
     """Time every method that the device can run, the fastest first, in about `seconds` at most.
 
@@ -141,7 +141,7 @@ def pick_method(config: TrainConfig, session: Session, processes: Processes, beg
         return cast("FirMethod", begun[0])
     if not _is_measured(device):
         return methods_for(device)[0]
-    tell("choosing how to compute the low-pass filter, in about a minute")
+    tell("choosing how to compute the low-pass filter, in half a minute at most")
     found = problem = ""
     if processes.first:  # all take the same, and so when the run is continued
         dtype = torch.bfloat16 if loop.bf16 else torch.float32
