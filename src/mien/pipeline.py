@@ -43,8 +43,9 @@ from mien.models.mobilenet_v2 import MobileNetV2
 from mien.models.model import Model
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.deltas import apply_changes
-from mien.oneshot.fit import NO_DISCRIMINATOR, References, content_digest, learn, reference_weights
+from mien.oneshot.fit import NO_DISCRIMINATOR, learn
 from mien.oneshot.random_layers import random_layers
+from mien.oneshot.references import References, merge_duplicates
 from mien.oneshot.style_mixing import takes_own_faces
 from mien.render_config import RenderConfig
 from mien.runtime import Progress, pick_device
@@ -151,7 +152,7 @@ class Stylizer:
         by_hand = align.box is not None or align.landmarks is not None
         align = AlignConfig(aligned=True) if extreme and not by_hand else replace(align, purpose="reference")
         _, crops, valid = zip(*(self._cut_out(reference, align)[0] for reference in references), strict=True)
-        kept, merged = reference_weights([content_digest(crop) for crop in crops], weights)
+        kept, merged = merge_duplicates(crops, weights)
         pictures, inside = (torch.stack([part[i] for i in kept]) for part in (crops, valid))
         files = [path_of(r) for r in references]
         config, base = config or OneShotConfig(), self.digest
@@ -169,12 +170,15 @@ class Stylizer:
         if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
             config = replace(config, random_from=f"{min(64, self.resolution)}px")
         styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
-        judge = None if loss_network is None else mobilenet_maps(loss_network.to(self.device))
+        extractor = None if loss_network is None else mobilenet_maps(loss_network.to(self.device))
         # A detail map says of the reference's shapes what blended codes are to forget.
         detail = None if control or config.mean_layers else codes.detail
         fresh = own_faces(self.model, config.seed) if takes_own_faces(config, self.model) else None
-        given = References(pictures, w_plus, merged, inside, detail, fresh, mirrored, styles, features, identity, judge)
-        gaps, made = learn(self.model, given, config, dtype=self._dtype, snapshots=snapshots, progress=progress)
+        given = References(pictures, w_plus, merged, inside, detail, 2 if mirrored else 1, fresh, styles, features)
+        gaps, made = learn(
+            self.model, given, config, extractor=extractor, identity=identity, dtype=self._dtype, snapshots=snapshots,
+            progress=progress,
+        )  # fmt: skip
         if inverter is not None:
             made["inverter"] = asdict(inverter)
         if control:

@@ -14,7 +14,8 @@ from mien.latents import broadcast
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.oneshot.config import OneShotConfig
-from mien.oneshot.reference_tuner import PlainTuner
+from mien.oneshot.reference_tuner import ReferenceTuner
+from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 from mien.ops import use_ops
 from mien.runtime import Progress

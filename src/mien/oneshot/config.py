@@ -56,6 +56,10 @@ class OneShotConfig:
     ] = "discriminator"
     identity_weight: Annotated[float, "weight of the identity loss; 0.01 has a clear effect, 0 turns it off"] = 0.0
     noise: Annotated[Literal["random", "const"], "noise while training: fresh at every step, or the stored maps"] = "random"
+    noise_strengths: Annotated[
+        Literal["nonzero", "all"],
+        "noise strengths that are learned: those that are not zero in the base model, or all, as published",
+    ] = "nonzero"
     seed: Annotated[int, "seed of codes, noise and order"] = 0
 
     def __post_init__(self) -> None:
