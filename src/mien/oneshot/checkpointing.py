@@ -21,6 +21,8 @@ from mien.oneshot.tuner import OneShotTuner
 _TUNED, _ADAM, _RANDOM, _CODES, _FRESH, _DETAIL = "synthesis.", "adam.", "random", "w_plus", "fresh", "detail"
 # What states of before 0.1.0 do not say, because nothing else could be chosen or a setting was not given.
 _DEFAULTS = {"gaze": "reference", "noise_strengths": "nonzero"}
+# The steps may grow; the rest says how references became the codes that are compared.
+_FREE = ("steps", "extreme", "reference_inverter", "refine_reference")
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -122,7 +124,7 @@ def _task(tuner: OneShotTuner, base: str) -> dict[str, Any]:
     if references.styles is not None:
         given += references.styles.layers.values()
     content = hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in given if part is not None)).hexdigest()
-    settings = {name: value for name, value in asdict(tuner.config).items() if name != "steps" and value is not None}
+    settings = {name: value for name, value in asdict(tuner.config).items() if name not in _FREE and value is not None}
     settings["dtype"] = str(tuner.dtype).removeprefix("torch.")
     if tuner.identity is not None:
         settings["the identity network"] = digest(tuner.identity.state_dict())

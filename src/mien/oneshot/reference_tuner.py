@@ -1,4 +1,4 @@
-"""The reference implementation of the fine-tuning step: what the published JoJoGAN loop does, by the definitions of all formulas.
+"""The reference implementation of the fine-tuning step: the published JoJoGAN loop, by the definitions of all formulas.
 
 The reference's features are computed anew at every step, the discriminator keeps its weight gradients, the low-pass filter is
 a dense convolution over one-channel planes, every sample has its own modulated weights. It defines the result; `OneShotTuner`

@@ -28,9 +28,7 @@ LatentSource = Callable[[int, torch.Generator], Tensor]
 
 def takes_own_faces(config: OneShotConfig, model: Model) -> bool:
     """Whether random layers are taken from what the model's encoder finds in its own faces, rather than from the mapping."""
-    return config.mixing_latents == "encoder" or (
-        config.mixing_latents == "auto" and isinstance(model.encoder, CompactEncoder)
-    )
+    return config.mixing_latents == "encoder" or (config.mixing_latents == "auto" and isinstance(model.encoder, CompactEncoder))
 
 
 def from_mapping(generator: Generator) -> LatentSource:

@@ -137,9 +137,13 @@ class OneShotTuner:
     def _valid(self, index: Tensor) -> Tensor | None:
         return None if self.valid is None else self.valid[index]
 
+    def loss(self, index: Tensor) -> Tensor:
+        """All terms for new random codes around the chosen references."""
+        return total_loss(self.terms, self.render(index))
+
     def step(self) -> float:
         """One update; returns the loss before it."""
-        loss = total_loss(self.terms, self.render(self._choose()))
+        loss = self.loss(self._choose())
         self.adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.adam.step()
