@@ -19,6 +19,9 @@ from torch import Tensor
 from mien.errors import InputError
 from mien.faces.warp import Affine, blur, warp
 
+FARTHEST = 1e6
+"""Coordinates beyond this are of no picture."""
+
 _FADE = 0.35  # of the side: how far outside the picture only its median colour is left
 _BLUR = 0.02  # of the side: standard deviation of the blur outside the picture (as in FFHQ)
 
@@ -94,14 +97,16 @@ def check_landmarks(landmarks: Tensor) -> Tensor:
     """The landmarks as [5, 2] float64; raises ValueError for another shape, InputError for numbers that are not finite."""
     if landmarks.shape != (5, 2):
         raise ValueError(f"landmarks must be [5, 2], got {list(landmarks.shape)}")
-    if not bool(landmarks.isfinite().all()):
-        raise InputError("The landmarks hold a number that is not finite: give five points in pixels of the picture.")
+    if not bool(landmarks.isfinite().all()) or float(landmarks.abs().max()) > FARTHEST:
+        raise InputError(
+            "The landmarks hold a number that is no place in a picture: give five points in pixels of the picture."
+        )
     return landmarks.to(torch.float64)
 
 
 def frame_from_box(x: float, y: float, side: float) -> CropFrame:
     """The upright square with its top left corner at (x, y), in photo pixels (`--box`)."""
-    if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(side) and side >= 1.0):
+    if not (max(abs(x), abs(y), side) <= FARTHEST and side >= 1.0):  # also where one is no number at all
         raise InputError(f"The box {x:g},{y:g},{side:g} is not a square of at least one pixel: give x,y,side in pixels.")
     return CropFrame((x + side / 2, y + side / 2), float(side))
 
