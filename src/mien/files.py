@@ -80,10 +80,10 @@ def read_bytes(path: Path, most: int, error: type[MienError] = InputError) -> by
     return data
 
 
-def read_text(path: Path, error: type[MienError] = InputError) -> str:
+def read_text(path: Path, error: type[MienError] = InputError, *, most: int = MOST_TEXT) -> str:
     """The text (UTF-8, with or without byte order mark) of a file; raises `error` with one sentence for anything else."""
     try:
-        return read_bytes(path, MOST_TEXT, error).decode("utf-8-sig")
+        return read_bytes(path, most, error).decode("utf-8-sig")
     except UnicodeDecodeError as broken:
         raise error(f"{path} is not a text file in UTF-8 ({broken.reason}): check its name.") from broken
 

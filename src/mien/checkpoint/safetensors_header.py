@@ -45,6 +45,18 @@ def read_header(path: Path) -> dict[str, str]:
         raise CheckpointError(f"{path} is not a readable safetensors file ({reason}): get it again.") from error
 
 
+def check_header(data: bytes, what: str) -> None:
+    """Raise `CheckpointError`, which names `what`, for bytes that are no safetensors file in order."""
+    length = int.from_bytes(data[:8], "little")
+    try:
+        if len(data) < 8 or length > min(_MOST_HEADER, len(data) - 8):
+            raise _BrokenError("its header is longer than the file, or far too long")
+        _checked(json.loads(data[8 : 8 + length]), len(data) - 8 - length)
+    except (ValueError, RecursionError) as error:
+        reason = shown(error) if isinstance(error, _BrokenError) else "its header is no JSON"
+        raise CheckpointError(f"{what} is no readable safetensors file ({reason}): copy it again.") from error
+
+
 def _checked(header: Any, nbytes: int) -> dict[str, str]:
     if not isinstance(header, dict) or len(header) > _MOST_TENSORS:
         raise _BrokenError("its header is no table of tensors, or an endless one")

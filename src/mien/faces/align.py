@@ -16,12 +16,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mien.errors import InputError
+from mien.errors import InputError, shown
 from mien.faces.warp import Affine, blur, warp
+from mien.files import read_text
 
 FARTHEST = 1e6
 """Coordinates beyond this are of no picture."""
 
+_MOST_TEXT = 1 << 20
 _FADE = 0.35  # of the side: how far outside the picture only its median colour is left
 _BLUR = 0.02  # of the side: standard deviation of the blur outside the picture (as in FFHQ)
 
@@ -98,9 +100,7 @@ def check_landmarks(landmarks: Tensor) -> Tensor:
     if landmarks.shape != (5, 2):
         raise ValueError(f"landmarks must be [5, 2], got {list(landmarks.shape)}")
     if not bool(landmarks.isfinite().all()) or float(landmarks.abs().max()) > FARTHEST:
-        raise InputError(
-            "The landmarks hold a number that is no place in a picture: give five points in pixels of the picture."
-        )
+        raise InputError("The landmarks hold a number that is no place in a picture: give five points in pixels of it.")
     return landmarks.to(torch.float64)
 
 
@@ -165,8 +165,8 @@ def parse_landmarks(text: str) -> Tensor:
     is_file = not re.fullmatch(r"[\d\s.,;:+\-eE()\[\]]*", text)
     if is_file:
         try:
-            content = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError, ValueError) as error:
+            content = read_text(path, most=_MOST_TEXT)
+        except InputError as error:
             raise InputError(
                 f'{text} is neither five points ("x,y x,y x,y x,y x,y") nor a readable file of landmarks: check it.'
             ) from error
@@ -174,8 +174,8 @@ def parse_landmarks(text: str) -> Tensor:
         content = text
     try:
         numbers = _numbers(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{text} does not hold landmarks ({error}): give 5 or 68 points as x,y.") from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"{text} does not hold landmarks ({shown(error)}): give 5 or 68 points as x,y.") from error
     if len(numbers) not in (10, 136):
         raise InputError(f"{text} holds {len(numbers) / 2:g} points where 5 or 68 are needed: give x,y for each of them.")
     points = torch.tensor(numbers, dtype=torch.float64).reshape(-1, 2)

@@ -14,10 +14,7 @@ from mien.faces.config import AlignConfig
 from mien.faces.detect import choose, find_faces
 from mien.media.images import Picture, opened
 
-
-_AT_ONCE = (
-    24_000_000  # pixels of a picture that are worked on as float32; faces of a larger one are looked for in a smaller copy
-)
+_AT_ONCE = 24_000_000  # pixels that are worked on as float32; of a larger picture there is a smaller copy
 _LARGEST = 20  # sides of a crop by hand, in units of the picture's longer side
 _ENOUGH = 2  # pixels of the smaller copy per pixel of the crop with which the crop is read from it
 
