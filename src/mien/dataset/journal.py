@@ -46,7 +46,7 @@ def _entry(line: str) -> dict[str, Any] | None:
     """One line of the journal; None for one that was cut off, or that no journal wrote."""
     try:
         entry = json.loads(line)
-        named = re.fullmatch("[0-9a-f]{64}", entry["sha"]) is not None and isinstance(entry["detail"], str)
+        named = re.fullmatch("[0-9a-f]{1,64}", entry["sha"]) is not None and isinstance(entry["detail"], str)
         crops = all(_is_crop(crop) for crop in entry["crops"])
         return entry if named and crops and entry["why"] in (None, *get_args(Why)) else None
     except (ValueError, RecursionError, KeyError, TypeError):

@@ -100,7 +100,7 @@ def check_landmarks(landmarks: Tensor) -> Tensor:
     if landmarks.shape != (5, 2):
         raise ValueError(f"landmarks must be [5, 2], got {list(landmarks.shape)}")
     if not bool(landmarks.isfinite().all()) or float(landmarks.abs().max()) > FARTHEST:
-        raise InputError("The landmarks hold a number that is no place in a picture: give five points in pixels of it.")
+        raise InputError("The landmarks hold a number that is not finite, or of no picture: give five points in pixels of it.")
     return landmarks.to(torch.float64)
 
 
