@@ -9,14 +9,13 @@ import torch
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.faces.align import CropFrame, extract, ffhq_frame, frame_from_box, whole_frame
+from mien.faces.align import CropFrame, ffhq_frame, frame_from_box, whole_frame
 from mien.faces.config import AlignConfig
+from mien.faces.crop_reader import CropReader
 from mien.faces.detect import choose, find_faces
 from mien.media.images import Picture, opened
 
-_AT_ONCE = 24_000_000  # pixels that are worked on as float32; of a larger picture there is a smaller copy
 _LARGEST = 20  # sides of a crop by hand, in units of the picture's longer side
-_ENOUGH = 2  # pixels of the smaller copy per pixel of the crop with which the crop is read from it
 
 
 def locate(rgb: Tensor, config: AlignConfig, *, name: str = "the picture") -> list[CropFrame]:
@@ -34,33 +33,10 @@ def cut_out(picture: Picture, config: AlignConfig, size: int) -> list[tuple[Crop
     As `locate` and `extract`. Of a large picture no copy of full size is made: so it needs little more than its own memory.
     """
     name = str(picture.path or "the picture")
-    factor = math.ceil(math.sqrt(picture.width * picture.height / _AT_ONCE))
-    rgb = picture.rgb() if factor == 1 else picture.rgb_reduced(factor)
+    reader = CropReader(picture)
     frames = _by_hand(picture.width, picture.height, config, name)
-    frames = frames or [_times(frame, factor) for frame in _found(rgb, config, name)]
-    if factor == 1:
-        return [(frame, *extract(rgb, frame, size)) for frame in frames]
-    return [(frame, *_extract_of_large(picture, rgb, factor, frame, size)) for frame in frames]
-
-
-def _extract_of_large(picture: Picture, small: Tensor, factor: int, frame: CropFrame, size: int) -> tuple[Tensor, Tensor]:
-    if frame.side / factor >= _ENOUGH * size:
-        return extract(small, _times(frame, 1 / factor), size)
-    corners = frame.corners()
-    low, high = corners.amin(dim=0).tolist(), corners.amax(dim=0).tolist()
-    # As far as the crop reaches beyond the picture, its mirror image is seen: that much more is needed inside.
-    beyond = max(0.0, -min(low), high[0] - picture.width, high[1] - picture.height)
-    margin = beyond + 32 + 8 * frame.side / size
-    left, top = (max(0, math.floor(v - margin)) for v in low)
-    right, bottom = (math.ceil(v + margin) for v in high)
-    part = picture.part(left, top, right, bottom)
-    moved = CropFrame((frame.centre[0] - left, frame.centre[1] - top), frame.side, frame.angle)
-    return extract(part.rgb(), moved, size)
-
-
-def _times(frame: CropFrame, factor: float) -> CropFrame:
-    """The same crop in coordinates that are `factor` times as large."""
-    return CropFrame((frame.centre[0] * factor, frame.centre[1] * factor), frame.side * factor, frame.angle)
+    frames = frames or [reader.enlarged(frame) for frame in _found(reader.small, config, name)]
+    return [(frame, *reader.read(frame, size)) for frame in frames]
 
 
 def _by_hand(width: int, height: int, config: AlignConfig, name: str) -> list[CropFrame]:

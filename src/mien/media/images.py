@@ -124,7 +124,7 @@ def _decode(image: ImageFile.ImageFile, data: bytes, path: Path) -> tuple[Pixels
     see_through = "transparency" in image.info or mode in ("PA", "La", "RGBa", "LA", "RGBA")
     grey = mode in ("1", "L", "LA", "La")
     wanted = ("LA" if see_through else "L") if grey else ("RGBA" if see_through else "RGB")
-    pixels = np.array(image) if mode == wanted else _in_strips(image, lambda strip: strip.convert(wanted))
+    pixels = _in_strips(image, lambda strip: strip if mode == wanted else strip.convert(wanted))
     if mode in ("YCbCr", "LAB", "HSV"):
         icc = None  # the profile describes the other colour model
     return (pixels[..., None] if pixels.ndim == 2 else pixels), icc

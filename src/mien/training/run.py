@@ -37,8 +37,8 @@ from mien.training.objectives import Networks
 from mien.training.resolve import check_same
 from mien.training.run_folder import RunFolder
 from mien.training.samples import sample_grid
-from mien.training.schedule import rate_factor, share_done
 from mien.training.saved_state import read_run
+from mien.training.schedule import rate_factor, share_done
 from mien.training.session import Outcome, Session, Tell
 from mien.training.snapshots import Snapshots, place_of
 from mien.training.statistics import Totals, diverged
