@@ -17,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from toys import tiny
 
 from mien.checkpoint import convert, inspect_file, load_encoder, load_identity, load_model, model_file, native, save_model
 from mien.checkpoint.foreign import rosinality
