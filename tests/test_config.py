@@ -90,7 +90,7 @@ def test_wrong_files_get_one_sentence(text: str, words: str, tmp_path: Path) -> 
 
 
 def test_missing_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="There is no file"):
         from_toml(OuterConfig, tmp_path / "none.toml")
 
 

@@ -20,7 +20,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from mien.errors import InputError
+from mien.errors import InputError, shown
+from mien.files import read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,6 +29,7 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
+_MOST_NUMBER = 2.0**63
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +97,8 @@ def from_mapping(config: type[T], values: Mapping[str, Any], source: str = "the 
     fields = {f.name: f for f in dataclasses.fields(config)}  # type: ignore[arg-type]
     unknown = sorted(values.keys() - fields.keys())
     if unknown:
-        raise InputError(f"{source} has no setting {', '.join(map(repr, unknown))}: the settings are {', '.join(fields)}.")
+        named = ", ".join(shown(repr(name), 40) for name in unknown[:3])
+        raise InputError(f"{source} has no setting {named}: the settings are {', '.join(fields)}.")
     hints = get_type_hints(config)
     ready = {name: _convert(value, hints[name], f"'{name}' in {source}") for name, value in values.items()}
     needed = [n for n, f in fields.items() if f.default is f.default_factory is dataclasses.MISSING and n not in ready]
@@ -114,7 +117,7 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
     if origin is Literal:
         if value in options:
             return value
-        raise InputError(f"{where} must be one of {', '.join(map(str, options))}, got {value!r}.")
+        raise InputError(f"{where} must be one of {', '.join(map(str, options))}, got {shown(_quoted(value), 60)}.")
     if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
         return from_mapping(hint, value, where)  # type: ignore[arg-type]
     if origin in (tuple, list) and isinstance(value, (list, tuple)):
@@ -126,12 +129,19 @@ def _convert(value: Any, hint: Any, where: str) -> Any:
         return {key: _convert(v, options[1], where) for key, v in value.items()}
     if hint is Path and isinstance(value, (str, Path)):
         return Path(value)
+    if hint in (int, float) and type(value) in (int, float) and not abs(value) < _MOST_NUMBER:  # also NaN
+        raise InputError(f"{where} must be a number below {_MOST_NUMBER:.0e}, got {shown(value, 40)}.")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     plain = origin or hint
     if isinstance(plain, type) and isinstance(value, plain) and not (isinstance(value, bool) and plain is not bool):
         return value
-    raise InputError(f"{where} must be {getattr(plain, '__name__', plain)}, got {value!r}.")
+    raise InputError(f"{where} must be {getattr(plain, '__name__', plain)}, got {shown(_quoted(value), 60)}.")
+
+
+def _quoted(value: object) -> object:
+    """A value for a message: texts in quotes, the rest as `shown` shows it."""
+    return repr(value[:60]) if isinstance(value, str) else value
 
 
 def _convert_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
@@ -144,7 +154,7 @@ def _convert_union(value: Any, options: tuple[Any, ...], where: str) -> Any:
                 return _convert(value, option, where)
             except InputError as error:
                 problem = problem or error
-    raise problem or InputError(f"{where} must be none, got {value!r}.")
+    raise problem or InputError(f"{where} must be none, got {shown(_quoted(value), 60)}.")
 
 
 def to_toml(config: Any) -> str:
@@ -188,8 +198,10 @@ def _toml_string(text: str) -> str:
 
 def from_toml(config: type[T], path: Path) -> T:
     """Read a TOML file into `config`; raises `InputError` with one sentence for whatever is wrong with it."""
+    text = read_text(path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read as TOML: {error}.") from error
+        values = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # of which TOMLDecodeError is one; endless numbers are another
+        reason = "it is nested too deep" if isinstance(error, RecursionError) else shown(error, 120)
+        raise InputError(f"{path} cannot be read as TOML: {reason}.") from error
     return from_mapping(config, values, str(path))

@@ -2,9 +2,18 @@
 
 import re
 
+_LONGEST_MESSAGE = 800
+
 
 class MienError(Exception):
-    """An error that the user can act upon; the command line shows its message alone and exits with 2."""
+    """An error that the user can act upon; the command line shows its message alone and exits with 2.
+
+    Whatever names and values went into the message: control characters are shown escaped, and its middle is left out where it
+    is too long to read.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message, _LONGEST_MESSAGE))
 
 
 class InputError(MienError):
@@ -21,6 +30,15 @@ class CheckpointError(MienError):
 
 class ModelMismatchError(MienError):
     """Weights, codes or styles belong to another model than the one they are used with."""
+
+
+def printable(text: str, length: int = 120) -> str:
+    """Text for a terminal: letters of every language stay, control characters and the like are escaped, the middle is cut."""
+    if len(text) > length:
+        text = f"{text[: length * 2 // 3]} ... {text[-(length // 3 - 5) :]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def shown(text: object, length: int = 80) -> str:

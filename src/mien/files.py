@@ -1,14 +1,18 @@
-"""The one way to write a file: whole or not at all."""
+"""The one way to write a file, whole or not at all, and the one way to read a small one, with a limit."""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
+import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from mien.errors import InputError, MienError
+from mien.errors import InputError, MienError, shown
 
 
 @contextmanager
@@ -38,6 +42,81 @@ def write_whole(path: Path, content: bytes | memoryview | str, error: type[MienE
     """Write bytes, or text as UTF-8 with plain line ends, as `written_whole` does."""
     with written_whole(path, error) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+MOST_TEXT = 32 << 20
+"""Bytes of a text file that are read at most."""
+
+
+def check_regular(path: Path, error: type[MienError] = InputError) -> int:
+    """The size of a file in bytes; raises `error` where there is none, or where it is a folder, a device or a pipe.
+
+    Those may never end, or never begin.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as missing:
+        raise error(f"There is no file {path}: check its name.") from missing
+    except (OSError, ValueError) as refused:
+        raise error(f"{path} cannot be read ({getattr(refused, 'strerror', None) or refused}): check its name.") from refused
+    if stat.S_ISDIR(found.st_mode):
+        raise error(f"{path} is a folder, and a file is needed here.")
+    if not stat.S_ISREG(found.st_mode):
+        raise error(f"{path} is a device or a pipe, and a file is needed here: save what it gives to a file first.")
+    return found.st_size
+
+
+def read_bytes(path: Path, most: int, error: type[MienError] = InputError) -> bytes:
+    """The content of a file of at most `most` bytes; raises `error` with one sentence for anything else."""
+    size = check_regular(path, error)
+    try:
+        with path.open("rb") as file:
+            data = file.read(min(size, most) + 1)  # its size may be 0 where the system makes it up (/proc), and it may grow
+            data += file.read(most + 1 - len(data)) if len(data) > size else b""
+    except OSError as refused:
+        raise error(f"{path} cannot be read ({refused.strerror or refused}): check its permissions.") from refused
+    if len(data) > most:
+        raise error(f"{path} is larger than the {most >> 20 or 1} MiB that are read: give a smaller one.")
+    return data
+
+
+def read_text(path: Path, error: type[MienError] = InputError, *, most: int = MOST_TEXT) -> str:
+    """The text (UTF-8, with or without byte order mark) of a file; raises `error` with one sentence for anything else."""
+    try:
+        return read_bytes(path, most, error).decode("utf-8-sig")
+    except UnicodeDecodeError as broken:
+        raise error(f"{path} is not a text file in UTF-8 ({broken.reason}): check its name.") from broken
+
+
+def parse_json(text: str, path: Path, error: type[MienError] = InputError) -> object:
+    """A JSON document; raises `error`, which names `path`, for what is none, for nesting without end and endless numbers."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as broken:
+        reason = "its lists are nested too deep" if isinstance(broken, RecursionError) else shown(broken)
+        raise error(f"{path} is not readable as JSON ({reason}): it is damaged, or no such file.") from broken
+
+
+_END_OF_ZIP = struct.Struct("<4s8xL6x")
+
+
+def zip_directory_bytes(file: BinaryIO) -> int:
+    """The size of a zip's list of members as its end claims (0 where there is no end): Python reads all of it into memory.
+
+    As `zipfile` finds it: in the last 22 bytes, or before a comment; the longer numbers of ZIP64 stand 76 bytes before.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - (1 << 16) - 22 - 76))
+    tail = file.read()
+    at = len(tail) - 22
+    if at < 0 or tail[at : at + 4] != b"PK\5\6" or tail[-2:] != b"\0\0":
+        at = tail.rfind(b"PK\5\6")
+    if at < 0 or at + 22 > len(tail):
+        return 0
+    claimed: int = _END_OF_ZIP.unpack_from(tail, at)[1]
+    if tail[max(0, at - 20) : at].startswith(b"PK\6\7") and at >= 76:
+        claimed = max(0 if claimed == 0xFFFFFFFF else claimed, int.from_bytes(tail[at - 36 : at - 28], "little"))
+    return claimed
 
 
 def _give_usual_permissions(path: Path) -> None:

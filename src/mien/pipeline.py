@@ -23,10 +23,10 @@ from mien.editing import FEATURES, Control, Steering, Strength, feature_masks, r
 from mien.editing.control import virtual_codes
 from mien.editing.lockstep import render_codes
 from mien.errors import InputError, ModelMismatchError
-from mien.faces import AlignConfig, CropFrame, extract
+from mien.faces import AlignConfig, CropFrame
 from mien.faces.background import as_learned
 from mien.faces.feature_strength import eased
-from mien.faces.locate import locate
+from mien.faces.locate import cut_out
 from mien.faces.paste import head_mask, paste_back
 from mien.faces.results import Result, StylizedFace
 from mien.inversion import Codes, Inversion, InvertConfig, mean_code
@@ -90,9 +90,7 @@ class Stylizer:
         return [(frame, crop) for frame, crop, _ in self._cut_out(picture, align or AlignConfig())]
 
     def _cut_out(self, picture: Picture | str | Path, align: AlignConfig) -> list[tuple[CropFrame, Tensor, Tensor]]:
-        picture = opened(picture)
-        rgb, name = picture.rgb(), str(picture.path or "the picture")
-        return [(frame, *extract(rgb, frame, self.resolution)) for frame in locate(rgb, align, name=name)]
+        return cut_out(opened(picture), align, self.resolution)
 
     def invert_crops(
         self, crops: Tensor, *, inverter: InvertConfig | None = None, refine_steps: int = 0, fidelity: float = 1.0,

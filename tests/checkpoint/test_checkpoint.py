@@ -17,10 +17,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from toys import tiny
 
 from mien.checkpoint import convert, inspect_file, load_encoder, load_identity, load_model, model_file, native, save_model
 from mien.checkpoint.foreign import rosinality
 from mien.checkpoint.foreign.deduce import low_pass_filter
+from mien.checkpoint.formats import FORMATS, MODEL_KINDS
 from mien.checkpoint.style_file import Style
 from mien.errors import CheckpointError, InputError
 from mien.inversion.encode import encode
@@ -695,3 +697,26 @@ def test_convert_there_and_back(shared: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not mien"):
         convert(source, tmp_path / "d.pt", kind="mien")
     assert not (tmp_path / "d.pt").exists()
+
+
+def test_inspect_says_encoder_and_decoder(tmp_path: Path) -> None:
+    """A file of e4e holds both; each is what the file is good for."""
+    generator = tiny(32)
+    _, published = published_encoder("e4e", generator.num_ws)
+    tree, _ = rosinality.tree_of(Model(generator))
+    state = {f"encoder.{name}": value for name, value in published.items()}
+    state |= {f"decoder.{name}": value for name, value in tree["g_ema"].items()}
+    file = tmp_path / "e4e.pt"
+    torch.save({"state_dict": state, "opts": {"encoder_type": "Encoder4Editing"}}, file)
+    info = inspect_file(file)
+    assert info.kind == "e4e"
+    assert info.summary == "Encoder e4e, 8 rows; and StyleGAN2 model in the common PyTorch format, 32 px."
+    assert set(info.parts) == {"encoder", "generator"}
+    assert load_model(file).resolution == 32
+    assert load_encoder(file).kind == "e4e"
+
+
+def test_a_format_is_one_entry() -> None:
+    names = [form.name for form in FORMATS]
+    assert len(set(names)) == len(names)
+    assert {form.name for form in FORMATS if form.role == "model"} == set(MODEL_KINDS) == {"mien", "nvidia", "rosinality"}

@@ -286,7 +286,7 @@ def test_every_cut_and_random_damage_is_an_input_error_or_a_picture(tmp_path: Pa
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="There is no file"):
         read_picture(tmp_path / "none.png")
     with pytest.raises(InputError, match="folder"):
         read_picture(tmp_path)

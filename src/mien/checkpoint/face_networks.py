@@ -14,14 +14,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import nn
 
 from mien.checkpoint import native
 from mien.checkpoint.foreign.tflite import read_tflite
 from mien.checkpoint.model_file import load_strictly, unfilled
-from mien.errors import CheckpointError
+from mien.checkpoint.soundness import check_networks
+from mien.errors import CheckpointError, shown
 from mien.models.head_mask_network import HeadMaskConfig, HeadMaskNetwork
 from mien.models.identity import IdentityConfig, IdentityNetwork
 from mien.models.landmarks import LandmarkConfig, LandmarkNetwork
@@ -31,6 +30,8 @@ from mien.models.mobilenet_v2 import MobileNetV2, convolutions
 KIND = "landmarks"
 HEAD_MASK_KIND = "head_mask"
 IDENTITY_KIND = "identity"
+
+_MOST_SIZE = 4096  # of anything in a description
 
 _Network = TypeVar("_Network", bound=nn.Module)
 
@@ -107,24 +108,29 @@ def _read(path: Path, kind: str, build: Callable[[dict[str, Any]], _Network]) ->
     if document["kind"] != kind:
         raise CheckpointError(f"{path} is of the kind {document['kind']}, not {kind}: see `mien inspect {path}`.")
     try:
+        _check_reason(document["config"])
         with unfilled():
             network = build(document["config"])
     except (KeyError, TypeError, ValueError, RuntimeError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{path} has a damaged description ({error}): get it again.") from error
+        raise CheckpointError(f"{path} has a damaged description ({shown(error)}): get it again.") from error
     load_strictly(network, native.part(tensors, kind), f"the network in {path}")
+    check_networks({kind: network}, path)
     return network.eval().requires_grad_(False)
+
+
+def _check_reason(config: dict[str, Any]) -> None:
+    """A description must not make us build something enormous."""
+    for name, value in config.items():
+        numbers = value if isinstance(value, list) else [value]
+        if len(numbers) > 16 or not all(type(n) in (int, float) and 0 < n <= _MOST_SIZE for n in numbers):
+            raise ValueError(f"{shown(name, 40)} is {shown(repr(value), 40)}")
 
 
 def read_mobilefacenet(path: Path) -> MobileFaceNet:
     """A MobileFaceNet from a safetensors file with the names of the published weights, in evaluation mode."""
-    try:
-        state: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} is not a readable safetensors file ({error}): give a MobileFaceNet of that format."
-        ) from error
     network = MobileFaceNet()
-    load_strictly(network, state, f"the MobileFaceNet in {path}")
+    load_strictly(network, native.read_foreign(path), f"the MobileFaceNet in {path}")
+    check_networks({"network": network}, path)
     return network.eval().requires_grad_(False)
 
 
@@ -149,6 +155,7 @@ def read_mobilenet_v2(path: Path) -> MobileNetV2:
         state[f"{name}.weight"] = weight.permute((0, 3, 1, 2) if op.kind == "CONV_2D" else (3, 0, 1, 2)).contiguous()
         state[f"{name}.bias"] = bias
     load_strictly(network, state, f"the MobileNetV2 in {path}")
+    check_networks({"network": network}, path)
     return network.eval().requires_grad_(False)
 
 

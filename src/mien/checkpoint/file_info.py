@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from mien.checkpoint import model_file, native
-from mien.checkpoint.foreign import encoders
-from mien.checkpoint.foreign.encoders import EncoderParts
 from mien.checkpoint.foreign.sniff import Contents, open_contents
-from mien.checkpoint.load import build_model, model_kind, not_a_model
+from mien.checkpoint.formats import Built, formats_of, not_known
+from mien.checkpoint.soundness import first_broken, problems_of
 from mien.errors import CheckpointError, shown
+from mien.models.model import Model
 
 _CHUNK = 1 << 20
 _DEEPEST = 12
@@ -61,47 +60,68 @@ class FileInfo:
 
 
 def inspect_file(path: str | Path) -> FileInfo:
-    """What the file is. Raises `CheckpointError` with one sentence for a file that is unreadable or no weights file."""
+    """What the file is: all that it holds, and what is odd about it, be it broken.
+
+    Raises `CheckpointError` with one sentence for a file that is unreadable or no weights file.
+    """
     contents = open_contents(Path(path))
-    tree = contents.tree
     if contents.container == "mien":
         return _ours(contents)
-    if model_kind(contents) is not None:
-        return _model(contents, {})
-    if (identity := encoders.find_identity(tree)) is not None:
-        network = encoders.build_identity(identity, f"the identity network in {path}")
-        info = _info(contents.path, "arcface", "ArcFace IR-SE50 identity network, 112 px.", {"identity": network})
-        return replace(info, resolution=network.resolution)
-    if (parts := encoders.find_encoder(tree)) is not None:
-        return _encoder(contents.path, parts)
-    raise CheckpointError(f"{path} {not_a_model(contents)}.")
+    return _by_table(contents)
 
 
-def _info(
-    path: Path, kind: str, summary: str, modules: Mapping[str, nn.Module | None], warnings: Iterable[str] = ()
-) -> FileInfo:
-    present = {name: module for name, module in modules.items() if module is not None}
+def _by_table(contents: Contents) -> FileInfo:
+    found = formats_of(contents)
+    if not found:
+        raise CheckpointError(f"{contents.path} {not_known(contents)}.")
+    infos = [_info(contents.path, form.build(contents, form)) for form in found]  # one after the other: only one is in memory
+    info = infos[0]
+    for other in infos[1:]:
+        info = replace(
+            info,
+            summary=f"{info.summary.rstrip('.')}; and {other.summary}",
+            parameters=info.parameters | other.parameters,
+            channels=info.channels | other.channels,
+            config=info.config | other.config,
+            provenance=info.provenance or other.provenance,
+            digest=info.digest or other.digest,
+            document=info.document | other.document,
+            warnings=(*info.warnings, *other.warnings),
+        )
+    return info
+
+
+def _info(path: Path, built: Built) -> FileInfo:
     size, sha256 = _size_and_hash(path)
-    return FileInfo(
+    info = FileInfo(
         path=path,
-        kind=kind,
-        summary=summary,
+        kind="model" if built.kind == "mien" else built.kind,
+        summary=f"{built.summary}.",
         size=size,
         sha256=sha256,
-        parameters={name: sum(p.numel() for p in module.parameters()) for name, module in present.items()},
-        config={name: _settings(module) for name, module in present.items() if hasattr(module, "config")},
-        warnings=(*warnings, *(f"the {n} {text}" for n, m in present.items() for text in _oddities(m.state_dict().values()))),
+        resolution=built.resolution,
+        parameters={name: sum(p.numel() for p in module.parameters()) for name, module in built.networks.items()},
+        config={name: _settings(module) for name, module in built.networks.items() if hasattr(module, "config")},
+        document=built.document,
+        warnings=(*built.remarks, *(f"it is broken: {problem}" for problem in problems_of(built.networks))),
+    )
+    if not isinstance(built.value, Model):
+        return info
+    config, provenance = built.value.generator.config, built.value.provenance
+    without = () if built.value.discriminator else ("without a discriminator it can render, but not learn a style",)
+    return replace(
+        info,
+        channels={r: config.channels(r) for r in built.value.generator.synthesis.resolutions},
+        licence=provenance.licence,
+        provenance=asdict(provenance),
+        digest=provenance.digest,
+        warnings=(*info.warnings, *without),
     )
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
     config: Any = module.config
     return asdict(config)
-
-
-def _oddities(tensors: Iterable[Tensor]) -> list[str]:
-    finite = all(bool(value.isfinite().all()) for value in tensors if value.is_floating_point())
-    return [] if finite else ["has numbers that are not finite: it is broken"]
 
 
 def _size_and_hash(path: Path) -> tuple[int, str]:
@@ -131,56 +151,24 @@ def _ours(contents: Contents) -> FileInfo:
     document = _cleaned(native.read_document(path))
     kind, name, provenance = shown(document["kind"], 20), document.get("name"), document.get("provenance")
     if kind == model_file.KIND:
-        return _model(contents, document)
+        return replace(_by_table(contents), document=document)
     tensors = native.read_foreign(path)
     counts: dict[str, int] = {}
     for key, value in tensors.items():
         part = shown(key.split(".", 1)[0], 40)
         counts[part] = counts.get(part, 0) + value.numel()
-    summary = f"{kind.capitalize()} of mien{f' named {shown(name, 60)}' if isinstance(name, str) else ''}."
-    info = _info(path, kind, summary, {}, [f"it {text}" for text in _oddities(tensors.values())])
-    return replace(
-        info,
+    broken = first_broken(tensors)
+    size, sha256 = _size_and_hash(path)
+    return FileInfo(
+        path=path,
+        kind=kind,
+        summary=f"{kind.capitalize()} of mien{f' named {shown(name, 60)}' if isinstance(name, str) else ''}.",
+        size=size,
+        sha256=sha256,
         resolution=document["resolution"] if type(document.get("resolution")) is int else None,
         parameters=counts,
         provenance=provenance if isinstance(provenance, dict) else {},
         digest=shown(document.get("base", "")),
         document=document,
+        warnings=() if broken is None else (f"it is broken: {shown(broken, 60)} holds numbers that are not finite",),
     )
-
-
-_NAMES = {
-    "mien": "model of mien",
-    "rosinality": "model in the common PyTorch format",
-    "nvidia": "model by NVIDIA's StyleGAN2-ADA code",
-}
-
-
-def _model(contents: Contents, document: dict[str, Any]) -> FileInfo:
-    model, remarks = build_model(contents)
-    source = model_kind(contents)
-    assert source is not None
-    config, provenance = model.generator.config, model.provenance
-    modules = {"generator": model.generator, "discriminator": model.discriminator, "encoder": model.encoder}
-    if model.discriminator is None:
-        remarks = [*remarks, "without a discriminator it can render, but not learn a style"]
-    kind = "model" if source == "mien" else source
-    info = _info(contents.path, kind, f"StyleGAN2 {_NAMES[source]}, {config.resolution} px.", modules, remarks)
-    return replace(
-        info,
-        resolution=config.resolution,
-        channels={r: config.channels(r) for r in model.generator.synthesis.resolutions},
-        licence=provenance.licence,
-        provenance=asdict(provenance),
-        digest=provenance.digest,
-        document=document,
-    )
-
-
-def _encoder(path: Path, parts: EncoderParts) -> FileInfo:
-    kinds = encoders.possible_kinds(parts, f"the encoder in {path}")
-    encoder = encoders.build_encoder(parts, kinds[0], f"the encoder in {path}").encoder
-    name, config = " or ".join(kinds), encoder.config
-    warnings = [f"it does not say whether it is {name}: --kind is needed to load it"] if len(kinds) > 1 else []
-    info = _info(path, name, f"Encoder {name}, {config.num_ws} rows.", {"encoder": encoder}, warnings)
-    return replace(info, resolution=config.resolution, document={"opts": parts.opts})

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from mien.checkpoint import native
+from mien.checkpoint.soundness import check_networks
 from mien.errors import CheckpointError, InputError, shown
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
@@ -23,6 +24,7 @@ from mien.models.model import Model, Provenance
 KIND = "model"
 
 _Described = TypeVar("_Described")
+_SHARED = 1 << 20  # bytes that tensors of one network may share
 
 
 @contextmanager
@@ -47,7 +49,8 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], what: str) -> 
     """Load `state` into `module`; a mismatch lists three missing and three unexpected names.
 
     A module made in `unfilled` takes over the tensors themselves: nothing is allocated twice, nor before the shapes are
-    known to fit. Tensors that share their memory with others are copied.
+    known to fit. Tensors that share their memory with others (as all do that are views of a file) are copied, which is
+    refused where together they claim more than lies behind them: so a small file cannot become a large network.
     """
     own = module.state_dict()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -63,6 +66,9 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], what: str) -> 
             f"{what} does not fit: {len(missing)} missing {_three(missing)}, {len(extra)} unexpected {_three(extra)}, "
             f"{len(wrong)} of another shape or type {_three(wrong)}; the file is damaged or of another kind."
         )
+    behind = {memory.data_ptr(): memory.nbytes() for memory in (value.untyped_storage() for value in state.values())}
+    if sum(value.numel() * value.element_size() for value in state.values()) > sum(behind.values()) + _SHARED:
+        raise CheckpointError(f"{what} is damaged: it claims more data than it holds.")
     on_meta = any(value.is_meta for value in own.values())
     if on_meta:
         taken: set[int] = set()
@@ -92,16 +98,13 @@ def write_model(path: Path, model: Model, *, half: bool = False) -> None:
         raise InputError(
             f"A model file holds an encoder of mien's own kind, not {type(model.encoder).__name__}: save the model without it."
         )
-    parts: dict[str, nn.Module | None] = {
-        "generator": model.generator, "discriminator": model.discriminator, "encoder": model.encoder,
-    }  # fmt: skip
+    parts = model.networks()
     tensors = {
         f"{name}.{key}": value.half() if half and value.is_floating_point() else value
         for name, module in parts.items()
-        if module is not None
         for key, value in module.state_dict().items()
     }
-    configs: dict[str, Any] = {name: asdict(module.config) for name, module in parts.items() if module is not None}  # type: ignore[call-overload]
+    configs: dict[str, Any] = {name: asdict(module.config) for name, module in parts.items()}  # type: ignore[call-overload]
     generator = {key: value for key, value in tensors.items() if key.startswith("generator.")}
     provenance = replace(model.provenance, digest=native.digest(generator))
     description = {"configs": configs, "provenance": asdict(provenance), "soft_ground": model.soft_ground}
@@ -115,6 +118,16 @@ def generator_digest(generator: Generator) -> str:
 
 def read_model(path: Path) -> Model:
     """Load a model of ours in evaluation mode, on the CPU, in float32.
+
+    Raises `CheckpointError` for a file that `build_model` refuses, and for networks that make no sense (`soundness`).
+    """
+    model = build_model(path)
+    check_networks(model.networks(), path)
+    return model
+
+
+def build_model(path: Path) -> Model:
+    """The same without a look at the numbers: for those who want to say what is wrong with them.
 
     Raises `CheckpointError` when the file is of another kind, is damaged, or its generator is not the one that its description
     names.
@@ -132,7 +145,7 @@ def read_model(path: Path) -> Model:
             if "encoder" in configs:
                 parts["encoder"] = CompactEncoder(described(path, configs["encoder"], CompactEncoderConfig))
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
-        raise CheckpointError(f"{path} has a damaged description ({error}): get it again.") from error
+        raise CheckpointError(f"{path} has a damaged description ({shown(error)}): get it again.") from error
     for name, module in parts.items():
         load_strictly(module, native.part(tensors, name), f"the {name} in {path}")
         module.eval().requires_grad_(False)
@@ -172,6 +185,13 @@ _MOST = {
 }  # fmt: skip
 
 
+def check_sizes(config: Any, what: str) -> None:
+    """Raise `CheckpointError` where a configuration, deduced from what a file claims, has a size that no real network has."""
+    for name, most in _MOST.items():
+        if getattr(config, name, 0) > most:
+            raise CheckpointError(f"{what} has {name} {getattr(config, name)}; {most} is the most that mien reads.")
+
+
 def described(path: Path, values: Any, cls: type[_Described]) -> _Described:
     """An instance of a frozen dataclass from a description: no unknown names, types as annotated, sizes within reason."""
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
@@ -194,4 +214,4 @@ def described(path: Path, values: Any, cls: type[_Described]) -> _Described:
     try:
         return cls(**values)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} has a damaged description ({error}): get it again.") from error
+        raise CheckpointError(f"{path} has a damaged description ({shown(error)}): get it again.") from error

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from mien.checkpoint.safetensors_header import read_header
 from mien.errors import CheckpointError, shown
 from mien.files import written_whole
 
@@ -37,22 +38,14 @@ def write(path: Path, kind: str, tensors: Mapping[str, Tensor], document: Mappin
             raise OSError(str(error)) from error
 
 
-def _metadata(path: Path) -> dict[str, str]:
-    try:
-        with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a readable safetensors file ({shown(error)}): get it again.") from error
-
-
 def is_ours(path: Path) -> bool:
     """Whether a safetensors file has a document of mien's; raises `CheckpointError` for a broken file."""
-    return _ENTRY in _metadata(path)
+    return _ENTRY in read_header(path)
 
 
 def read_document(path: Path) -> dict[str, Any]:
     """The JSON document of a file of ours, without reading its tensors; `kind` is always there and a text."""
-    metadata = _metadata(path)
+    metadata = read_header(path)
     if _ENTRY not in metadata:
         raise CheckpointError(f"{path} is a safetensors file, but not one that mien wrote: see `mien inspect`.")
     try:
@@ -76,7 +69,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_foreign(path: Path) -> dict[str, Tensor]:
-    """All tensors of any safetensors file, as stored."""
+    """All tensors of any safetensors file, as stored: views of the mapped file, so that what is not used is not read."""
+    read_header(path)
     try:
         with safe_open(str(path), framework="pt") as file:  # type: ignore[no-untyped-call]
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -85,10 +79,9 @@ def read_foreign(path: Path) -> dict[str, Tensor]:
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
-    """The tensors of one part as float32, without the part's prefix; integers keep their type."""
+    """The tensors of one part as stored, without the part's prefix."""
     prefix = f"{name}."
-    found = {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
-    return {key: value.float() if value.is_floating_point() else value for key, value in found.items()}
+    return {key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:

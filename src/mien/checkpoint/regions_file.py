@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 from mien.checkpoint import native
-from mien.errors import CheckpointError, ModelMismatchError
+from mien.checkpoint.soundness import check_finite
+from mien.errors import CheckpointError, ModelMismatchError, shown
+from mien.latents import style_layers
+from mien.models.generator import Generator
 
 KIND = "regions"
 _LAYER = "membership."
@@ -37,11 +40,19 @@ class Regions:
     membership: Mapping[str, Tensor]
     """{S layer: [parts, channels]}: how much of each channel drives which part; sums to 1 over the parts."""
 
-    def check_base(self, digest: str) -> None:
-        """Raise `ModelMismatchError` unless `digest` is the generator's."""
+    def check_fits(self, generator: Generator, digest: str) -> None:
+        """Raise `ModelMismatchError` unless the regions were found in this generator, whose digest is `digest`."""
         if digest != self.base:
             raise ModelMismatchError(
                 f"These regions belong to another model ({self.base}, this one is {digest}): make its own with `mien regions`."
+            )
+        config, network = generator.config, generator.synthesis
+        layers = {layer.name: len(network.layer(layer.name).affine.weight) for layer in style_layers(config.resolution)}
+        sizes = self.size in network.resolutions and self.centres.shape[1] == config.channels(self.size)
+        if not sizes or {name: m.shape[1] for name, m in self.membership.items()} != layers:
+            raise ModelMismatchError(
+                "These regions name this model, but have other channels than it: the file is damaged, make it anew with "
+                "`mien regions`."
             )
 
     def weights(self, amounts: Mapping[str, float]) -> dict[str, Tensor]:
@@ -71,6 +82,7 @@ class Regions:
         tensors, document = native.read(path)
         if document["kind"] != KIND:
             raise CheckpointError(f"{path} is a {document['kind']} of mien, not a file of regions: see `mien inspect {path}`.")
+        check_finite(tensors, f"The file of regions {path}")
         try:
             found = cls(
                 base=_checked(document["base"], str), names=tuple(_checked(name, str) for name in document["names"]),
@@ -81,7 +93,7 @@ class Regions:
             found._check_shapes()
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{path} is a damaged file of regions ({error}): make it anew with `mien regions`."
+                f"{path} is a damaged file of regions ({shown(error)}): make it anew with `mien regions`."
             ) from error
         return found
 

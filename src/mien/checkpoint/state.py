@@ -20,8 +20,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from mien.errors import CheckpointError, InputError
-from mien.files import write_whole
+from mien.checkpoint.foreign.limits import MOST_BYTES
+from mien.checkpoint.safetensors_header import check_header
+from mien.checkpoint.soundness import check_finite
+from mien.errors import CheckpointError, InputError, shown
+from mien.files import check_regular, parse_json, read_bytes, read_text, write_whole
 
 _INDEX, _VERSION, _KIND = "state.json", 1, "state"
 _PART = re.compile(r"state-[0-9a-f]{16}\.part")
@@ -58,29 +61,42 @@ def write_state(
 def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors (on the CPU) and the document; raises `CheckpointError` for missing, damaged or foreign parts."""
     path = folder / _INDEX
+    index: Any = parse_json(read_text(path, CheckpointError), path, CheckpointError)
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
         known = index["version"] == _VERSION and index["kind"] == _KIND
-        parts = [(str(p["name"]), int(p["bytes"]), str(p["sha256"])) for p in index["parts"]]
-        document: dict[str, Any] = dict(index["document"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        parts = [_part(p) for p in index["parts"]]
+        document: dict[str, Any] = {str(name): value for name, value in index["document"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
-            f"{path} is not a readable index of a training state ({error}): copy the folder again."
+            f"{path} is not a readable index of a training state ({shown(error)}): copy the folder again."
         ) from error
     if not known:
         raise CheckpointError(f"{path} is of another version than this mien reads ({_VERSION}): update mien.")
     pieces = []
     for name, size, sha in parts:
         if not _PART.fullmatch(name):
-            raise CheckpointError(f"{path} names a part '{name[:80]}', which mien would not: it is damaged or hostile.")
-        try:
-            piece = (folder / name).read_bytes()
-        except OSError as error:
-            raise CheckpointError(f"{folder / name} is missing ({error.strerror}): copy all parts of the state.") from error
+            raise CheckpointError(f"{path} names a part '{shown(name)}', which mien would not: it is damaged or hostile.")
+        if not (folder / name).exists():
+            raise CheckpointError(f"{folder / name} is missing: copy all parts of the state.")
+        if check_regular(folder / name, CheckpointError) != size:
+            raise CheckpointError(f"{folder / name} is damaged: it has another size; copy it again.")
+        piece = read_bytes(folder / name, size, CheckpointError)
         if len(piece) != size or hashlib.sha256(piece).hexdigest() != sha:
             raise CheckpointError(f"{folder / name} is damaged: its checksum is wrong; copy it again.")
         pieces.append(piece)
+    data = b"".join(pieces)
+    pieces.clear()  # a state may be large: not twice
+    check_header(data, f"The state in {folder}")
     try:
-        return load(b"".join(pieces)), document
+        tensors = load(data)
     except SafetensorError as error:
         raise CheckpointError(f"The parts in {folder} are no safetensors file ({error}): copy the folder again.") from error
+    check_finite(tensors, f"The state in {folder}")
+    return tensors, document
+
+
+def _part(entry: Any) -> tuple[str, int, str]:
+    name, size, sha = entry["name"], entry["bytes"], entry["sha256"]
+    if not (isinstance(name, str) and type(size) is int and 0 <= size <= MOST_BYTES and isinstance(sha, str)):
+        raise ValueError("a part without name, size or checksum")
+    return name, size, sha

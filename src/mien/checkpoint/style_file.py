@@ -11,17 +11,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint import native
+from mien.checkpoint.soundness import check_finite
 from mien.errors import CheckpointError, InputError, ModelMismatchError
 from mien.latents import USUAL_FIDELITY
 
 KIND = "style"
 _PART = "synthesis"
 _SIDE = 96
+_MOST_SIDE, _MOST_REFERENCES, _LONGEST_NAME = 1024, 8, 200
+
+
+def _is_row_of_squares(thumbnail: Tensor) -> bool:
+    if thumbnail.ndim != 3 or len(thumbnail) != 3 or not 1 <= thumbnail.shape[1] <= _MOST_SIDE:
+        return False
+    count, rest = divmod(thumbnail.shape[2], thumbnail.shape[1])
+    return rest == 0 and 1 <= count <= _MOST_REFERENCES
 
 
 def thumbnail(pictures: Tensor) -> Tensor:
     """The first eight of [N, 3, R, R] in [-1, 1] side by side, [3, 96, 96 * N] uint8."""
-    small = F.interpolate(pictures[:8].cpu(), (_SIDE, _SIDE), mode="bicubic", antialias=True, align_corners=False)
+    first = pictures[:_MOST_REFERENCES].cpu()
+    small = F.interpolate(first, (_SIDE, _SIDE), mode="bicubic", antialias=True, align_corners=False)
     row = torch.cat(list(small), dim=2)
     return ((row.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
@@ -89,7 +99,9 @@ class Style:
             raise CheckpointError(f"{path} is a damaged style file (no {error}): get it again.") from error
         if thumbnail.dtype != torch.uint8 or any(gap.dtype != torch.float16 for gap in changes.values()):
             raise CheckpointError(f"{path} is a damaged style file (unexpected number types): get it again.")
+        check_finite(changes, f"The style in {path}")
         texts = isinstance(name, str) and name.isprintable() and isinstance(base, str) and base.isprintable()
-        if not texts or type(resolution) is not int or not isinstance(settings, dict) or thumbnail.ndim != 3:
+        values = texts and type(resolution) is int and isinstance(settings, dict)
+        if not values or len(name) > _LONGEST_NAME or not _is_row_of_squares(thumbnail):
             raise CheckpointError(f"{path} is a damaged style file (unexpected values): get it again.")
         return cls(name, base, resolution, changes, thumbnail, settings)

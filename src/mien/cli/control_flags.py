@@ -48,5 +48,5 @@ class ControlFlags:
             from mien.checkpoint.regions_file import Regions
 
             known = Regions.load(self.regions)
-            known.check_base(stylizer.digest)
+            known.check_fits(stylizer.model.generator, stylizer.digest)
             stylizer.regions = known

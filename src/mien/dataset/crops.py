@@ -10,10 +10,10 @@ import numpy as np
 
 from mien.dataset.config import CropConfig
 from mien.dataset.duplicates import perceptual_hash, sharpness
-from mien.errors import InputError
-from mien.faces.align import extract
+from mien.errors import FaceNotFoundError, InputError
 from mien.faces.background import soften_ground
-from mien.faces.detect import find_faces
+from mien.faces.config import AlignConfig
+from mien.faces.locate import cut_out
 from mien.media.image_dataset import middle_square
 from mien.media.images import decode_picture, encode_picture
 from mien.media.picture import Picture, from_tensor
@@ -55,11 +55,11 @@ def examine(data: bytes, name: str, config: CropConfig) -> Examined:
     if not config.align:
         square = Picture(middle_square(picture, config.resolution))
         return Examined((_crop(square, min(picture.height, picture.width), config),))
-    rgb = picture.rgb()
-    faces = find_faces(rgb)
-    frames = [face.frame() for face in (faces[:1] if config.face == "largest" else faces)]
-    crops = tuple(_crop(from_tensor(extract(rgb, f, config.resolution)[0]), round(f.side), config) for f in frames)
-    return Examined(crops) if crops else Examined(why="no face", detail="no face was found")
+    try:
+        found = cut_out(picture, AlignConfig(face=config.face), config.resolution)
+    except FaceNotFoundError:
+        return Examined(why="no face", detail="no face was found")
+    return Examined(tuple(_crop(from_tensor(crop), round(frame.side), config) for frame, crop, _ in found))
 
 
 def _crop(square: Picture, side: int, config: CropConfig) -> Crop:

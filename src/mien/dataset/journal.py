@@ -8,15 +8,18 @@ found.jsonl       one line per picture file, by the SHA-256 of its content
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mien import __version__
 from mien.dataset.config import CropConfig
 from mien.dataset.crops import Crop, Examined, Why
-from mien.files import write_whole
+from mien.errors import InputError
+from mien.files import read_text, write_whole
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,39 @@ class StoredCrop:
     file: Path
     crop: Crop
     """Its `data` is empty."""
+
+
+_MOST_BYTES = 1 << 30  # of lines: about three million files
+
+
+def _text(path: Path) -> str:
+    """What a file of the journal holds; nothing where it is no text (any more): the work then begins anew."""
+    try:
+        return read_text(path, most=_MOST_BYTES)
+    except InputError:
+        return ""
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    """One line of the journal; None for one that was cut off, or that no journal wrote."""
+    try:
+        entry = json.loads(line)
+        named = re.fullmatch("[0-9a-f]{1,64}", entry["sha"]) is not None and isinstance(entry["detail"], str)
+        crops = all(_is_crop(crop) for crop in entry["crops"])
+        return entry if named and crops and entry["why"] in (None, *get_args(Why)) else None
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None
+
+
+def _is_crop(crop: Mapping[str, Any]) -> bool:
+    numbers = [crop["bytes"], crop["side"], crop["sharpness"]]
+    texts = [] if crop["hashes"] is None else list(crop["hashes"])
+    return (
+        all(type(n) in (int, float) and 0 <= n < 1e12 for n in numbers)
+        and type(crop["side"]) is int
+        and len(texts) in (0, 2)
+        and all(isinstance(text, str) and re.fullmatch("[0-9a-f]+", text) for text in texts)
+    )
 
 
 class Journal:
@@ -38,18 +74,16 @@ class Journal:
         self._found: dict[str, dict[str, Any]] = {}
         settings = json.dumps({"mien": __version__, **asdict(config)})
         stored = folder / "settings.json"
-        if stored.exists() and stored.read_text(encoding="utf-8") == settings:
+        if stored.exists() and _text(stored) == settings:
             self._read()
         else:
             shutil.rmtree(folder, ignore_errors=True)
             write_whole(stored, settings)
 
     def _read(self) -> None:
-        text = self._lines.read_text(encoding="utf-8") if self._lines.exists() else ""
-        for line in text.splitlines():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:
+        for line in (_text(self._lines) if self._lines.exists() else "").splitlines():
+            entry = _entry(line)
+            if entry is None:
                 break
             # The file may be missing or cut off where the power went.
             sizes = [(self._file(entry["sha"], n), crop["bytes"]) for n, crop in enumerate(entry["crops"])]

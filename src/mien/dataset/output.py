@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import zipfile
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from mien.dataset.selection import Kept
 from mien.errors import InputError
-from mien.files import write_whole, written_whole
+from mien.files import parse_json, read_text, write_whole, written_whole
 
 REPORT, TEXT = "report.json", "report.txt"
 KIND = "mien dataset"
@@ -61,8 +60,8 @@ def check_output(out: Path, sources: Sequence[Path], *, overwrite: bool) -> None
 
 def _is_ours(folder: Path) -> bool:
     try:
-        document = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        document = parse_json(read_text(folder / REPORT), folder / REPORT)
+    except InputError:
         return False
     return isinstance(document, dict) and document.get("kind") == KIND
 

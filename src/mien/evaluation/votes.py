@@ -6,7 +6,6 @@ Clopper & Pearson 1934, "The use of confidence or fiducial limits illustrated in
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.errors import InputError
+from mien.errors import InputError, shown
+from mien.files import parse_json, read_text
 
 KEY, VOTES = ".key.json", "votes.csv"
 LEVEL = 0.95
@@ -38,11 +38,12 @@ def has_votes(file: Path) -> bool:
 
 def _lines(file: Path) -> Iterator[tuple[int, str, str]]:
     """Number of the line, pair and vote of each line; tables of some languages put semicolons."""
+    text = read_text(file)
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read as text ({error}): save it as CSV.") from error
-    for number, row in enumerate(csv.reader(text.replace(";", ",").splitlines()), start=1):
+        rows = list(csv.reader(text.replace(";", ",").splitlines()))
+    except csv.Error as error:
+        raise InputError(f"{file} is not readable as CSV ({shown(error)}): save it as CSV.") from error
+    for number, row in enumerate(rows, start=1):
         cells = [cell.strip() for cell in row]
         if any(cells) and [cell.lower() for cell in cells[:2]] != _HEAD:
             yield number, cells[0], cells[1].upper() if len(cells) > 1 else ""
@@ -112,15 +113,15 @@ def score(folder: Path) -> Preference:
     Raises `InputError` for a folder without a study, and for a vote that is not understood.
     """
     try:
-        key = json.loads((folder / KEY).read_text(encoding="utf-8"))
+        if not (folder / KEY).exists():
+            raise InputError(f"{folder} holds no {KEY}: give a folder that `mien blind` wrote, with its hidden file.")
+        key: Any = parse_json(read_text(folder / KEY), folder / KEY)
         first, second = (str(name) for name in key["methods"])
         pairs = {str(number): {side: str(pair[side]) for side in "AB"} for number, pair in key["pairs"].items()}
         if any(set(pair.values()) != {first, second} for pair in pairs.values()):
             raise ValueError("a pair of other methods")
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} holds no {KEY}: give a folder that `mien blind` wrote, with its hidden file.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / KEY} is damaged ({error}): without it nobody knows which side is whose.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / KEY} is damaged ({shown(error)}): without it nobody knows which side is whose.") from error
     every = [votes for file in vote_files(folder) if (votes := _votes(file, pairs))]
     choices = Counter(vote for votes in every for vote in votes.values())
     chosen = Counter(pairs[pair][vote] for votes in every for pair, vote in votes.items() if vote != "=")

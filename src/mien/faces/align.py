@@ -16,9 +16,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mien.errors import InputError
+from mien.errors import InputError, shown
 from mien.faces.warp import Affine, blur, warp
+from mien.files import read_text
 
+FARTHEST = 1e6
+"""Coordinates beyond this are of no picture."""
+
+_MOST_TEXT = 1 << 20
 _FADE = 0.35  # of the side: how far outside the picture only its median colour is left
 _BLUR = 0.02  # of the side: standard deviation of the blur outside the picture (as in FFHQ)
 
@@ -94,14 +99,14 @@ def check_landmarks(landmarks: Tensor) -> Tensor:
     """The landmarks as [5, 2] float64; raises ValueError for another shape, InputError for numbers that are not finite."""
     if landmarks.shape != (5, 2):
         raise ValueError(f"landmarks must be [5, 2], got {list(landmarks.shape)}")
-    if not bool(landmarks.isfinite().all()):
-        raise InputError("The landmarks hold a number that is not finite: give five points in pixels of the picture.")
+    if not bool(landmarks.isfinite().all()) or float(landmarks.abs().max()) > FARTHEST:
+        raise InputError("The landmarks hold a number that is not finite, or of no picture: give five points in pixels of it.")
     return landmarks.to(torch.float64)
 
 
 def frame_from_box(x: float, y: float, side: float) -> CropFrame:
     """The upright square with its top left corner at (x, y), in photo pixels (`--box`)."""
-    if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(side) and side >= 1.0):
+    if not (max(abs(x), abs(y), side) <= FARTHEST and side >= 1.0):  # also where one is no number at all
         raise InputError(f"The box {x:g},{y:g},{side:g} is not a square of at least one pixel: give x,y,side in pixels.")
     return CropFrame((x + side / 2, y + side / 2), float(side))
 
@@ -160,8 +165,8 @@ def parse_landmarks(text: str) -> Tensor:
     is_file = not re.fullmatch(r"[\d\s.,;:+\-eE()\[\]]*", text)
     if is_file:
         try:
-            content = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError, ValueError) as error:
+            content = read_text(path, most=_MOST_TEXT)
+        except InputError as error:
             raise InputError(
                 f'{text} is neither five points ("x,y x,y x,y x,y x,y") nor a readable file of landmarks: check it.'
             ) from error
@@ -169,8 +174,8 @@ def parse_landmarks(text: str) -> Tensor:
         content = text
     try:
         numbers = _numbers(content)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{text} does not hold landmarks ({error}): give 5 or 68 points as x,y.") from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise InputError(f"{text} does not hold landmarks ({shown(error)}): give 5 or 68 points as x,y.") from error
     if len(numbers) not in (10, 136):
         raise InputError(f"{text} holds {len(numbers) / 2:g} points where 5 or 68 are needed: give x,y for each of them.")
     points = torch.tensor(numbers, dtype=torch.float64).reshape(-1, 2)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.faces.align import CropFrame, extract, ffhq_frame, frame_from_box, whole_frame
+from mien.faces.align import CropFrame, ffhq_frame, frame_from_box, whole_frame
 from mien.faces.config import AlignConfig
+from mien.faces.crop_reader import CropReader
 from mien.faces.detect import choose, find_faces
-from mien.media.images import Picture, read_picture
+from mien.media.images import Picture, opened
+
+_LARGEST = 20  # sides of a crop by hand, in units of the picture's longer side
 
 
 def locate(rgb: Tensor, config: AlignConfig, *, name: str = "the picture") -> list[CropFrame]:
@@ -20,17 +24,44 @@ def locate(rgb: Tensor, config: AlignConfig, *, name: str = "the picture") -> li
     Raises `FaceNotFoundError` (with what to do) when there is no face.
     """
     height, width = rgb.shape[1:]
+    return _by_hand(width, height, config, name) or _found(rgb, config, name)
+
+
+def cut_out(picture: Picture, config: AlignConfig, size: int) -> list[tuple[CropFrame, Tensor, Tensor]]:
+    """The crops to work on in a picture: where each sits, its pixels [3, size, size], and how much of each is of the picture.
+
+    As `locate` and `extract`. Of a large picture no copy of full size is made: so it needs little more than its own memory.
+    """
+    name = str(picture.path or "the picture")
+    reader = CropReader(picture)
+    frames = _by_hand(picture.width, picture.height, config, name)
+    frames = frames or [reader.enlarged(frame) for frame in _found(reader.small, config, name)]
+    return [(frame, *reader.read(frame, size)) for frame in frames]
+
+
+def _by_hand(width: int, height: int, config: AlignConfig, name: str) -> list[CropFrame]:
+    """The crop that the user gave, or nothing; raises `InputError` for one that has nothing to do with the picture."""
     if config.aligned:
         return [whole_frame(width, height)]
     if config.box is not None:
-        frame = frame_from_box(*config.box)
-        half = frame.side / 2
-        x, y = frame.centre
-        if x + half <= 0 or y + half <= 0 or x - half >= width or y - half >= height:
-            raise InputError(f"The box lies outside {name} ({width} x {height} pixels): give x,y,side inside it.")
-        return [frame]
-    if config.landmarks is not None:
-        return [ffhq_frame(torch.tensor(config.landmarks, dtype=torch.float64))]
+        frame, what = frame_from_box(*config.box), "The box lies"
+    elif config.landmarks is not None:
+        frame, what = ffhq_frame(torch.tensor(config.landmarks, dtype=torch.float64)), "The landmarks lie"
+    else:
+        return []
+    half = frame.side * math.sqrt(0.5) if frame.angle else frame.side / 2
+    x, y = frame.centre
+    if x + half <= 0 or y + half <= 0 or x - half >= width or y - half >= height:
+        raise InputError(f"{what} outside {name} ({width} x {height} pixels): give pixels inside it.")
+    if frame.side > _LARGEST * max(width, height):
+        raise InputError(
+            f"{what} far beyond {name} ({width} x {height} pixels), whose crop would be {frame.side:.0f} pixels wide: "
+            "give pixels of this picture."
+        )
+    return [frame]
+
+
+def _found(rgb: Tensor, config: AlignConfig, name: str) -> list[CropFrame]:
     return [face.frame() for face in choose(find_faces(rgb), config.face, name=name, purpose=config.purpose)]
 
 
@@ -41,6 +72,4 @@ def align_faces(
 
     `align` says which faces, or where they are; None takes all. Raises `FaceNotFoundError` where there is none.
     """
-    picture = photo if isinstance(photo, Picture) else read_picture(photo)
-    rgb = picture.rgb()
-    return [(frame, extract(rgb, frame, size)[0]) for frame in locate(rgb, align or AlignConfig())]
+    return [(frame, crop) for frame, crop, _ in cut_out(opened(photo), align or AlignConfig(), size)]

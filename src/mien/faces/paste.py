@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.faces.align import CropFrame, distance_outside, extract
+from mien.faces.align import CropFrame, distance_outside
+from mien.faces.crop_reader import AT_ONCE, CropReader
 from mien.faces.head_mask import head_mask
 from mien.faces.warp import Affine, blur, warp
 from mien.media.images import Picture
@@ -54,25 +55,35 @@ def paste_back(picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *
         return picture
     face, mask = face.float().clamp(-1, 1), mask.float().clamp(0, 1)
     window = picture.pixels[top:bottom, left:right, : picture.colours]
-    part = Picture(window, picture.icc).rgb()
     local = replace(frame, centre=(frame.centre[0] - left, frame.centre[1] - top))
     if match_colours:
-        face = (face + _border_shift(part, local, face, mask)).clamp(-1, 1)
+        face = (face + _border_shift(Picture(window, picture.icc), local, face, mask)).clamp(-1, 1)
 
     height, width = bottom - top, right - left
-    inside = local.to_crop(size)
-    weight = _faded_mask(mask, frame, inside, (height, width), (picture.width, picture.height))
-    warped = _warp_faithfully(face, local, height, width).clamp(-1, 1)
+    # Of a very large face only a strip is there as float32; then it is enlarged, and has no detail of single pixels to keep.
+    strip = height if height * width <= AT_ONCE else _ROWS_AT_ONCE
     pixels = picture.pixels.copy()
-    for start in range(0, height, _ROWS_AT_ONCE):
-        rows = slice(start, min(height, start + _ROWS_AT_ONCE))
-        amount = weight[rows].numpy()[..., None]
-        if amount.any():
-            own = picture.from_srgb(((warped[:, rows].permute(1, 2, 0) + 1) / 2).contiguous().numpy())
-            mixed = np.rint(window[rows] + amount * (own - window[rows])).astype(window.dtype)
-            # Not even rounding touches what lies outside the mask.
-            pixels[top:bottom, left:right, : picture.colours][rows] = np.where(amount > 0, mixed, window[rows])
+    result = pixels[top:bottom, left:right, : picture.colours]
+    for first in range(0, height, strip):
+        count, inside = min(strip, height - first), _below(local.to_crop(size), first)
+        weight = _faded_mask(mask, frame, inside, (count, width), (picture.width, picture.height))
+        warped = _warp_faithfully(face, local, height, width) if strip == height else warp(face, inside, count, width)
+        warped = warped.clamp(-1, 1)
+        for start in range(0, count, _ROWS_AT_ONCE):
+            rows = slice(start, min(count, start + _ROWS_AT_ONCE))
+            there = slice(first + rows.start, first + rows.stop)
+            amount = weight[rows].numpy()[..., None]
+            if amount.any():
+                own = picture.from_srgb(((warped[:, rows].permute(1, 2, 0) + 1) / 2).contiguous().numpy())
+                mixed = np.rint(window[there] + amount * (own - window[there])).astype(window.dtype)
+                # Not even rounding touches what lies outside the mask.
+                result[there] = np.where(amount > 0, mixed, window[there])
     return replace(picture, pixels=pixels)
+
+
+def _below(to_crop: Affine, rows: int) -> Affine:
+    """The same map for coordinates that begin `rows` further down."""
+    return replace(to_crop, c=to_crop.c + to_crop.b * rows, f=to_crop.f + to_crop.e * rows)
 
 
 def _warp_faithfully(face: Tensor, frame: CropFrame, height: int, width: int) -> Tensor:
@@ -136,14 +147,14 @@ def _smooth(t: Tensor) -> Tensor:
     return t * t * (3 - 2 * t)
 
 
-def _border_shift(part: Tensor, frame: CropFrame, face: Tensor, mask: Tensor) -> Tensor:
+def _border_shift(part: Picture, frame: CropFrame, face: Tensor, mask: Tensor) -> Tensor:
     """What to add to the face [3, s, s] so that its colours meet the photo's along the border of the mask.
 
     The difference of the two where the mask is neither 0 nor 1 is spread a little way inwards: coarse, so that no line is
     touched, and only over what has the colour of the border, so that hair before a background keeps its own.
     """
     size = min(face.shape[-1], _MATCH_SIZE)
-    photo, valid = extract(part, frame, face.shape[-1])
+    photo, valid = CropReader(part).read(frame, face.shape[-1])
     planes = torch.cat([face, photo, mask, valid])[None]
     small = F.interpolate(planes, size=(size, size), mode="bilinear", antialias=True, align_corners=False)[0]
     face_small, photo, mask, valid = small[:3], small[3:6], small[6:7], small[7:]

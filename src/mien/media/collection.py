@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from mien.errors import InputError
-from mien.media.images import SUFFIXES
+from mien.errors import InputError, shown
+from mien.files import check_regular, read_bytes, zip_directory_bytes
+from mien.media.images import MAX_BYTES, SUFFIXES
 
 # A member of a zip that claims more than this is no training picture.
 _MAX_BYTES = 200_000_000
-_BROKEN_ZIP = (zipfile.BadZipFile, RuntimeError, NotImplementedError, OSError, EOFError, ValueError)
+_MOST_DIRECTORY = 100_000_000  # bytes of a zip's list of members, which takes ten times that in memory: a million pictures
+# What the decoders raise: bzip2 OSError, deflate zlib.error, RuntimeError for a password.
+_BROKEN_ZIP = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, OSError, EOFError, ValueError,
+    struct.error, MemoryError,
+)  # fmt: skip
 
 
 def picture_names(path: Path) -> list[str]:
@@ -36,9 +45,9 @@ def read_pictures(path: Path) -> Iterator[tuple[str, bytes | str]]:
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
         for name in names:
             try:
-                yield name, (path / name if path.is_dir() else path).read_bytes()
-            except OSError as error:
-                yield name, f"it cannot be read ({error.strerror})"
+                yield name, read_bytes(path / name if path.is_dir() else path, MAX_BYTES)
+            except InputError as error:
+                yield name, str(error)
         return
     with _opened(path) as archive:
         for entry in _pictures_of(archive):
@@ -46,11 +55,15 @@ def read_pictures(path: Path) -> Iterator[tuple[str, bytes | str]]:
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
+    check_regular(path)
     try:
+        with path.open("rb") as file:
+            if zip_directory_bytes(file) > _MOST_DIRECTORY:
+                raise InputError(f"{path} has more members than a data set has pictures: unpack it, and give the folder.")
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise InputError(
-            f"{path} is neither a folder nor a readable zip ({error}): give a folder or a zip of pictures."
+            f"{path} is neither a folder nor a readable zip ({shown(error)}): give a folder or a zip of pictures."
         ) from error
 
 
@@ -65,7 +78,7 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
     try:
         return archive.read(entry)
     except _BROKEN_ZIP as error:
-        return f"it cannot be unpacked ({str(error)[:80]})"
+        return f"it cannot be unpacked ({shown(error)})"
 
 
 def _is_picture(name: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
 _OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
+_ROWS = 256  # that are worked on at once
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -30,7 +31,10 @@ def read_deep(open_picture: Callable[[bytes], ImageFile.ImageFile], data: bytes)
             return _read_grey_and_alpha(open_picture, data)
         if kind not in ("RGB", "RGBA") or kind != image.mode or order not in _OTHER_BYTE:
             return None
-        high = np.asarray(image)
+        image.load()
+        both = np.empty((image.height, image.width, len(kind)), np.uint16)
+        for rows, strip in _strips(image):
+            np.left_shift(strip, 8, out=both[rows], dtype=np.uint16)
     with open_picture(data) as image:
         tiles: list[Any] = list(image.tile)
         other = f"{kind};{_OTHER_BYTE[order]}"
@@ -41,9 +45,17 @@ def read_deep(open_picture: Callable[[bytes], ImageFile.ImageFile], data: bytes)
             for tile, option in zip(tiles, options, strict=True)
         ]
         image.tile = changed
-        low = np.asarray(image)
-    both: NDArray[np.uint16] = (high.astype(np.uint16) << 8) | low
+        image.load()
+        for rows, strip in _strips(image):
+            both[rows] |= strip
     return both
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    """A few rows after the other, so that no second copy of a large picture is made."""
+    for top in range(0, image.height, _ROWS):
+        bottom = min(image.height, top + _ROWS)
+        yield slice(top, bottom), np.asarray(image.crop((0, top, image.width, bottom)))
 
 
 def _raw_mode(image: Image.Image) -> str:
@@ -65,11 +77,16 @@ def _read_grey_and_alpha(open_picture: Callable[[bytes], ImageFile.ImageFile], d
 def png_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
     """A 16 bit PNG file of [H, W, C] uint16 pixels; C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA."""
     height, width, channels = pixels.shape
-    rows = np.ascontiguousarray(pixels.astype(">u2")).view(np.uint8).reshape(height, -1)
-    # Filter 2 ("Up") is the difference to the row above: simple, and good on photographs.
-    filtered = np.full((height, rows.shape[1] + 1), 2, np.uint8)
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
+    compressor, compressed = zlib.compressobj(6), []
+    above = np.zeros((1, 2 * width * channels), np.uint8)
+    for top in range(0, height, _ROWS):
+        rows = np.ascontiguousarray(pixels[top : top + _ROWS].astype(">u2")).view(np.uint8).reshape(-1, above.shape[1])
+        # Filter 2 ("Up") is the difference to the row above: simple, and good on photographs.
+        filtered = np.full((len(rows), rows.shape[1] + 1), 2, np.uint8)
+        np.subtract(rows, np.concatenate([above, rows[:-1]]), out=filtered[:, 1:])
+        compressed.append(compressor.compress(filtered.data))
+        above = rows[-1:].copy()
+    compressed.append(compressor.flush())
     colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     profile = [_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
     return b"".join(
@@ -77,7 +94,7 @@ def png_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
             _PNG,
             _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)),
             *profile,
-            _chunk(b"IDAT", zlib.compress(filtered.tobytes(), 6)),
+            _chunk(b"IDAT", b"".join(compressed)),
             _chunk(b"IEND", b""),
         ]
     )

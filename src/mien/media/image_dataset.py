@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from mien.errors import InputError
+from mien.errors import InputError, printable
 from mien.media.collection import picture_names, read_pictures
 from mien.media.images import SUFFIXES, decode_picture
 from mien.media.picture import Picture, Pixels, from_tensor
@@ -89,7 +89,7 @@ class Dataset:
             lines.append(f"{self.enlarged} were smaller and were enlarged")
         if self.in_file:
             lines.append(f"{self.pixels.numel() / 1e9:.1f} GB of pixels lie in a file: they would take too much of the memory")
-        lines += [f"dropped {name}: {why}" for name, why in self.dropped.items()]
+        lines += [f"dropped {printable(name)}: {printable(why, 400)}" for name, why in self.dropped.items()]
         return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mien.errors import InputError
-from mien.files import written_whole
+from mien.files import read_bytes, written_whole
 from mien.media import colour, deep
 from mien.media.picture import Picture, Pixels, from_tensor
 
@@ -22,6 +22,9 @@ __all__ = ["Picture", "from_tensor", "list_pictures", "read_picture", "write_pic
 
 MAX_PIXELS = 120_000_000
 """Pictures of more pixels are refused: they need more memory than a face job should."""
+
+MAX_BYTES = 1 << 30
+"""Files of more bytes are refused: 120 megapixels of 16 bits and four channels need less."""
 
 SUFFIXES = (
     ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm",
@@ -32,6 +35,7 @@ SUFFIXES = (
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM", "HEIF")
 _WRITERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _ORIENTATION = 0x0112
+_STRIP = 4_000_000  # pixels that are converted at once
 # What Pillow's parsers raise on damaged files besides its own errors.
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, TypeError, LookupError, ArithmeticError,
            AttributeError, RuntimeError, MemoryError)  # fmt: skip
@@ -46,13 +50,7 @@ def read_picture(path: Path | str) -> Picture:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder where one picture is expected: give a picture file.")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist: check the name.") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions.") from error
-    return decode_picture(data, path)
+    return decode_picture(read_bytes(path, MAX_BYTES), path)
 
 
 def decode_picture(data: bytes, path: Path) -> Picture:
@@ -108,10 +106,11 @@ def _register_heif(path: Path) -> None:
 
 def _decode(image: ImageFile.ImageFile, data: bytes, path: Path) -> tuple[Pixels, bytes | None]:
     icc: bytes | None = image.info.get("icc_profile") or None
-    image.load()
+    # Before this picture is loaded: never two of them are in memory.
     sixteen_bits = deep.read_deep(lambda content: _open(content, path), data)
     if sixteen_bits is not None:
         return sixteen_bits, icc
+    image.load()
     mode = image.mode
     if mode.startswith("I"):
         values = np.asarray(image)
@@ -121,15 +120,27 @@ def _decode(image: ImageFile.ImageFile, data: bytes, path: Path) -> tuple[Pixels
     if mode == "F":
         raise InputError(f"{path} is a floating-point picture: save it with 8 or 16 bits first.")
     if mode == "CMYK":
-        return np.array(colour.cmyk_to_srgb(image, icc)), None
+        return _in_strips(image, lambda strip: colour.cmyk_to_srgb(strip, icc)), None
     see_through = "transparency" in image.info or mode in ("PA", "La", "RGBa", "LA", "RGBA")
     grey = mode in ("1", "L", "LA", "La")
     wanted = ("LA" if see_through else "L") if grey else ("RGBA" if see_through else "RGB")
-    converted: Image.Image = image if mode == wanted else image.convert(wanted)
-    pixels: Pixels = np.array(converted)
+    pixels = _in_strips(image, lambda strip: strip if mode == wanted else strip.convert(wanted))
     if mode in ("YCbCr", "LAB", "HSV"):
         icc = None  # the profile describes the other colour model
     return (pixels[..., None] if pixels.ndim == 2 else pixels), icc
+
+
+def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
+    """All of a picture through `convert`, which must not look beyond a pixel; only a strip is there three times."""
+    rows = max(1, _STRIP // image.width)
+    whole: Pixels | None = None
+    for top in range(0, image.height, rows):
+        strip = np.asarray(convert(image.crop((0, top, image.width, min(image.height, top + rows)))))
+        if whole is None:
+            whole = np.empty((image.height, *strip.shape[1:]), strip.dtype)
+        whole[top : top + len(strip)] = strip
+    assert whole is not None
+    return whole
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:

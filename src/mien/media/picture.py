@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from mien.media import colour
 Pixels: TypeAlias = NDArray[Any]
 """[H, W, C], uint8 or uint16."""
 
+_STRIP = 4_000_000  # pixels that are float32 at once
 _LUMA = np.array([[0.299], [0.587], [0.114]], dtype=np.float32)  # ITU-R BT.601, as Pillow's conversion to grey
 
 
@@ -67,6 +69,19 @@ class Picture:
             alpha = self.pixels[..., -1:].astype(np.float32) / np.float32(self.peak)
             values = values * alpha + (np.float32(1.0) - alpha)
         return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1))).mul_(2.0).sub_(1.0)
+
+    def rgb_reduced(self, factor: int) -> Tensor:
+        """The same as `rgb`, made smaller by a whole factor: means of `factor` x `factor` pixels, fewer at the far edges.
+
+        A pixel (x, y) of the picture lies at (x / factor, y / factor) of it. Only a strip of the picture is there as float32.
+        """
+        rows = max(1, _STRIP // (self.width * factor)) * factor
+        strips = (self.part(0, top, self.width, top + rows).rgb() for top in range(0, self.height, rows))
+        return torch.cat([F.avg_pool2d(strip[None], factor, ceil_mode=True)[0] for strip in strips], dim=1)
+
+    def part(self, left: int, top: int, right: int, bottom: int) -> Picture:
+        """A rectangle of the picture, which shares its memory; what lies outside is left out."""
+        return replace(self, pixels=self.pixels[max(0, top) : max(0, bottom), max(0, left) : max(0, right)])
 
     def to_srgb(self, part: Pixels) -> NDArray[np.float32]:
         """Colour channels [H, W, 1 or 3] of this picture's depth and profile as sRGB [H, W, 3] in [0, 1]."""

@@ -46,5 +46,10 @@ class Model:
         """Side of the pictures in pixels."""
         return self.generator.config.resolution
 
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks that are there, by the names of their parts in a model file."""
+        parts = {"generator": self.generator, "discriminator": self.discriminator, "encoder": self.encoder}
+        return {name: network for name, network in parts.items() if network is not None}
+
 
 __all__ = ["CompactEncoder", "Model", "Provenance"]

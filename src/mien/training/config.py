@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from mien.runtime import FirMethod
+from mien.training.ranges import out_of_range
 
 CudaGraphs = Literal["auto", "on", "off"]
 Size = Literal["lean", "normal", "large"]
@@ -151,6 +152,8 @@ class TrainConfig:
             )
         if not 0 <= self.reconstruction.share < 1:
             raise ValueError(f"the share of reconstructions must be from 0 to below 1, got {self.reconstruction.share}")
+        if problem := out_of_range(self):
+            raise ValueError(problem)
         if set(self.augment) - set(LETTERS) or len(set(self.augment)) != len(self.augment):
             raise ValueError(f"augment must be letters of '{LETTERS}' (none: none), got '{self.augment}'")
         if self.widen < 1 or (self.widen > 1 and not self.source):

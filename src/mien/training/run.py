@@ -15,7 +15,7 @@ from torch import Tensor
 from mien.checkpoint.face_networks import read_identity_network
 from mien.checkpoint.load import load_model
 from mien.checkpoint.model_file import read_model, write_model
-from mien.checkpoint.state import has_state, read_state
+from mien.checkpoint.state import has_state
 from mien.errors import InputError
 from mien.media.image_dataset import Dataset, load_dataset
 from mien.models.compact_encoder import CompactEncoder
@@ -37,6 +37,7 @@ from mien.training.objectives import Networks
 from mien.training.resolve import check_same
 from mien.training.run_folder import RunFolder
 from mien.training.samples import sample_grid
+from mien.training.saved_state import read_run
 from mien.training.schedule import rate_factor, share_done
 from mien.training.session import Outcome, Session, Tell
 from mien.training.snapshots import Snapshots, place_of
@@ -77,8 +78,8 @@ class _Run:
         if session.fir is not None:
             check_method(session.fir, session.device)
         # Unreadable data, impossible plans and batches are told before anything is written.
-        saved = read_state(folder.state) if has_state(folder.state) else None
-        self.stage = int(saved[1]["stage"]) if saved else 0
+        saved = read_run(folder.state, len(config.stages)) if has_state(folder.state) else None
+        self.stage = saved[1]["stage"] if saved else 0
         fresh = first_networks(config, self.source) if saved is None else networks_to_fill(config, self.source, self.stage)
         self.trainer = self._trainer(*fresh, encoder_of_stage(config, self.source, fresh[0], self.stage), 0.0)
         self.data = self._load_data()

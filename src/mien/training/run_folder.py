@@ -23,10 +23,25 @@ from typing import Any
 from torch import Tensor
 
 from mien.config import from_toml, to_toml
-from mien.files import write_whole
+from mien.files import read_text, write_whole
 from mien.media.images import write_picture
 from mien.media.picture import from_tensor
 from mien.training.config import TrainConfig
+
+_MOST_STATISTICS = 512 << 20  # bytes: 50 million steps
+_NEEDED = ("px", "images", "steps", "images_per_second", "ada_p")
+
+
+def _line(text: str) -> dict[str, Any] | None:
+    """One line of statistics; None for one that was cut off, or that no run wrote."""
+    try:
+        entry = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or not all(type(entry.get(name)) in (int, float) for name in _NEEDED):
+        return None
+    numbers = (value for value in entry.values() if value is not None)
+    return entry if all(type(value) in (int, float) and abs(value) < 1e18 for value in numbers) else None
 
 
 @dataclass(frozen=True)
@@ -79,14 +94,14 @@ class RunFolder:
                 path.unlink(missing_ok=True)
 
     def lines(self) -> list[dict[str, Any]]:
-        """All lines of statistics; a last line that was cut off is left out."""
+        """All lines of statistics up to the first that was cut off or is none."""
         found: list[dict[str, Any]] = []
-        text = self.statistics.read_text(encoding="utf-8") if self.statistics.exists() else ""
+        text = read_text(self.statistics, most=_MOST_STATISTICS) if self.statistics.exists() else ""
         for line in text.splitlines():
-            try:
-                found.append(json.loads(line))
-            except json.JSONDecodeError:
+            entry = _line(line)
+            if entry is None:
                 break
+            found.append(entry)
         return found
 
     def cut_lines(self, steps: int) -> None:

@@ -59,7 +59,7 @@ def shape(tensors: Mapping[str, Tensor], name: str, dims: int, what: str) -> tup
 
 
 def take(tensors: Mapping[str, Tensor], name: str, what: str, *, drop: tuple[int, ...] = ()) -> Tensor:
-    """A tensor as float32, without the dimensions `drop`, which have to be of length 1."""
+    """A tensor as stored, without the dimensions `drop`, which have to be of length 1."""
     tensor = tensors.get(name)
     if tensor is None:
         raise CheckpointError(f"{what} is damaged or of another kind: its tensor {name!r} is missing.")
@@ -67,7 +67,7 @@ def take(tensors: Mapping[str, Tensor], name: str, what: str, *, drop: tuple[int
         if tensor.ndim <= dim or tensor.shape[dim] != 1:
             raise CheckpointError(f"{what} is damaged or of another kind: {name!r} has the shape {list(tensor.shape)}.")
         tensor = tensor.squeeze(dim)
-    return tensor.float() if tensor.is_floating_point() else tensor
+    return tensor
 
 
 def low_pass_filter(gain: float) -> Tensor:

@@ -1,10 +1,14 @@
-"""What a foreign file may claim, and the two ways in which it fails."""
+"""What a weights file may claim, and the two ways in which a foreign one fails (docs/limits.md says what it comes to)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-_MAX_OPERATIONS = 5_000_000  # a training state of two networks has about 50,000
+MOST_BYTES = 4 << 30
+"""Bytes of a weights file that are read at most; the largest published one (e4e) has 1.2 GB."""
+
+# A training state of two networks has about 50,000. Each may make a container of up to 400 bytes.
+_MAX_OPERATIONS = 1_000_000
 
 
 class DamagedError(Exception):

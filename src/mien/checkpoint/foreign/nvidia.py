@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mien.checkpoint.foreign.deduce import MAX_MAPPING_LAYERS, block_sizes, channel_rule, check_filter, shape
 from mien.checkpoint.foreign.pickled_values import Record
-from mien.checkpoint.model_file import load_strictly, unfilled
+from mien.checkpoint.model_file import check_sizes, load_strictly, unfilled
 from mien.errors import CheckpointError, shown
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
@@ -102,7 +102,7 @@ def _drop_filters(tensors: dict[str, Tensor], what: str) -> dict[str, Tensor]:
     for name, value in tensors.items():
         if name.endswith("resample_filter"):
             check_filter(value, 1.0, what)
-    return {name: value.float() for name, value in tensors.items() if not name.endswith("resample_filter")}
+    return {name: value for name, value in tensors.items() if not name.endswith("resample_filter")}
 
 
 def build_generator(record: Record, what: str) -> Generator:
@@ -131,6 +131,7 @@ def build_generator(record: Record, what: str) -> Generator:
         conv_clamp=_clamp(_submodule(block, "conv1", what)),
     )
     state = {name.replace("mapping.fc", "mapping.layers."): value for name, value in tensors.items()}
+    check_sizes(config, what)
     with unfilled():
         generator = Generator(config)
     load_strictly(generator, state, what)
@@ -162,6 +163,7 @@ def build_discriminator(record: Record, what: str) -> Discriminator:
         mbstd_group=max(1, int(_number(deviation, "group_size", 4))),
     )
     state = {name.replace(f"b{sizes[-1]}.fromrgb.", "fromrgb.conv."): value for name, value in tensors.items()}
+    check_sizes(config, what)
     with unfilled():
         discriminator = Discriminator(config)
     load_strictly(discriminator, state, what)

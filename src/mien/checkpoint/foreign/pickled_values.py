@@ -204,7 +204,9 @@ def _tensor(context: Context, storage: Any, offset: Any, size: Any, stride: Any,
     # `count` as well as the last element: a stride of 0 would let one number pose as billions.
     if count > storage.values.numel() or (count and last >= storage.values.numel()):
         raise DamagedError("claims more data than it holds")
-    return storage.values.as_strided(tuple(size), tuple(stride), offset) if count else storage.values.new_empty(tuple(size))
+    if not count:
+        return storage.values.new_empty(tuple(size))
+    return storage.values.as_strided(tuple(size), tuple(stride), storage.values.storage_offset() + offset)
 
 
 def _parameter(context: Context, data: Any, *_: Any) -> Tensor:

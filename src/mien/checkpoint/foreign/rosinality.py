@@ -7,7 +7,7 @@ generators. Our parameters have the same values, so that a round trip is exact: 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,16 @@ from mien.checkpoint.foreign.deduce import (
     take,
     tensors_of,
 )
-from mien.checkpoint.model_file import load_strictly, unfilled
+from mien.checkpoint.foreign.rosinality_names import (
+    Entry,
+    discriminator_entries,
+    discriminator_filters,
+    generator_entries,
+    generator_filters,
+)
+from mien.checkpoint.model_file import check_sizes, load_strictly, unfilled
 from mien.errors import CheckpointError, shown
 from mien.files import written_whole
-from mien.latents import style_layers
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model
@@ -96,7 +102,7 @@ def generator_config(tensors: Mapping[str, Tensor], what: str) -> GeneratorConfi
     for k, r in enumerate(sizes[1:]):
         widths[r] = shape(tensors, f"convs.{2 * k}.conv.weight", 5, what)[1]
     base, largest = channel_rule(widths, what)
-    return GeneratorConfig(
+    config = GeneratorConfig(
         resolution=sizes[-1],
         z_dim=shape(tensors, "style.1.weight", 2, what)[1],
         w_dim=shape(tensors, "conv1.conv.modulation.weight", 2, what)[1],
@@ -105,6 +111,8 @@ def generator_config(tensors: Mapping[str, Tensor], what: str) -> GeneratorConfi
         channel_base=base,
         channel_max=largest,
     )
+    check_sizes(config, what)
+    return config
 
 
 def discriminator_config(tensors: Mapping[str, Tensor], what: str) -> DiscriminatorConfig:
@@ -115,72 +123,13 @@ def discriminator_config(tensors: Mapping[str, Tensor], what: str) -> Discrimina
     for i, r in enumerate(sizes[-2::-1], start=1):
         widths[r] = shape(tensors, f"convs.{i}.conv2.1.weight", 4, what)[0]
     base, largest = channel_rule(widths, what)
-    return DiscriminatorConfig(resolution=sizes[-1], channel_base=base, channel_max=largest)
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One tensor: our name, theirs, and the dimensions of length 1 that theirs has and ours has not."""
-
-    ours: str
-    theirs: str
-    extra: tuple[int, ...] = ()
-
-
-def _generator_entries(config: GeneratorConfig) -> Iterator[_Entry]:
-    for i in range(config.mapping_layers):
-        for part in ("weight", "bias"):
-            yield _Entry(f"mapping.layers.{i}.{part}", f"style.{i + 1}.{part}")
-    yield _Entry("synthesis.b4.const", "input.input", (0,))
-    convolution, noise = 0, 0
-    for layer in style_layers(config.resolution):
-        r, kind = layer.resolution, layer.kind
-        ours = f"synthesis.b{r}.{ {'up': 'conv0', 'conv': 'conv1', 'rgb': 'torgb'}[kind] }"
-        k = r.bit_length() - 4  # 0 for 8 px
-        if kind == "rgb":
-            theirs = "to_rgb1" if r == 4 else f"to_rgbs.{k}"
-            yield _Entry(f"{ours}.bias", f"{theirs}.bias", (0, 2, 3))
-        else:
-            theirs = "conv1" if r == 4 else f"convs.{convolution}"
-            convolution += r > 4
-            yield _Entry(f"{ours}.bias", f"{theirs}.activate.bias")
-            yield _Entry(f"{ours}.noise_strength", f"{theirs}.noise.weight", (0,))
-            yield _Entry(f"{ours}.noise_const", f"noises.noise_{noise}", (0, 1))
-            noise += 1
-        yield _Entry(f"{ours}.weight", f"{theirs}.conv.weight", (0,))
-        yield _Entry(f"{ours}.affine.weight", f"{theirs}.conv.modulation.weight")
-        yield _Entry(f"{ours}.affine.bias", f"{theirs}.conv.modulation.bias")
-
-
-def _generator_filters(config: GeneratorConfig) -> list[str]:
-    blocks = len(style_layers(config.resolution)) // 3
-    return [f"convs.{2 * k}.conv.blur.kernel" for k in range(blocks)] + [f"to_rgbs.{k}.upsample.kernel" for k in range(blocks)]
-
-
-def _discriminator_entries(config: DiscriminatorConfig) -> Iterator[_Entry]:
-    yield _Entry("fromrgb.conv.weight", "convs.0.0.weight")
-    yield _Entry("fromrgb.conv.bias", "convs.0.1.bias")
-    for i in range(1, config.resolution.bit_length() - 2):
-        ours, theirs = f"b{config.resolution >> (i - 1)}", f"convs.{i}"
-        yield _Entry(f"{ours}.conv0.weight", f"{theirs}.conv1.0.weight")
-        yield _Entry(f"{ours}.conv0.bias", f"{theirs}.conv1.1.bias")
-        yield _Entry(f"{ours}.conv1.weight", f"{theirs}.conv2.1.weight")
-        yield _Entry(f"{ours}.conv1.bias", f"{theirs}.conv2.2.bias")
-        yield _Entry(f"{ours}.skip.weight", f"{theirs}.skip.1.weight")
-    yield _Entry("b4.conv.weight", "final_conv.0.weight")
-    yield _Entry("b4.conv.bias", "final_conv.1.bias")
-    for ours, theirs in (("b4.fc", "final_linear.0"), ("b4.out", "final_linear.1")):
-        yield _Entry(f"{ours}.weight", f"{theirs}.weight")
-        yield _Entry(f"{ours}.bias", f"{theirs}.bias")
-
-
-def _discriminator_filters(config: DiscriminatorConfig) -> list[str]:
-    blocks = range(1, config.resolution.bit_length() - 2)
-    return [f"convs.{i}.{part}.0.kernel" for i in blocks for part in ("conv2", "skip")]
+    config = DiscriminatorConfig(resolution=sizes[-1], channel_base=base, channel_max=largest)
+    check_sizes(config, what)
+    return config
 
 
 def _renamed(
-    tensors: Mapping[str, Tensor], entries: list[_Entry], filters: list[str], gain: float, what: str
+    tensors: Mapping[str, Tensor], entries: list[Entry], filters: list[str], gain: float, what: str
 ) -> dict[str, Tensor]:
     """Our names for all of `tensors`; a name that nobody claims is an error."""
     for name in filters:
@@ -204,11 +153,11 @@ def build_generator(tensors: Mapping[str, Tensor], latent_avg: Tensor | None, wh
     """
     remarks: list[str] = []
     config = generator_config(tensors, what)
-    entries = list(_generator_entries(config))
+    entries = list(generator_entries(config))
     if not any(name.startswith("noises.") for name in tensors):
         entries = [entry for entry in entries if not entry.theirs.startswith("noises.")]
         remarks.append("the file has no noise maps: zeros stand in for them")
-    state = _renamed(tensors, entries, _generator_filters(config), 4.0, what)
+    state = _renamed(tensors, entries, generator_filters(config), 4.0, what)
     with unfilled():
         generator = Generator(config)
     for name, value in generator.state_dict().items():
@@ -237,7 +186,7 @@ def _mean_code(latent_avg: Tensor | None, w_dim: int) -> Tensor | None:
 def build_discriminator(tensors: Mapping[str, Tensor], what: str) -> Discriminator:
     """The discriminator of a state dict in this format."""
     config = discriminator_config(tensors, what)
-    state = _renamed(tensors, list(_discriminator_entries(config)), _discriminator_filters(config), 1.0, what)
+    state = _renamed(tensors, list(discriminator_entries(config)), discriminator_filters(config), 1.0, what)
     with unfilled():
         discriminator = Discriminator(config)
     load_strictly(discriminator, state, what)
@@ -269,17 +218,17 @@ def tree_of(model: Model, *, half: bool = False) -> tuple[dict[str, Any], list[s
         remarks.append("its widths are not those of the original code, whose table of channels has to be changed to open it")
     if model.encoder is not None:
         remarks.append("the format has no place for the encoder, which is left out")
-    g_ema = _theirs(state, list(_generator_entries(config)), _generator_filters(config), 4.0, half)
+    g_ema = _theirs(state, list(generator_entries(config)), generator_filters(config), 4.0, half)
     tree: dict[str, Any] = {"g": g_ema, "g_ema": g_ema}
     if discriminator is not None:
-        entries, filters = list(_discriminator_entries(discriminator.config)), _discriminator_filters(discriminator.config)
+        entries, filters = list(discriminator_entries(discriminator.config)), discriminator_filters(discriminator.config)
         tree["d"] = _theirs(discriminator.state_dict(), entries, filters, 1.0, half)
     tree["latent_avg"] = generator.mapping.w_avg.detach().cpu().clone()
     return tree, remarks
 
 
 def _theirs(
-    state: Mapping[str, Tensor], entries: list[_Entry], filters: list[str], gain: float, half: bool
+    state: Mapping[str, Tensor], entries: list[Entry], filters: list[str], gain: float, half: bool
 ) -> dict[str, Tensor]:
     found = {}
     for entry in entries:
@@ -294,5 +243,8 @@ def write(path: Path, model: Model, *, half: bool = False) -> list[str]:
     """Write a model as a `.pt` file, first to a temporary name; returns remarks on what the format cannot say."""
     tree, remarks = tree_of(model, half=half)
     with written_whole(path, CheckpointError) as temporary:
-        torch.save(tree, temporary)
+        try:
+            torch.save(tree, temporary)
+        except RuntimeError as error:  # its own name for what the system refused
+            raise OSError("the system did not take all of it") from error
     return remarks

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from mien.checkpoint import native
 from mien.checkpoint.foreign.torch_file import STREAM_START, ZIP_START, read_tree
 from mien.errors import CheckpointError
+from mien.files import check_regular
 
 Container = Literal["mien", "safetensors", "torch", "pickle"]
 
@@ -39,12 +40,10 @@ class Contents:
 
 def container_of(path: Path) -> Container:
     """The container of the file; raises `CheckpointError` with one sentence for anything that is no weights file."""
+    size = check_regular(path, CheckpointError)
     try:
         with path.open("rb") as file:
             start = file.read(4096)
-            size = path.stat().st_size
-    except FileNotFoundError as error:
-        raise CheckpointError(f"There is no file {path}.") from error
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror or error}).") from error
     if not start:

@@ -15,10 +15,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.errors import CheckpointError
+from mien.checkpoint.foreign.limits import Budget, DamagedError, RefusedError
+from mien.errors import CheckpointError, shown
+from mien.files import read_bytes
 
 _MAGIC = b"TFL3"
-_MAX_BYTES = 1 << 30
+_MAX_BYTES = 256 << 20
+_MAX_TABLES = 20_000  # operators, tensors, buffers; MobileNetV2 has about 200 of each
 _TYPES: dict[int, str] = {0: "<f4", 1: "<f2", 2: "<i4", 3: "u1", 4: "<i8", 7: "<i2", 9: "i1"}
 _OPERATORS = {0: "ADD", 1: "AVERAGE_POOL_2D", 3: "CONV_2D", 4: "DEPTHWISE_CONV_2D", 6: "DEQUANTIZE", 9: "FULLY_CONNECTED",
               22: "RESHAPE", 25: "SOFTMAX", 34: "PAD", 40: "MEAN", 114: "QUANTIZE"}  # fmt: skip
@@ -38,19 +41,13 @@ def read_tflite(path: Path) -> list[Operator]:
 
     Raises `CheckpointError` with one sentence for files that are of another kind, damaged or cut off.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror}): check the name.") from error
+    data = read_bytes(path, _MAX_BYTES, CheckpointError)
     if data[4:8] != _MAGIC:
         raise CheckpointError(f"{path} is not a TensorFlow Lite file: give one that ends in .tflite.")
-    if len(data) > _MAX_BYTES:
-        raise CheckpointError(f"{path} is larger than the {_MAX_BYTES >> 20} MiB that are read: give a smaller network.")
     try:
         return _operators(data)
-    except (struct.error, ValueError, IndexError, OverflowError) as error:
-        raise CheckpointError(f"{path} is a damaged or cut off TensorFlow Lite file ({error}): get it again.") from error
+    except (struct.error, ValueError, IndexError, OverflowError, DamagedError, RefusedError) as error:
+        raise CheckpointError(f"{path} is a damaged or cut off TensorFlow Lite file ({shown(error)}): get it again.") from error
 
 
 class _Table:
@@ -85,7 +82,7 @@ class _Table:
 
     def tables(self, field: int) -> list[_Table]:
         start, count = self._vector(field)
-        if count > len(self.data):
+        if count > min(_MAX_TABLES, len(self.data) // 4):
             raise ValueError("a list reaches beyond the end")
         places = range(start, start + 4 * count, 4)
         return [_Table(self.data, at + _number(self.data, "<I", at)) for at in places]
@@ -107,19 +104,27 @@ def _operators(data: bytes) -> list[Operator]:
     kinds = [max(code.number(0, "<b", 0), code.number(3, "<i", 0)) for code in model.tables(1)]
     graph, buffers = model.tables(2)[0], model.tables(4)
     tensors = graph.tables(0)
+    # As float32 at most four times the file; what many operators share counts once, and is dequantised once.
+    budget = Budget(4 * len(data) + 2**20, _MAX_TABLES * 4)
+    known: dict[int, Tensor | None] = {}
     found = []
     for operator in graph.tables(3):
         number = kinds[operator.number(0, "<I", 0)]
         constants = []
-        for index in operator.array(1, "<i4").tolist():
-            if index >= 0:
-                value = _constant(tensors[index], buffers)
-                constants += [] if value is None else [value]
+        inputs = operator.array(1, "<i4")
+        budget.spend(operations=inputs.size)
+        for index in inputs.tolist():
+            if index < 0:
+                continue
+            if index not in known:
+                known[index] = _constant(tensors[index], buffers, budget)
+            value = known[index]
+            constants += [] if value is None else [value]
         found.append(Operator(_OPERATORS.get(number, f"OPERATOR_{number}"), tuple(constants)))
     return found
 
 
-def _constant(tensor: _Table, buffers: list[_Table]) -> Tensor | None:
+def _constant(tensor: _Table, buffers: list[_Table], budget: Budget) -> Tensor | None:
     """The value of a tensor that is stored in the file; None for one that is computed."""
     raw = buffers[tensor.number(2, "<I", 0)].array(0, "u1")
     if raw.size == 0:
@@ -128,9 +133,9 @@ def _constant(tensor: _Table, buffers: list[_Table]) -> Tensor | None:
     if kind not in _TYPES:
         raise ValueError(f"number type {kind} is not known")
     shape = [int(side) for side in tensor.array(0, "<i4")]
-    values = raw.tobytes()
-    stored = np.frombuffer(values, _TYPES[kind]).reshape(shape).astype(np.float64)
-    return torch.from_numpy(_dequantised(stored, tensor.table(4)).astype(np.float32))
+    stored = np.frombuffer(raw.tobytes(), _TYPES[kind]).reshape(shape)
+    budget.spend(nbytes=4 * stored.size)
+    return torch.from_numpy(_dequantised(stored.astype(np.float64), tensor.table(4)).astype(np.float32))
 
 
 def _dequantised(values: NDArray[np.float64], quantisation: _Table | None) -> NDArray[np.float64]:
@@ -142,6 +147,8 @@ def _dequantised(values: NDArray[np.float64], quantisation: _Table | None) -> ND
     if scale.size > 1:
         shape = [1] * values.ndim
         shape[quantisation.number(6, "<i", 0)] = -1
+        if scale.size != values.shape[quantisation.number(6, "<i", 0)]:
+            raise ValueError("it has other scales than channels")
         scale = scale.reshape(shape)
         zero = zero.reshape(shape) if zero.size > 1 else zero
     return (values - zero) * scale if zero.size else values * scale

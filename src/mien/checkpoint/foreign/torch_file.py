@@ -16,12 +16,14 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 import torch
 
-from mien.checkpoint.foreign.limits import Budget, DamagedError, RefusedError
+from mien.checkpoint.foreign.limits import MOST_BYTES, Budget, DamagedError, RefusedError
 from mien.checkpoint.foreign.pickled_values import Context, Storage, storage_type
 from mien.checkpoint.foreign.unpickle import Stream, interpret
-from mien.errors import CheckpointError
+from mien.errors import CheckpointError, shown
+from mien.files import check_regular, zip_directory_bytes
 
 ZIP_START = b"PK\x03\x04"
+_MOST_DIRECTORY = 4 << 20  # bytes of a zip's list of parts; a training state has about 200,000
 _MAGIC = 0x1950A86A20F9469CFC6C
 STREAM_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
@@ -30,11 +32,16 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 def read_tree(path: Path) -> Any:
     """Everything in a torch file or plain pickle as plain data, tensors and Records; nothing in it is executed.
 
-    Raises `CheckpointError` with one sentence for a file that is damaged, is no such file or asks for more than data.
+    Tensors of a zip file are views of the mapped file: what nobody uses is not read. Raises `CheckpointError` with one
+    sentence for a file that is damaged, is no such file, asks for more than data, or claims more than `limits` allow.
     """
+    if check_regular(path, CheckpointError) > MOST_BYTES:
+        raise CheckpointError(f"{path} is larger than the {MOST_BYTES >> 30} GiB that are read: it is no file of weights.")
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            # Storages are copied once, and a numpy array or a text is never larger than its pickle.
+        with path.open("rb") as file:
+            # A private copy on write, so that torch may view it; it is unmapped with the last tensor.
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+            # The old kind of file is copied once, and a numpy array or a text is never larger than its pickle.
             return _read(data, file, Context(Budget(2 * len(data) + 2**20), _read_nested))
     except (DamagedError, RefusedError) as error:
         raise CheckpointError(f"{path} {error}.") from error
@@ -59,13 +66,15 @@ def _read(data: mmap.mmap | bytes, file: BinaryIO, context: Context) -> Any:
 
 
 def _tensor_1d(data: mmap.mmap | bytes, offset: int, count: int, dtype: torch.dtype, context: Context) -> torch.Tensor:
-    """`count` numbers at `offset`, copied."""
+    """`count` numbers at `offset`: a view of the mapped file, or a copy where that cannot be."""
     nbytes = count * dtype.itemsize
     if offset + nbytes > len(data):
         raise DamagedError("is cut off: download it again")
-    context.budget.spend(nbytes=nbytes)
     if count == 0:
         return torch.empty(0, dtype=dtype)
+    if isinstance(data, mmap.mmap) and offset % dtype.itemsize == 0:
+        return torch.from_numpy(np.frombuffer(data, np.uint8))[offset : offset + nbytes].view(dtype)
+    context.budget.spend(nbytes=nbytes)
     return torch.from_numpy(np.frombuffer(data, np.uint8, nbytes, offset).copy()).view(dtype)
 
 
@@ -121,8 +130,11 @@ def _read_stream(data: mmap.mmap | bytes, file: BinaryIO, context: Context) -> A
 
 
 def _read_zip(data: mmap.mmap | bytes, file: BinaryIO, context: Context) -> Any:
+    if zip_directory_bytes(file) > _MOST_DIRECTORY:
+        raise RefusedError("is a zip archive of more parts than weights have")
     try:
         entries = {info.filename: info for info in zipfile.ZipFile(file).infolist()}
+        context.budget.spend(operations=len(entries))
     except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
         raise DamagedError("is a zip file that was cut off or damaged: download it again") from error
     roots = [name[: -len("data.pkl")] for name in entries if name == "data.pkl" or name.endswith("/data.pkl")]
@@ -135,7 +147,7 @@ def _read_zip(data: mmap.mmap | bytes, file: BinaryIO, context: Context) -> Any:
         """Where an entry's bytes start, and how many there are."""
         info = entries.get(roots[0] + name)
         if info is None:
-            raise DamagedError(f"is damaged (it lacks its part {name[:40]!a})")
+            raise DamagedError(f"is damaged (it lacks its part {shown(name, 40)})")
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
             raise RefusedError("is a compressed zip archive, not a torch file")
         header = data[info.header_offset : info.header_offset + _LOCAL_HEADER.size]

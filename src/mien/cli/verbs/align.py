@@ -33,17 +33,15 @@ def run(
     """
     jobs = plan(photos, ["face"], out, overwrite=overwrite)
 
-    from mien.faces import extract
-    from mien.faces.locate import locate
+    from mien.faces.locate import cut_out
     from mien.media.images import from_tensor, read_picture, write_picture
 
     report = Report()
     where = align.for_photos(jobs, crop=True)
 
     def one(index: int) -> None:
-        rgb = read_picture(jobs[index].photo).rgb()
-        frame = locate(rgb, where, name=str(jobs[index].photo))[0]
-        write_picture(jobs[index].out, from_tensor(extract(rgb, frame, size)[0]), overwrite=True)
+        frame, crop, _ = cut_out(read_picture(jobs[index].photo), where, size)[0]
+        write_picture(jobs[index].out, from_tensor(crop), overwrite=True)
         facts = {"centre": frame.centre, "side": frame.side, "angle": frame.angle}
         report.wrote(jobs[index].out, {"photo": str(jobs[index].photo), **facts})
 

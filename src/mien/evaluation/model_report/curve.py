@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from mien.errors import InputError
+from mien.errors import InputError, shown
 from mien.evaluation.model_report.report_text import NUMBERS
+from mien.files import parse_json, read_text
 
 _SIZE, _LEFT, _BOTTOM, _AROUND = (640, 400), 70, 56, 24
 _LINE, _FLOOR, _INK = (30, 90, 170), (150, 150, 150), (40, 40, 40)
@@ -57,9 +57,14 @@ def read_point(folder: Path) -> Point:
     """The point of the report in `folder`. Raises `InputError` when there is none with distances."""
     path = folder / NUMBERS
     try:
-        point = point_of(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a report's numbers ({error}): give the folder of an earlier `mien report`.") from error
+        found: Any = parse_json(read_text(path), path)
+        point = point_of(found)
+        if point is not None and not all(type(n) in (int, float) and 0 <= n < 1e15 for n in astuple(point) if n is not None):
+            raise ValueError("a number that cannot be")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is not a report's numbers ({shown(error)}): give the folder of an earlier `mien report`."
+        ) from error
     if point is None:
         raise InputError(f"The report in {folder} has no distances: make it again with --data and --features.")
     return point
