@@ -17,7 +17,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from toys import tiny
 
 from mien.checkpoint import convert, inspect_file, load_encoder, load_identity, load_model, model_file, native, save_model
 from mien.checkpoint.foreign import rosinality
@@ -33,6 +32,7 @@ from mien.models.embedders import ArcFace
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.irse_encoder import EncoderKind, IrseEncoder, IrseEncoderConfig
 from mien.models.model import Model, Provenance
+from toys import tiny
 
 
 def small_model(*, encoder: bool = True, clamp: float | None = None) -> Model:
