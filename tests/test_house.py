@@ -53,8 +53,6 @@ _NOT_YET = {
     "evaluation/evaluate.py:evaluate",
     "evaluation/model_report/report.py:measure_model",
     "media/contact_sheet.py:sheet",
-    "oneshot/reference_tuner.py:PlainTuner.__init__",
-    "oneshot/tuner.py:OneShotTuner.__init__",
     "pipeline.py:Stylizer.fit",
 }
 _FORBIDDEN = re.compile(r"(?i:^|_)(?i:utils?|helpers?|misc)(?i:$|_)|Manager|Helper|Utils?$")

@@ -114,7 +114,7 @@ def test_a_reference_given_twice_counts_twice(stylizer: Stylizer, folder: Path) 
 def test_extreme_takes_the_whole_picture_and_the_mean_code(stylizer: Stylizer, folder: Path) -> None:
     with pytest.raises(FaceNotFoundError, match="--extreme"):
         stylizer.fit([folder / "reference.png"], QUICK)
-    extreme = stylizer.fit([folder / "reference.png"], QUICK, extreme=True)
+    extreme = stylizer.fit([folder / "reference.png"], replace(QUICK, extreme=True))
     aligned = stylizer.fit([folder / "reference.png"], QUICK, align=ALIGNED)
     assert extreme.settings["extreme"]
     name = "b32.conv1.weight"
@@ -199,14 +199,14 @@ def test_control_while_learning(folder: Path, style: Style) -> None:
     assert found[2].settings["control"] == {"keep": {}, "exaggerate": {"eyes": 0.5}}
     masked = stylizer.fit([folder / "reference.png"], replace(QUICK, random_layers="32px,eyes"), align=ALIGNED)
     assert not torch.equal(masked.changes[name], style.changes[name])
-    with pytest.raises(InputError, match="--space w-plus"):
+    with pytest.raises(InputError, match="space w_plus"):
         learned(OneShotConfig(space="w_plus", random_rows="5"), keep={"eyes": 1.0})
     both = learned(replace(QUICK, random_layers="32px,eyes"), exaggerate={"eyes": 1.0})
     assert both.settings["fit"]["random_layers"] == "32px,eyes"
     with pytest.raises(InputError, match="--random-from"):
         learned(replace(QUICK, random_from="16px"), keep={"eyes": 1.0})
-    with pytest.raises(InputError, match="--extreme"):
-        stylizer.fit([folder / "reference.png"], QUICK, extreme=True, control=Control(keep={"eyes": 1.0}))
+    with pytest.raises(InputError, match="extreme learns"):
+        stylizer.fit([folder / "reference.png"], replace(QUICK, extreme=True), control=Control(keep={"eyes": 1.0}))
 
 
 def test_control_of_a_finished_style(folder: Path, style: Style) -> None:
@@ -252,7 +252,7 @@ def test_a_model_without_what_is_needed_says_so(folder: Path, style: Style) -> N
     with pytest.raises(ModelMismatchError, match="no encoder"):
         blind.invert(folder / "photo.png", align=ALIGNED)
     optimised = blind.fit([folder / "reference.png"], QUICK, align=ALIGNED)
-    mean = blind.fit([folder / "reference.png"], QUICK, align=ALIGNED, refine_steps=2)
+    mean = blind.fit([folder / "reference.png"], replace(QUICK, refine_reference=2), align=ALIGNED)
     assert not torch.equal(optimised.changes["b32.conv1.weight"], mean.changes["b32.conv1.weight"])
     with pytest.raises(InputError, match="at least one reference"):
         blind.fit([], QUICK)
@@ -305,15 +305,15 @@ def test_several_references_can_be_controlled(stylizer: Stylizer, folder: Path) 
 
 
 def test_inverters_of_the_reference_and_of_the_photo(stylizer: Stylizer, style: Style, folder: Path) -> None:
-    def learned(inverter: InvertConfig | None) -> Style:
-        return stylizer.fit([folder / "reference.png"], QUICK, align=ALIGNED, inverter=inverter)
+    def learned(inverter: InvertConfig) -> Style:
+        return stylizer.fit([folder / "reference.png"], replace(QUICK, reference_inverter=inverter), align=ALIGNED)
 
     name = "b32.conv1.weight"
     assert torch.equal(learned(InvertConfig()).changes[name], style.changes[name])
     other = learned(InvertConfig("w", 3))
     assert not torch.equal(other.changes[name], style.changes[name])
-    assert other.settings["inverter"]["method"] == "w"
-    assert "inverter" not in style.settings
+    assert other.settings["fit"]["reference_inverter"]["method"] == "w"
+    assert style.settings["fit"]["reference_inverter"] == "encoder"
 
     def face(inverter: Method | InvertConfig) -> torch.Tensor:
         config = replace(PLAIN, inverter=inverter)

@@ -164,7 +164,7 @@ class Bench:
             start = time.perf_counter()
             style = self.stylizer.fit(
                 references, self._fit_config(options), align=AlignConfig(aligned=True) if self.references_aligned else None,
-                inverter=InvertConfig(options["reference_inverter"]), loss_network=self._loss_network(options),
+                loss_network=self._loss_network(options),
             )  # fmt: skip
             learned = time.perf_counter()
             pictures = torch.cat([self.stylizer.draw(style, code) for code in codes.single()])

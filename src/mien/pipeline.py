@@ -8,7 +8,7 @@ write_picture("out.png", stylizer.apply(style, "me.jpg").picture)
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -32,8 +32,6 @@ from mien.faces.results import Result, StylizedFace
 from mien.inversion import Codes, Inversion, InvertConfig, mean_code
 from mien.inversion.encode import encode
 from mien.inversion.methods import invert as find_codes
-from mien.inversion.own_faces import own_faces
-from mien.inversion.references import reference_codes
 from mien.latents import StyleCodes
 from mien.losses.extractors import mobilenet_maps
 from mien.media.images import Picture, from_tensor, opened, path_of
@@ -43,9 +41,9 @@ from mien.models.mobilenet_v2 import MobileNetV2
 from mien.models.model import Model
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.deltas import apply_changes
-from mien.oneshot.fit import NO_DISCRIMINATOR, References, content_digest, learn, reference_weights
+from mien.oneshot.encode_references import encode_references
+from mien.oneshot.fit import NO_DISCRIMINATOR, learn
 from mien.oneshot.random_layers import random_layers
-from mien.oneshot.style_mixing import takes_own_faces
 from mien.render_config import RenderConfig
 from mien.runtime import Progress, pick_device
 from mien.styles import EMBEDDED_MODEL, embedded_model, regions_of
@@ -124,69 +122,52 @@ class Stylizer:
 
     def fit(
         self, references: Sequence[Picture | str | Path], config: OneShotConfig | None = None, *,
-        align: AlignConfig | None = None, extreme: bool = False, inverter: InvertConfig | None = None,
-        refine_steps: int | None = None, weights: Sequence[float] | None = None, name: str | None = None,
+        align: AlignConfig | None = None, weights: Sequence[float] | None = None, name: str | None = None,
         identity: Embedder | None = None, loss_network: MobileNetV2 | None = None, control: Control | None = None,
         snapshots: SnapshotConfig | None = None, progress: Progress | None = None,
     ) -> Style:  # fmt: skip
-        """Learn a style from one picture, or several of the same style.
+        """Learn a style from one picture, or several of the same style, as `config` says.
 
-        `extreme` takes whole pictures without looking for a face and starts from the mean code (animals, abstract drawings).
-        `inverter` finds the references' codes (None: the encoder), and `refine_steps` optimises them; None: not at all, or 300
-        steps when the model has no encoder.
         `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss (None: the
         one that comes with mien), `loss_network` that of the loss mobilenet-v2. `control` says which parts of the face stay the
         person's and which take the reference's shape, by other codes to learn from (the virtual inverter). `snapshots` asks for
         previews, and a state to resume from. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
+        config = config or OneShotConfig()
         if self.model.discriminator is None:
             raise ModelMismatchError(NO_DISCRIMINATOR)
         if not references:
             raise InputError("A style needs at least one reference picture: give one.")
-        if control and extreme:
-            raise InputError("--extreme learns from the mean face alone, so --keep and --exaggerate change nothing: choose.")
-        if extreme and config and config.gaze == "photo":
-            raise InputError("gaze photo looks for eyes and a mouth, and extreme says that there are none: choose one.")
+        if control and config.extreme:
+            raise InputError("extreme learns from the mean face alone, so keep and exaggerate change nothing: choose.")
+        if (config.loss == "mobilenet-v2") != (loss_network is not None):
+            raise InputError("The loss mobilenet-v2 and its network (loss_network, a .tflite file) go together: give both.")
         align = align or AlignConfig(face="largest")
         by_hand = align.box is not None or align.landmarks is not None
-        align = AlignConfig(aligned=True) if extreme and not by_hand else replace(align, purpose="reference")
+        align = AlignConfig(aligned=True) if config.extreme and not by_hand else replace(align, purpose="reference")
         _, crops, valid = zip(*(self._cut_out(reference, align)[0] for reference in references), strict=True)
-        kept, merged = reference_weights([content_digest(crop) for crop in crops], weights)
-        pictures, inside = (torch.stack([part[i] for i in kept]) for part in (crops, valid))
         files = [path_of(r) for r in references]
-        config, base = config or OneShotConfig(), self.digest
-        # The mean face, which stands for all extreme references, can look one way only.
-        mirrored, originals = config.mirror and not extreme, pictures
-        if mirrored:
-            pictures, inside = (torch.cat([part, part.flip(3)]) for part in (pictures, inside))
-        if extreme:
-            codes = Codes(mean_code(self.model, len(kept)))
-        else:
-            codes = reference_codes(self.model, pictures.to(self.device), inverter, refine_steps, [files[i].name for i in kept])
-        w_plus = codes.w_plus
-        if (config.loss == "mobilenet-v2") != (loss_network is not None):
-            raise InputError("The loss mobilenet-v2 and its network (--loss-network, a .tflite file) go together: give both.")
         if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
             config = replace(config, random_from=f"{min(64, self.resolution)}px")
-        styles, features = self._virtual_codes(w_plus, config, control), self.features_in(config.random_layers)
-        judge = None if loss_network is None else mobilenet_maps(loss_network.to(self.device))
-        # A detail map says of the reference's shapes what blended codes are to forget.
-        detail = None if control or config.mean_layers else codes.detail
-        fresh = own_faces(self.model, config.seed) if takes_own_faces(config, self.model) else None
-        given = References(pictures, w_plus, merged, inside, detail, fresh, mirrored, styles, features, identity, judge)
-        gaps, made = learn(self.model, given, config, dtype=self._dtype, snapshots=snapshots, progress=progress)
-        if inverter is not None:
-            made["inverter"] = asdict(inverter)
+        given = encode_references(self.model, crops, config, names=[f.name for f in files], valid=valid, weights=weights)
+        given = replace(given, part_channels=self.features_in(config.random_layers))
+        if control:
+            # A feature code says of the reference's shapes what blended codes are to forget.
+            given = replace(given, styles=self._virtual_codes(given.w_plus, config, control), feature_codes=None)
+        extractor = None if loss_network is None else mobilenet_maps(loss_network.to(self.device))
+        gaps, made = learn(
+            self.model, given, config, extractor=extractor, identity=identity, dtype=self._dtype, snapshots=snapshots,
+            progress=progress,
+        )  # fmt: skip
         if control:
             made["control"] = {"keep": dict(control.keep), "exaggerate": dict(control.exaggerate)}
-        settings = made | {"extreme": extreme, "references": [f.name for f in files], "resolution": self.resolution}
-        return Style(name or files[0].stem, base, self.resolution, gaps, thumbnail(originals), settings)
+        settings = made | {"extreme": config.extreme, "references": [f.name for f in files], "resolution": self.resolution}
+        shown = thumbnail(given.images[: given.count])
+        return Style(name or files[0].stem, self.digest, self.resolution, gaps, shown, settings)
 
-    def _virtual_codes(self, w_plus: Tensor, config: OneShotConfig, control: Control | None) -> StyleCodes | None:
-        if not control:
-            return None
+    def _virtual_codes(self, w_plus: Tensor, config: OneShotConfig, control: Control) -> StyleCodes:
         if config.space != "s":
-            raise InputError("--keep and --exaggerate blend channels of S: leave out --space w-plus.")
+            raise InputError("keep and exaggerate blend channels of S: leave out space w_plus.")
         layers = random_layers(self.resolution, config, self.features_in(config.random_layers))
         mean = mean_code(self.model, len(w_plus))
         return virtual_codes(self.model.generator.synthesis, self.regions, control, w_plus, mean, layers)

@@ -2,7 +2,8 @@
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,11 @@ from torch import Tensor
 
 from mien.checkpoint import load_model
 from mien.checkpoint.foreign import encoders, rosinality
-from mien.latents import StyleCodes, broadcast, mix_rows, truncate
-from mien.losses.features import per_layer_distance
+from mien.latents import broadcast, truncate
+from mien.losses.features import FrozenFeatures, loss_resolutions, per_layer_distance
 from mien.models.irse_encoder import EncoderKind
 from mien.oneshot.config import OneShotConfig
+from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 
 Fill = Callable[[str], dict[str, Tensor]]
@@ -134,24 +136,6 @@ def test_arcface(shared: Path, fill: Fill) -> None:
     assert_agrees(network(enlarged(data["image16"], 112)), data["output"])
 
 
-class RecordedTuner(OneShotTuner):
-    """The fine-tuning loop with the recorded random codes in place of its own, keeping the distance of every layer."""
-
-    recorded: Iterator[Tensor]
-    per_layer: list[Tensor]
-
-    def codes(self, index: Tensor) -> StyleCodes:
-        with torch.no_grad():
-            w = self.base.mapping(next(self.recorded))
-        return self.synthesis.styles(mix_rows(self.w_plus[index], w, self.family.rows))
-
-    def loss(self, index: Tensor) -> Tensor:
-        picture = self.synthesis.render(self.codes(index), self.synthesis.noise("const"))
-        distances = per_layer_distance(self.judge(picture), self.targets)
-        self.per_layer.append(distances.detach())
-        return distances.mean()
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # half a minute of one core; more on a machine that does something else besides
 def test_published_fine_tuning_steps(shared: Path, fill: Fill) -> None:
@@ -159,12 +143,24 @@ def test_published_fine_tuning_steps(shared: Path, fill: Fill) -> None:
     data = expected(shared, "jojogan_steps_256")
     generator, _ = rosinality.build_generator(fill("rosinality_g_256"), torch.zeros(512), "generator")
     discriminator = rosinality.build_discriminator(fill("rosinality_d_256"), "discriminator")
-    config = OneShotConfig(steps=4, space="w_plus", random_rows="m1", noise="const", learning_rate=2e-3)
-    tuner = RecordedTuner(generator, discriminator, enlarged(data["target16"], 256), data["w_plus_reference"], config)
-    tuner.recorded, tuner.per_layer = iter(data["z_random"]), []
+    config = replace(OneShotConfig.preset("published"), steps=4, noise="const")
+    recorded, features = iter(data["z_random"]), FrozenFeatures(discriminator, loss_resolutions(256))
+    seen: list[Sequence[Tensor]] = []
+
+    def latents(count: int, _: torch.Generator) -> Tensor:
+        return broadcast(generator.mapping(next(recorded)), generator.num_ws)
+
+    def extractor(images: Tensor) -> Sequence[Tensor]:
+        seen.append(features(images))
+        return seen[-1]
+
+    references = References(enlarged(data["target16"], 256), data["w_plus_reference"])
+    tuner = OneShotTuner(generator, discriminator, references, config, latents=latents, extractor=extractor)
     losses = tuner.run()
     torch.testing.assert_close(torch.tensor(losses), data["loss"], rtol=1e-3, atol=0)
-    torch.testing.assert_close(torch.stack(tuner.per_layer), data["loss_per_layer"], rtol=1e-3, atol=0)
+    targets, *found = seen
+    per_layer = torch.stack([per_layer_distance(maps, targets).detach() for maps in found])
+    torch.testing.assert_close(per_layer, data["loss_per_layer"], rtol=1e-3, atol=0)
     with torch.inference_mode():
         styles = tuner.synthesis.styles(data["w_plus_reference"])
         picture = tuner.synthesis.render(styles, tuner.synthesis.noise("const"))

@@ -18,6 +18,7 @@ from mien.errors import CheckpointError, InputError, ModelMismatchError
 from mien.latents import StyleCodes, style_layers
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.layer_masks import parse_layers, parse_mask
+from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 from toys import setting, tiny
 
@@ -218,8 +219,8 @@ def test_the_virtual_inverter_blends_channel_by_channel() -> None:
 def test_the_tuner_mixes_the_given_codes() -> None:
     g, d, pictures, w_plus = setting()
     given = g.synthesis.styles(w_plus).map(lambda s: s + 1)
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_from="64px"), styles=given)
-    assert torch.equal(tuner.family.codes(torch.tensor([0]), tuner.random)["16conv"], given["16conv"])
+    tuner = OneShotTuner(g, d, References(pictures, w_plus, styles=given), OneShotConfig(random_from="64px"))
+    assert torch.equal(tuner.mixing.codes(torch.tensor([0]), tuner.random)["16conv"], given["16conv"])
 
 
 def test_masks_by_parts_of_the_face() -> None:
@@ -234,8 +235,8 @@ def test_masks_by_parts_of_the_face() -> None:
     with pytest.raises(InputError, match="names no layer"):
         parse_mask("nose", R, features)
     g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_layers="eyes"), features=features)
-    a, b = tuner.family.codes(torch.tensor([0]), tuner.random), tuner.family.codes(torch.tensor([0]), tuner.random)
+    tuner = OneShotTuner(g, d, References(pictures, w_plus, part_channels=features), OneShotConfig(random_layers="eyes"))
+    a, b = tuner.mixing.codes(torch.tensor([0]), tuner.random), tuner.mixing.codes(torch.tensor([0]), tuner.random)
     assert (a["16up"][0] != b["16up"][0]).tolist() == [True] + [False] * 7
     assert torch.equal(a["8up"], b["8up"])
 

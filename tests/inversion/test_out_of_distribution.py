@@ -1,5 +1,6 @@
 """How far a picture lies outside the faces of a model: relative numbers, and the warning that they lead to."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def test_learning_warns_and_extreme_does_not(
     with pytest.warns(UserWarning, match=r"model cat\.png \(0\.8\) is .*--extreme"):
         stylizer.fit(files, config, align=AlignConfig(aligned=True))
     recwarn.clear()
-    stylizer.fit(files, config, extreme=True)
+    stylizer.fit(files, replace(config, extreme=True))
     assert not recwarn.list
     monkeypatch.setattr(out_of_distribution, "remoteness", lambda *_: [Remoteness(0.2)] * 2)
     stylizer.fit(files, config, align=AlignConfig(aligned=True))

@@ -17,7 +17,8 @@ from mien.losses.features import grey
 from mien.models.embedders import ArcFace
 from mien.models.identity import IdentityConfig, IdentityNetwork
 from mien.oneshot.config import OneShotConfig
-from mien.oneshot.reference_tuner import PlainTuner
+from mien.oneshot.reference_tuner import ReferenceTuner
+from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 from mien.pipeline import Stylizer
 from mien.styles import EMBEDDED_MODEL
@@ -146,7 +147,7 @@ class _Before(OneShotTuner):
 
     def loss(self, index: Tensor) -> Tensor:
         noise = self.synthesis.noise(self.config.noise, len(index), self.random)
-        codes = self.family.codes(index, self.random)
+        codes = self.mixing.codes(index, self.random)
         styles = self.synthesis.styles(codes) if isinstance(codes, Tensor) else codes
         return self.style_distance(self.synthesis.render(styles, noise), index)
 
@@ -156,8 +157,8 @@ def test_without_weight_nothing_changes(space: str) -> None:
     g, d, pictures, w_plus = setting(2)
     config = OneShotConfig(random_from="32px", space=space, random_rows="3,5,9")  # type: ignore[arg-type]
     tuners = [
-        OneShotTuner(g, d, pictures, w_plus, config, identity=small()),
-        _Before(g, d, pictures, w_plus, config),
+        OneShotTuner(g, d, References(pictures, w_plus), config, identity=small()),
+        _Before(g, d, References(pictures, w_plus), config),
     ]
     losses = [[tuner.step() for _ in range(3)] for tuner in tuners]
     assert losses[0] == losses[1]
@@ -171,7 +172,7 @@ def test_with_weight_faces_stay_who_they_were(space: str) -> None:
     network, noise, kept = small(), g.synthesis.noise("const"), []
     for weight in (0.0, 5.0):
         config = OneShotConfig(random_from="32px", space=space, random_rows="3,5,9", identity_weight=weight, learning_rate=0.01)  # type: ignore[arg-type]
-        tuner = OneShotTuner(g, d, pictures, w_plus, config, identity=network)
+        tuner = OneShotTuner(g, d, References(pictures, w_plus), config, identity=network)
         for _ in range(12):
             tuner.step()
         with torch.no_grad():
@@ -183,7 +184,7 @@ def test_with_weight_faces_stay_who_they_were(space: str) -> None:
 def test_it_starts_at_the_style_distance_alone() -> None:
     g, d, pictures, w_plus = setting(2)
     with_weight, without = (
-        OneShotTuner(g, d, pictures, w_plus, OneShotConfig(identity_weight=weight), identity=small()).step()
+        OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(identity_weight=weight), identity=small()).step()
         for weight in (1.0, 0.0)
     )
     assert with_weight == without, "an untuned generator is the base: nobody has changed yet"
@@ -192,15 +193,15 @@ def test_it_starts_at_the_style_distance_alone() -> None:
 def test_the_plain_twin_agrees() -> None:
     g, d, pictures, w_plus = setting(2)
     network, config = small(), OneShotConfig(random_from="32px", identity_weight=0.5)
-    weights = torch.tensor([1.0, 2.0])
-    fast, plain = (cls(g, d, pictures, w_plus, config, weights=weights, identity=network) for cls in (OneShotTuner, PlainTuner))
+    given = References(pictures, w_plus, (1.0, 2.0))
+    fast, plain = (cls(g, d, given, config, identity=network) for cls in (OneShotTuner, ReferenceTuner))
     for _ in range(2):
         assert fast.step() == pytest.approx(plain.step(), rel=1e-3)
 
 
 def test_the_embedded_network_is_the_default_and_stays_as_it_is() -> None:
     g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(identity_weight=0.01, steps=1))
+    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(identity_weight=0.01, steps=1))
     assert isinstance(tuner.identity, IdentityNetwork)
     assert tuner.identity is not read_identity_network()
     before = {name: value.clone() for name, value in tuner.identity.state_dict().items()}
@@ -210,7 +211,7 @@ def test_the_embedded_network_is_the_default_and_stays_as_it_is() -> None:
 
 def test_weights_that_are_none_are_refused() -> None:
     for weight in (-0.01, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="identity-weight"):
+        with pytest.raises(InputError, match="identity_weight"):
             OneShotConfig(identity_weight=weight)
 
 

@@ -13,7 +13,8 @@ from mien.media.images import read_picture
 from mien.models.model import Model
 from mien.oneshot import callbacks as follow_module
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
-from mien.oneshot.fit import References, learn
+from mien.oneshot.fit import learn
+from mien.oneshot.references import References
 from mien.oneshot.stopping import LONGEST, SHORTEST, enough
 from mien.oneshot.tuner import OneShotTuner
 from toys import left_half, setting
@@ -25,7 +26,7 @@ CONFIG = OneShotConfig(steps=12, batch=1)
 def task() -> tuple[Model, References]:
     torch.manual_seed(0)
     g, d, pictures, w_plus = setting(2)
-    return Model(g, d), References(pictures, w_plus, [1.0, 2.0], left_half().expand(2, -1, -1, -1))
+    return Model(g, d), References(pictures, w_plus, (1.0, 2.0), left_half().expand(2, -1, -1, -1))
 
 
 def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,9 +78,9 @@ def test_the_state_of_another_fit_is_refused(task: tuple[Model, References], tmp
         (references, replace(CONFIG, seed=1), "seed differ"),
         (references, replace(CONFIG, random_layers="all"), "random_layers differ"),
         (references, replace(CONFIG, steps=3), "at step 12 already"),
-        (replace(references, pictures=-references.pictures), CONFIG, "references differ"),
+        (replace(references, images=-references.images), CONFIG, "references differ"),
         (references, replace(CONFIG, identity_weight=0.01), "identity"),
-        (replace(references, weights=[1.0, 1.0]), CONFIG, "references differ"),
+        (replace(references, weights=(1.0, 1.0)), CONFIG, "references differ"),
         (replace(references, w_plus=references.w_plus + 1), CONFIG, "codes of the references"),
     )
     for given, config, words in others:
@@ -110,7 +111,7 @@ def test_previews_show_the_style_as_it_grows(task: tuple[Model, References], tmp
     assert torch.equal(pictures[0][:, :half], pictures[2][:, :half])  # the row of the base model
     gaps = [float((p[:, half:] - pictures[0][:, half:]).abs().mean()) for p in pictures]
     assert 0 == gaps[0] < gaps[1] < gaps[2]
-    with pytest.raises(InputError, match="at least one step"):
+    with pytest.raises(InputError, match="at least 1"):
         SnapshotConfig(preview_every=0)
 
 

@@ -14,7 +14,8 @@ from mien.faces.expression import expression_region
 from mien.losses.face import layout_loss
 from mien.media.images import read_picture
 from mien.oneshot.config import OneShotConfig
-from mien.oneshot.reference_tuner import PlainTuner
+from mien.oneshot.reference_tuner import ReferenceTuner
+from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 from mien.pipeline import Stylizer
 from mien.styles import EMBEDDED_MODEL
@@ -69,7 +70,7 @@ def test_the_layout_of_eyes_and_mouth_stays_nearer_to_the_models(color: str) -> 
     region, noise, gaps = expression_region(pictures), g.synthesis.noise("const"), []
     for gaze in (None, "photo"):
         config = OneShotConfig(random_from="32px", color=color, gaze=gaze, learning_rate=0.003, noise="const")  # type: ignore[arg-type]
-        tuner = OneShotTuner(g, d, pictures, w_plus, config)
+        tuner = OneShotTuner(g, d, References(pictures, w_plus), config)
         for _ in range(25):
             tuner.step()
         with torch.no_grad():
@@ -80,14 +81,14 @@ def test_the_layout_of_eyes_and_mouth_stays_nearer_to_the_models(color: str) -> 
 
 def test_without_it_eyes_and_mouth_are_learned_as_all_else() -> None:
     g, d, pictures, w_plus = drawn()
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_from="32px"))
-    assert tuner.region is None
+    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_from="32px"))
+    assert [term.name for term in tuner.terms] == ["style"]
 
 
 def test_the_plain_twin_agrees() -> None:
     g, d, pictures, w_plus = drawn(2)
-    config, weights = OneShotConfig(random_from="32px", gaze="photo"), torch.tensor([1.0, 2.0])
-    fast, plain = (kind(g, d, pictures, w_plus, config, weights=weights) for kind in (OneShotTuner, PlainTuner))
+    config, given = OneShotConfig(random_from="32px", gaze="photo"), References(pictures, w_plus, (1.0, 2.0))
+    fast, plain = (kind(g, d, given, config) for kind in (OneShotTuner, ReferenceTuner))
     for _ in range(2):
         assert fast.step() == pytest.approx(plain.step(), rel=1e-3)
 
@@ -100,7 +101,7 @@ def test_on_the_command_line() -> None:
 def test_an_extreme_reference_has_no_gaze() -> None:
     stylizer = Stylizer.load(EMBEDDED_MODEL)
     with pytest.raises(InputError, match="gaze photo"):
-        stylizer.fit(["cat.png"], OneShotConfig(gaze="photo"), extreme=True)
+        stylizer.fit(["cat.png"], OneShotConfig(gaze="photo", extreme=True))
 
 
 def test_the_tool_measures_three_ways_and_draws_them(

@@ -7,9 +7,12 @@ import torch
 
 from mien.errors import InputError
 from mien.latents import broadcast, style_layers
+from mien.models.model import Model
 from mien.oneshot.config import OneShotConfig
+from mien.oneshot.fit import learn
 from mien.oneshot.layer_masks import PRESETS, mask_effects, mask_sheet, parse_layers, small_family, usual_masks
 from mien.oneshot.random_layers import random_layers, random_rows
+from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 from toys import setting, tiny
 
@@ -45,16 +48,16 @@ def test_presets_are_the_published_masks() -> None:
 def test_random_layers_are_the_random_ones_of_the_family() -> None:
     g, d, pictures, w_plus = setting()
     for text in ("color", "32px", "8up,64conv"):
-        tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_layers=text))
-        a, b = tuner.family.codes(torch.tensor([0]), tuner.random), tuner.family.codes(torch.tensor([0]), tuner.random)
+        tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_layers=text))
+        a, b = tuner.mixing.codes(torch.tensor([0]), tuner.random), tuner.mixing.codes(torch.tensor([0]), tuner.random)
         assert {name for name in a if not torch.equal(a[name], b[name])} == parse_layers(text, 64)
     # Half of `color="photo"` alone: the mask without the grey loss, and the grey loss with another mask.
-    half = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_layers="m2"))
-    assert half.family.layers == random_layers(64, OneShotConfig(color="photo"))
+    half = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_layers="m2"))
+    assert half.mixing.layers == random_layers(64, OneShotConfig(color="photo"))
     assert OneShotTuner(
-        g, d, pictures, w_plus, OneShotConfig(color="photo", random_layers="color")
-    ).family.layers == parse_layers("color", 64)
-    with pytest.raises(InputError, match="--random-layers"):
+        g, d, References(pictures, w_plus), OneShotConfig(color="photo", random_layers="color")
+    ).mixing.layers == parse_layers("color", 64)
+    with pytest.raises(InputError, match="random_layers"):
         OneShotConfig(space="w_plus", random_layers="m2")
 
 
@@ -100,13 +103,10 @@ def test_the_sheet_has_a_row_per_mask() -> None:
 
 
 def test_learning_warns() -> None:
-    from mien.models.model import Model
-    from mien.oneshot.fit import References, learn
-
     g, d, pictures, w_plus = setting()
     # A layer that does nothing: the family around it is one code.
     g.synthesis.layer("8up").affine.weight.zero_()
-    references = References(pictures, w_plus, [1.0], torch.ones(1, 1, 64, 64))
+    references = References(pictures, w_plus)
     with pytest.warns(UserWarning, match="too small"):
         learn(Model(g, d), references, OneShotConfig(steps=1, random_layers="8up"))
     with warnings.catch_warnings():

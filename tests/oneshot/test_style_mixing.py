@@ -18,7 +18,7 @@ from mien.faces.feature_strength import eased
 from mien.inversion import RefineConfig, invert, refine
 from mien.inversion.encode import encode
 from mien.inversion.own_faces import own_faces
-from mien.inversion.references import reference_codes
+from mien.inversion.reference_codes import reference_codes
 from mien.latents import Codes, StyleCodes, broadcast
 from mien.media.images import from_tensor, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
@@ -26,8 +26,9 @@ from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model, Provenance
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
-from mien.oneshot.reference_tuner import PlainTuner
-from mien.oneshot.style_mixing import Family, takes_own_faces
+from mien.oneshot.reference_tuner import ReferenceTuner
+from mien.oneshot.references import References
+from mien.oneshot.style_mixing import StyleMixing, takes_own_faces
 from mien.oneshot.tuner import OneShotTuner
 from mien.pipeline import Stylizer
 
@@ -54,9 +55,20 @@ def codes(count: int, m: Model) -> Tensor:
     return broadcast(m.generator.mapping(torch.randn(count, 16)), m.generator.num_ws).clone()
 
 
-def drawn(family: Family, index: int = 0, count: int = 20) -> list[StyleCodes]:
+def given(w_plus: Tensor, **more: Tensor) -> References:
+    return References(torch.zeros(len(w_plus), 3, R, R), w_plus, **more)  # type: ignore[arg-type]
+
+
+def with_mirror_image(picture: Tensor, m: Model) -> References:
+    return References(
+        torch.cat([picture, picture.flip(3)]), codes(2, m), feature_codes=0.1 * torch.randn(2, 16, 8, 8), views=2,
+        mixing_latents=codes(4, m),
+    )  # fmt: skip
+
+
+def drawn(mixing: StyleMixing, index: int = 0, count: int = 20) -> list[StyleCodes]:
     random = torch.Generator().manual_seed(0)
-    found = [family.codes(torch.tensor([index]), random) for _ in range(count)]
+    found = [mixing.codes(torch.tensor([index]), random) for _ in range(count)]
     assert all(isinstance(one, StyleCodes) for one in found)
     return found  # type: ignore[return-value]
 
@@ -66,7 +78,7 @@ def test_random_layers_are_taken_from_the_given_codes() -> None:
     w_plus, fresh = codes(2, m), codes(3, m)
     styles = m.generator.synthesis.styles(fresh)
     reference = m.generator.synthesis.styles(w_plus)
-    members = drawn(Family(m.generator, w_plus, OneShotConfig(random_from=RANDOM), fresh=fresh), index=1)
+    members = drawn(StyleMixing(m.generator, given(w_plus, mixing_latents=fresh), OneShotConfig(random_from=RANDOM)), index=1)
     seen = set()
     for one in members:
         assert torch.equal(one["8conv"], reference["8conv"][1:])
@@ -75,16 +87,16 @@ def test_random_layers_are_taken_from_the_given_codes() -> None:
         torch.testing.assert_close(one["32rgb"], styles["32rgb"][which])
         seen.add(which[0])
     assert seen == {0, 1, 2}
-    mapped = drawn(Family(m.generator, w_plus, OneShotConfig(random_from=RANDOM)), index=1)
+    mapped = drawn(StyleMixing(m.generator, given(w_plus), OneShotConfig(random_from=RANDOM)), index=1)
     assert not any(torch.allclose(one["16up"], styles["16up"][k : k + 1]) for one in mapped for k in range(3))
 
 
 def test_rows_of_w_plus_are_taken_from_the_given_codes() -> None:
     m = model()
     w_plus, fresh = codes(1, m), codes(1, m) + 1
-    member = Family(m.generator, w_plus, OneShotConfig(space="w_plus", random_rows="3,5"), fresh=fresh).codes(
-        torch.tensor([0]), torch.Generator().manual_seed(0)
-    )
+    member = StyleMixing(
+        m.generator, given(w_plus, mixing_latents=fresh), OneShotConfig(space="w_plus", random_rows="3,5")
+    ).codes(torch.tensor([0]), torch.Generator().manual_seed(0))
     assert isinstance(member, Tensor)
     assert torch.equal(member[:, [3, 5]], fresh[:, [3, 5]])
     assert torch.equal(member[:, [0, 1, 2, 4, 6, 7]], w_plus[:, [0, 1, 2, 4, 6, 7]])
@@ -94,14 +106,16 @@ def test_rows_of_w_plus_are_taken_from_the_given_codes() -> None:
 def test_more_or_less_of_the_detail_map_is_added(most: float) -> None:
     m = model()
     detail = torch.randn(2, 16, 8, 8)
-    family = Family(m.generator, codes(2, m), OneShotConfig(random_from=RANDOM, feature_code=most), detail=detail)
+    mixing = StyleMixing(
+        m.generator, given(codes(2, m), feature_codes=detail), OneShotConfig(random_from=RANDOM, feature_code=most)
+    )
     random = torch.Generator().manual_seed(0)
     if most == 0:
-        assert family.details(torch.tensor([0]), random) is None
+        assert mixing.feature_codes(torch.tensor([0]), random) is None
         return
     shares = []
     for _ in range(200):
-        found = family.details(torch.tensor([1]), random)
+        found = mixing.feature_codes(torch.tensor([1]), random)
         assert found is not None
         share = (found / detail[1:]).flatten()
         torch.testing.assert_close(share, share[:1].expand_as(share))
@@ -115,11 +129,9 @@ def test_a_step_with_detail_maps_and_mirror_images_agrees_with_its_plain_twin() 
     assert m.discriminator is not None
     torch.manual_seed(0)
     picture = torch.rand(1, 3, R, R) * 2 - 1
-    pictures = torch.cat([picture, picture.flip(3)])
-    given = {"fresh": codes(4, m), "detail": 0.1 * torch.randn(2, 16, 8, 8), "mirrored": True}
-    config = OneShotConfig(random_from=RANDOM)
-    fast = OneShotTuner(m.generator, m.discriminator, pictures, codes(2, m), config, **given)  # type: ignore[arg-type]
-    plain = PlainTuner(m.generator, m.discriminator, pictures, codes(2, m), config, **given)  # type: ignore[arg-type]
+    references, config = with_mirror_image(picture, m), OneShotConfig(random_from=RANDOM)
+    fast = OneShotTuner(m.generator, m.discriminator, references, config)
+    plain = ReferenceTuner(m.generator, m.discriminator, references, config)
     for _ in range(4):
         assert fast.step() == pytest.approx(plain.step(), rel=1e-4)
 
@@ -128,9 +140,8 @@ def test_every_step_sees_references_or_their_mirror_images() -> None:
     m = model()
     assert m.discriminator is not None
     pictures = torch.rand(6, 3, R, R) * 2 - 1
-    tuner = OneShotTuner(
-        m.generator, m.discriminator, pictures, codes(6, m), OneShotConfig(random_from=RANDOM, batch=2), mirrored=True
-    )
+    references = References(pictures, codes(6, m), views=2)
+    tuner = OneShotTuner(m.generator, m.discriminator, references, OneShotConfig(random_from=RANDOM, batch=2))
     chosen = [tuner._choose().tolist() for _ in range(60)]
     assert {len(one) for one in chosen} == {2}
     assert {i for one in chosen for i in one} == set(range(6))
@@ -166,9 +177,9 @@ def reference(tmp_path: Path) -> Path:
     return tmp_path / "reference.png"
 
 
-def fit(reference: Path, *, extreme: bool = False, **wishes: object) -> Style:
+def fit(reference: Path, **wishes: object) -> Style:
     config = OneShotConfig(steps=2, random_from=RANDOM, **wishes)  # type: ignore[arg-type]
-    return Stylizer(model()).fit([reference], config, align=AlignConfig(aligned=True), extreme=extreme)
+    return Stylizer(model()).fit([reference], config, align=AlignConfig(aligned=True))
 
 
 def same(a: Style, b: Style) -> bool:
@@ -227,7 +238,7 @@ def test_a_style_of_the_encoders_codes_draws_random_faces_as_the_encoder_sees_th
     assert (style.settings["family"], published.settings["family"]) == ("encoder", "mapping")
     codes = random_codes(stylizer.model.generator, 2, seed=4)
     faces = stylizer.render(Codes(codes))
-    seen = eased(stylizer.model, encode(stylizer.model, faces.clamp(-1, 1)), style.likeness)
+    seen = eased(stylizer.model, encode(stylizer.model, faces.clamp(-1, 1)), style.fidelity)
     torch.testing.assert_close(stylizer.sample(2, seed=4, style=style), stylizer.draw(style, seen), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(stylizer.sample(2, seed=4, style=published), stylizer.draw(published, Codes(codes)))
 
@@ -273,12 +284,9 @@ def test_other_losses_take_detail_maps_and_mirror_images(wishes: dict[str, objec
     assert m.discriminator is not None
     torch.manual_seed(0)
     picture = torch.rand(1, 3, R, R) * 2 - 1
-    given = {"fresh": codes(4, m), "detail": 0.1 * torch.randn(2, 16, 8, 8), "mirrored": True}
     config = OneShotConfig(random_from=RANDOM, **wishes)  # type: ignore[arg-type]
-    tuners = [
-        kind(m.generator, m.discriminator, torch.cat([picture, picture.flip(3)]), codes(2, m), config, **given)  # type: ignore[arg-type]
-        for kind in (OneShotTuner, PlainTuner)
-    ]
+    references = with_mirror_image(picture, m)
+    tuners = [kind(m.generator, m.discriminator, references, config) for kind in (OneShotTuner, ReferenceTuner)]
     assert tuners[0].step() == pytest.approx(tuners[1].step(), rel=1e-4)
 
 
@@ -287,20 +295,17 @@ def test_weights_and_valid_parts_belong_to_their_references_and_mirror_images() 
     assert m.discriminator is not None
     torch.manual_seed(0)
     pictures = torch.rand(4, 3, R, R) * 2 - 1
-    weights, valid = torch.tensor([1.0, 3.0, 1.0, 3.0]), torch.ones(4, 1, R, R)
+    valid = torch.ones(4, 1, R, R)
     valid[1, :, :, :16] = 0
     valid[3, :, :, 16:] = 0
-    tuner = OneShotTuner(
-        m.generator, m.discriminator, pictures, codes(4, m), OneShotConfig(random_from=RANDOM, batch=1), weights=weights,
-        valid=valid, mirrored=True,
-    )  # fmt: skip
+    references = References(pictures, codes(4, m), (1.0, 3.0), valid, views=2)
+    tuner = OneShotTuner(m.generator, m.discriminator, references, OneShotConfig(random_from=RANDOM, batch=1))
     shown = torch.rand(1, 3, R, R) * 2 - 1
     for i in range(4):
         index = torch.tensor([i])
-        wanted = weights[i] / weights.mean()
-        own = OneShotTuner(
-            m.generator, m.discriminator, pictures[index], codes(1, m), OneShotConfig(random_from=RANDOM), valid=valid[index]
-        )
+        wanted = (0.5, 1.5)[i % 2]
+        one = References(pictures[index], codes(1, m), valid=valid[index])
+        own = OneShotTuner(m.generator, m.discriminator, one, OneShotConfig(random_from=RANDOM))
         torch.testing.assert_close(tuner.style_distance(shown, index), wanted * own.style_distance(shown, torch.tensor([0])))
 
 

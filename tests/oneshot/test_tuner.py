@@ -16,10 +16,10 @@ from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilenet_v2 import MobileNetV2
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.deltas import apply_changes, changes
-from mien.oneshot.fit import reference_weights
 from mien.oneshot.layer_masks import parse_layers
 from mien.oneshot.random_layers import random_layers, random_rows, usual_start
-from mien.oneshot.reference_tuner import PlainTuner
+from mien.oneshot.reference_tuner import ReferenceTuner
+from mien.oneshot.references import References, merge_duplicates
 from mien.oneshot.tuner import OneShotTuner
 from toys import R, left_half, setting, tiny_discriminator
 
@@ -29,8 +29,8 @@ from toys import R, left_half, setting, tiny_discriminator
 def test_fast_path_is_the_plain_one(space: str, color: str) -> None:
     g, d, pictures, w_plus = setting(2)
     config = OneShotConfig(space=space, color=color, noise="random", random_from="32px", random_rows="3,5,9")  # type: ignore[arg-type]
-    fast = OneShotTuner(g, d, pictures, w_plus, config)
-    plain = PlainTuner(g, d, pictures, w_plus, config)
+    fast = OneShotTuner(g, d, References(pictures, w_plus), config)
+    plain = ReferenceTuner(g, d, References(pictures, w_plus), config)
     first = True
     for _ in range(4):
         a, b = fast.step(), plain.step()
@@ -43,14 +43,16 @@ def test_fast_path_is_the_plain_one(space: str, color: str) -> None:
 
 def test_the_plain_loop_knows_valid_parts_too() -> None:
     g, d, pictures, w_plus = setting()
-    tuners = [kind(g, d, pictures, w_plus, OneShotConfig(), valid=left_half()) for kind in (OneShotTuner, PlainTuner)]
+    tuners = [
+        kind(g, d, References(pictures, w_plus, valid=left_half()), OneShotConfig()) for kind in (OneShotTuner, ReferenceTuner)
+    ]
     for _ in range(2):
         assert tuners[0].step() == pytest.approx(tuners[1].step(), rel=1e-3)
 
 
 def test_nothing_is_learned_outside_the_valid_part(monkeypatch: pytest.MonkeyPatch) -> None:
     g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(), valid=left_half())
+    tuner = OneShotTuner(g, d, References(pictures, w_plus, valid=left_half()), OneShotConfig())
     drawn = torch.randn(1, 3, R, R, requires_grad=True)
     monkeypatch.setattr(tuner.synthesis, "render", lambda *_: drawn)
     [gradient] = torch.autograd.grad(tuner.loss(torch.tensor([0])), [drawn])
@@ -64,9 +66,8 @@ def test_the_valid_part_is_learned_as_before_and_the_rest_is_not() -> None:
     pictures[..., R // 2 :] = torch.tensor([1.0, -1.0, 1.0])[:, None, None]  # what the crop made up: magenta
     gaps = []
     for valid in (None, left_half()):
-        tuner = OneShotTuner(
-            g, d, pictures, w_plus, OneShotConfig(steps=25, random_from="64px", noise="const", learning_rate=0.02), valid=valid
-        )
+        config = OneShotConfig(steps=25, random_from="64px", noise="const", learning_rate=0.02)
+        tuner = OneShotTuner(g, d, References(pictures, w_plus, valid=valid), config)
         tuner.run()
         with torch.no_grad():
             styles = g.synthesis.styles(w_plus)
@@ -104,7 +105,7 @@ def test_loss_resolutions_are_the_published_ones() -> None:
 def test_fine_tuning_lowers_the_loss_and_leaves_the_base_alone() -> None:
     g, d, pictures, w_plus = setting()
     before = {k: v.clone() for k, v in g.state_dict().items()}
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=30, random_from="32px"))
+    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=30, random_from="32px"))
     losses = tuner.run()
     assert len(losses) == 30
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
@@ -115,7 +116,7 @@ def test_same_seed_same_result_other_seed_another() -> None:
     g, d, pictures, w_plus = setting()
 
     def tuned(seed: int) -> torch.Tensor:
-        tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=3, seed=seed))
+        tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=3, seed=seed))
         tuner.run()
         return tuner.synthesis.b64.conv1.weight.detach()  # type: ignore[union-attr, return-value]
 
@@ -126,7 +127,7 @@ def test_same_seed_same_result_other_seed_another() -> None:
 def test_space_s_leaves_the_affine_layers_alone_and_w_plus_trains_them() -> None:
     g, d, pictures, w_plus = setting()
     for space, trained in (("s", False), ("w_plus", True)):
-        tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=2, space=space, random_rows="7,8"))  # type: ignore[arg-type]
+        tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=2, space=space, random_rows="7,8"))  # type: ignore[arg-type]
         tuner.run()
         touched = changes(g.synthesis, tuner.synthesis)
         assert any("affine" in name for name in touched) is trained
@@ -156,18 +157,18 @@ def test_random_from_and_masks() -> None:
     assert random_rows(256, OneShotConfig(random_rows="m2-2021")) == (7, 9, 11)
     assert random_rows(64, OneShotConfig(random_rows="1, 2")) == (1, 2)
     for wrong in ({"random_from": "7px"}, {"random_from": "big"}):
-        with pytest.raises(InputError, match="random-from"):
+        with pytest.raises(InputError, match="random_from"):
             random_layers(R, OneShotConfig(**wrong))
     for mask in ("m9", "30"):
-        with pytest.raises(InputError, match="mask"):
+        with pytest.raises(InputError, match="random_rows"):
             random_rows(64, OneShotConfig(random_rows=mask))
 
 
 def test_family_of_codes_keeps_the_reference_below_the_mask() -> None:
     g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_from="32px"))
+    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_from="32px"))
     reference = g.synthesis.styles(w_plus)
-    a, b = tuner.family.codes(torch.tensor([0]), tuner.random), tuner.family.codes(torch.tensor([0]), tuner.random)
+    a, b = tuner.mixing.codes(torch.tensor([0]), tuner.random), tuner.mixing.codes(torch.tensor([0]), tuner.random)
     for name in reference:
         fixed = int(name.rstrip("upconvrgb")) < 32
         assert torch.equal(a[name], reference[name]) is fixed
@@ -181,44 +182,49 @@ def test_colour_of_the_photo_makes_the_loss_grey() -> None:
     torch.testing.assert_close(shade[:, 0], shade[:, 2])
     assert not torch.allclose(grey(swapped), shade)
     config = OneShotConfig(color="photo", noise="const")
-    grey_loss = OneShotTuner(g, d, pictures, w_plus, config).step()
-    same = OneShotTuner(g, d, shade.clone(), w_plus, config).step()
+    grey_loss = OneShotTuner(g, d, References(pictures, w_plus), config).step()
+    same = OneShotTuner(g, d, References(shade.clone(), w_plus), config).step()
     assert grey_loss == pytest.approx(same, rel=1e-4)  # only the luma of the reference counts
-    assert OneShotTuner(g, d, pictures, w_plus, OneShotConfig(noise="const")).step() != pytest.approx(grey_loss, rel=1e-3)
+    assert OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(noise="const")).step() != pytest.approx(
+        grey_loss, rel=1e-3
+    )
 
 
 def test_batch_bounds_the_references_of_a_step() -> None:
     g, d, pictures, w_plus = setting(5)
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(batch=2))
+    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(batch=2))
     chosen = [tuner._choose() for _ in range(20)]
     assert all(len(index) == 2 for index in chosen)
     assert set(torch.cat(chosen).tolist()) == {0, 1, 2, 3, 4}
-    assert len(OneShotTuner(g, d, pictures, w_plus, OneShotConfig(batch=0))._choose()) == 5
+    assert len(OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(batch=0))._choose()) == 5
 
 
 def test_weights_of_references() -> None:
-    assert reference_weights(["a", "b", "a"]) == ([0, 1], [2.0, 1.0])
-    assert reference_weights(["a", "b"], [1.0, 3.0]) == ([0, 1], [1.0, 3.0])
     g, d, pictures, w_plus = setting(2)
+    a, b = pictures
+    assert merge_duplicates([a, b, a.clone()]) == ([0, 1], (2.0, 1.0))
+    assert merge_duplicates([a, b], [1.0, 3.0]) == ([0, 1], (1.0, 3.0))
+    with pytest.raises(ValueError, match="3 weights for 2"):
+        References(pictures, w_plus, (1.0, 1.0, 1.0))
     config = OneShotConfig(noise="const")
-    one = [OneShotTuner(g, d, pictures[:1], w_plus[:1], config, weights=torch.tensor([w])).step() for w in (1.0, 7.0)]
+    one = [OneShotTuner(g, d, References(pictures[:1], w_plus[:1], (w,)), config).step() for w in (1.0, 7.0)]
     assert one[0] == one[1]  # one reference: its weight does not matter
-    even = OneShotTuner(g, d, pictures, w_plus, config).step()
-    odd = OneShotTuner(g, d, pictures, w_plus, config, weights=torch.tensor([1.0, 5.0])).step()
+    even = OneShotTuner(g, d, References(pictures, w_plus), config).step()
+    odd = OneShotTuner(g, d, References(pictures, w_plus, (1.0, 5.0)), config).step()
     assert even != odd
 
 
 def test_bf16_is_near_float32() -> None:
     g, d, pictures, w_plus = setting()
-    exact = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(noise="const")).step()
-    near = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(noise="const"), dtype=torch.bfloat16).step()
+    exact = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(noise="const")).step()
+    near = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(noise="const"), dtype=torch.bfloat16).step()
     assert near == pytest.approx(exact, rel=0.03)
     assert near != exact
 
 
 def test_saved_changes_rebuild_the_tuned_network() -> None:
     g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=5))
+    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=5))
     tuner.run()
     gaps = changes(g.synthesis, tuner.synthesis)
     assert all(gap.dtype == torch.float16 for gap in gaps.values())
@@ -230,7 +236,7 @@ def test_saved_changes_rebuild_the_tuned_network() -> None:
 
 def test_strength_goes_from_the_base_to_the_style() -> None:
     g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=10))
+    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=10))
     tuner.run()
     tuned = tuner.synthesis.eval().requires_grad_(False)
     styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
@@ -252,9 +258,7 @@ def test_a_model_of_another_size_tunes_too() -> None:
     )
     d = tiny_discriminator(32).requires_grad_(False)
     w_plus = torch.zeros(1, g.num_ws, 16)
-    tuner = OneShotTuner(
-        g, d, torch.zeros(1, 3, 32, 32), w_plus, dataclasses.replace(OneShotConfig(steps=1), random_from="16px")
-    )
+    tuner = OneShotTuner(g, d, References(torch.zeros(1, 3, 32, 32), w_plus), OneShotConfig(steps=1, random_from="16px"))
     assert len(tuner.run()) == 1
 
 
@@ -262,7 +266,7 @@ def test_a_model_without_noise_stays_without() -> None:
     g, d, pictures, w_plus = setting()
     with torch.no_grad():
         g.synthesis.b64.conv1.noise_strength.zero_()  # type: ignore[union-attr, operator]
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(steps=3))
+    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=3))
     tuner.run()
     touched = changes(g.synthesis, tuner.synthesis)
     assert "b64.conv1.noise_strength" not in touched
@@ -271,19 +275,20 @@ def test_a_model_without_noise_stays_without() -> None:
 
 @pytest.mark.parametrize("loss", ["discriminator", "pixels", "identity", "mobilenet-v2"])
 def test_losses(loss: str) -> None:
-    """Each judge falls while it is the loss, and each leads elsewhere than the discriminator."""
+    """Each distance falls while it is the loss, and each leads elsewhere than the discriminator."""
     g, d, pictures, w_plus = setting()
+    given = References(pictures, w_plus, valid=left_half())
     config = OneShotConfig(loss=loss, random_from="32px", noise="const", learning_rate=0.01)  # type: ignore[arg-type]
-    judge = None
+    extractor = None
     if loss == "mobilenet-v2":
         network = MobileNetV2(64).requires_grad_(False)
         for parameter in network.parameters():  # zeros would tell no pictures apart
             torch.nn.init.normal_(parameter, std=0.1)
-        judge = mobilenet_maps(network)
-    tuner = OneShotTuner(g, d, pictures, w_plus, config, valid=left_half(), judge=judge)
+        extractor = mobilenet_maps(network)
+    tuner = OneShotTuner(g, d, given, config, extractor=extractor)
     losses = [tuner.step() for _ in range(12)]
     assert sum(losses[-3:]) < sum(losses[:3])
-    usual = OneShotTuner(g, d, pictures, w_plus, dataclasses.replace(config, loss="discriminator"), valid=left_half())
+    usual = OneShotTuner(g, d, given, dataclasses.replace(config, loss="discriminator"))
     same = [usual.step() for _ in range(12)] == losses
     assert same == (loss == "discriminator")
 
@@ -303,23 +308,23 @@ def test_identity_maps_see_the_whole_frame_and_pixels_are_pixels() -> None:
 
 def test_a_loss_of_the_users_own_network_needs_it() -> None:
     g, d, pictures, w_plus = setting()
-    with pytest.raises(ValueError, match="needs a judge"):
-        OneShotTuner(g, d, pictures, w_plus, OneShotConfig(loss="mobilenet-v2"))
-    with pytest.raises(ValueError, match="plain loop"):
-        PlainTuner(g, d, pictures, w_plus, OneShotConfig(loss="pixels"))
+    with pytest.raises(ValueError, match="needs its extractor"):
+        OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(loss="mobilenet-v2"))
+    with pytest.raises(ValueError, match="reference implementation"):
+        ReferenceTuner(g, d, References(pictures, w_plus), OneShotConfig(loss="pixels"))
 
 
 def test_mean_layers_put_the_mean_face_in_place_of_the_reference() -> None:
     g, d, pictures, w_plus = setting(2)
-    tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(mean_layers="16up,32up"))
+    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(mean_layers="16up,32up"))
     own, mean = g.synthesis.styles(w_plus), g.synthesis.styles(broadcast(g.mapping.w_avg[None], g.num_ws))
     for name in own:
         wanted = mean[name].expand(2, -1) if name in ("16up", "32up") else own[name]
-        assert torch.equal(tuner.family.reference_styles[name], wanted)
-    with pytest.raises(InputError, match="--mean-layers"):
+        assert torch.equal(tuner.mixing.reference_styles[name], wanted)
+    with pytest.raises(InputError, match="mean_layers"):
         OneShotConfig(mean_layers="16up", space="w_plus", random_rows="5")
     with pytest.raises(InputError, match="names no layer"):
-        OneShotTuner(g, d, pictures, w_plus, OneShotConfig(mean_layers="nose"))
+        OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(mean_layers="nose"))
 
 
 def test_colour_halves_are_expert_options() -> None:
@@ -327,9 +332,9 @@ def test_colour_halves_are_expert_options() -> None:
     g, d, pictures, w_plus = setting()
 
     def made(**options: str) -> tuple[bool, bool]:
-        tuner = OneShotTuner(g, d, pictures, w_plus, OneShotConfig(random_from="32px", **options))  # type: ignore[arg-type]
+        tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_from="32px", **options))  # type: ignore[arg-type]
         seen = tuner._seen(pictures)
-        return tuner.family.layers == parse_layers("m2", R), bool((seen[:, 0] == seen[:, 1]).all())
+        return tuner.mixing.layers == parse_layers("m2", R), bool((seen[:, 0] == seen[:, 1]).all())
 
     assert made() == (False, False)
     assert made(random_layers="m2") == (True, False)

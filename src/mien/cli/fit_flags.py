@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from typer import BadParameter, Option
 
-from mien.cli.options import Inverter, chosen_inverter, told
+from mien.cli.options import Inverter, told
 from mien.config import settings_in_source
 from mien.errors import InputError
 
 if TYPE_CHECKING:
-    from mien.inversion import InvertConfig
     from mien.models.embedders import ArcFace
     from mien.models.mobilenet_v2 import MobileNetV2
     from mien.oneshot.config import OneShotConfig, SnapshotConfig
@@ -77,22 +76,14 @@ class FitFlags:
     ] = None
     noise: Annotated[Literal["random", "const"], _fit("noise", "--noise")] = _default("noise")
     seed: Annotated[int, _fit("seed", "--seed", least=0)] = _default("seed")
-    extreme: Annotated[
-        bool, Option("--extreme", help="For animals and masks: take the whole reference, and the mean face as its code.")
-    ] = False
-    refine_reference: Annotated[
-        int | None,
-        Option(
-            "--refine-reference",
-            min=0,
-            help="Optimisation steps for the reference's code; without it none, or 300 when the model has no encoder.",
-            show_default=False,
-        ),
-    ] = None
-
-    reference_inverter: Annotated[
-        Inverter, Option("--reference-inverter", help="How the reference becomes a code: as --method of mien invert.")
-    ] = "encoder"
+    extreme: Annotated[bool, _fit("extreme", "--extreme")] = _default("extreme")
+    refine_reference: Annotated[int | None, _fit("refine_reference", "--refine-reference", least=0)] = _default(
+        "refine_reference"
+    )
+    reference_inverter: Annotated[Inverter, _fit("reference_inverter", "--reference-inverter")] = "encoder"
+    noise_strengths: Annotated[Literal["nonzero", "all"], _fit("noise_strengths", "--noise-strengths")] = _default(
+        "noise_strengths"
+    )
 
     previews: Annotated[Path | None, _snapshot("previews", "--previews")] = None
     preview_every: Annotated[int | None, _snapshot("preview_every", "--preview-every", least=1)] = None
@@ -130,16 +121,16 @@ class FitFlags:
             mirror=self.mirror,
             color=self.color,
             gaze=self.gaze,
+            extreme=self.extreme,
+            reference_inverter=self.reference_inverter,
+            refine_reference=self.refine_reference,
             batch=self.batch,
             loss=self.loss,
             identity_weight=self.identity_weight,
             noise=self.noise,
+            noise_strengths=self.noise_strengths,
             seed=self.seed,
         )
-
-    def inverter(self) -> InvertConfig | None:
-        """How the references become codes; None: as usual."""
-        return chosen_inverter(self.reference_inverter)
 
     def judge(self) -> MobileNetV2 | None:
         """The user's own network for the loss mobilenet-v2, loaded."""

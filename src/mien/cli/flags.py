@@ -60,7 +60,9 @@ def expand(verb: Callable[..., Report]) -> Callable[..., int]:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
 
     def command(context: Context | None = None, **values: Any) -> int:
-        preset = preset_values(values.get("preset"), lambda option: _given(context, groups, option))
+        former = {"fidelity": "likeness", "refine_steps": "refine"}
+        preset = preset_values(values.get("preset"), lambda option: _given(context, groups, former.get(option, option)))
+        preset = {former.get(option, option): value for option, value in preset.items()}
         for name, group in groups.items():
             found = {field.name: values.pop(f"{name}__{field.name}") for field in dataclasses.fields(group)}
             values[name] = group(**found | {option: preset[option] for option in found.keys() & preset.keys()})

@@ -12,6 +12,7 @@ from typer import Argument, BadParameter, Option
 from mien.cli.flags import MachineFlags
 from mien.config import Setting, settings_in_source
 from mien.errors import InputError, ModelMismatchError
+from mien.oneshot.presets import PRESETS, PresetName
 from mien.runtime import pick_device
 
 if TYPE_CHECKING:
@@ -73,11 +74,11 @@ JudgeOfPeople = Annotated[
     ),
 ]
 
-PresetName = Annotated[
-    Literal["paper"] | None,
+PresetOption = Annotated[
+    PresetName | None,
     Option(
         "--preset",
-        help="Values for all options that are not given: paper is the set-up of the JoJoGAN paper.",
+        help=f"Values for all options that are not given: {'; '.join(f'{n}, {p.summary}' for n, p in PRESETS.items())}.",
         show_default=False,
     ),
 ]

@@ -14,7 +14,8 @@ from mien.latents import broadcast
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.oneshot.config import OneShotConfig
-from mien.oneshot.reference_tuner import PlainTuner
+from mien.oneshot.reference_tuner import ReferenceTuner
+from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 from mien.ops import use_ops
 from mien.runtime import Progress
@@ -52,13 +53,13 @@ def run(config: BenchConfig, progress: Progress | None = None) -> Benchmark:
         w_plus = broadcast(g.mapping(torch.randn(1, g.config.z_dim)), g.num_ws).clone()
         target = g(broadcast(g.mapping(torch.randn(1, g.config.z_dim)), g.num_ws), g.synthesis.noise("const")).clamp(-1, 1)
 
-    fit = OneShotConfig(noise="const")
+    fit, references = OneShotConfig(noise="const"), References(target, w_plus)
     tuners: dict[str, OneShotTuner] = {
-        "plain float32 (the published loop)": PlainTuner(g, d, target, w_plus, fit),
-        "fast float32": OneShotTuner(g, d, target, w_plus, fit),
+        "plain float32 (the published loop)": ReferenceTuner(g, d, references, fit),
+        "fast float32": OneShotTuner(g, d, references, fit),
     }
     if config.bf16:
-        tuners["fast bfloat16"] = OneShotTuner(g, d, target, w_plus, fit, dtype=torch.bfloat16)
+        tuners["fast bfloat16"] = OneShotTuner(g, d, references, fit, dtype=torch.bfloat16)
     total = 2 * (config.rounds + 1)
     losses: dict[str, float] = {}
 

@@ -35,8 +35,8 @@ class Follower:
         self.tuner, self.config, self.base = tuner, config, base
         if config.previews is not None:
             g = tuner.base
-            if tuner.family.fresh is not None:
-                self.faces = tuner.family.fresh[:_FACES]
+            if tuner.references.mixing_latents is not None:
+                self.faces = tuner.references.mixing_latents[:_FACES]
             else:
                 z = torch.randn(_FACES, g.config.z_dim, generator=seeded(0)).to(tuner.device)
                 with torch.no_grad():
@@ -60,9 +60,9 @@ class Follower:
     def preview(self, folder: Path, step: int) -> None:
         """Two rows: references and random faces of the base model; the same codes in the style as it is now."""
         tuner = self.tuner
-        count = min(_REFERENCES, tuner.count)
-        codes = torch.cat([tuner.w_plus[:count], self.faces])
-        before = [*tuner.pictures[:count], *_pictures(tuner.base.synthesis, self.faces)]
+        count = min(_REFERENCES, tuner.references.count)
+        codes = torch.cat([tuner.references.w_plus[:count], self.faces])
+        before = [*tuner.images[:count], *_pictures(tuner.base.synthesis, self.faces)]
         after = _pictures(tuner.synthesis, codes)
         size = min(max(tuner.base.config.resolution, _SMALLEST_CELL), _LARGEST_CELL)
         drawn = sheet([before, after], size=size)

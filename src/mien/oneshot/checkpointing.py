@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from mien.checkpoint.native import digest
 from mien.checkpoint.state import has_state, read_state, write_state
 from mien.errors import CheckpointError, InputError
 from mien.oneshot.config import current_names
+from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 
 _TUNED, _ADAM, _RANDOM, _CODES, _FRESH, _DETAIL = "synthesis.", "adam.", "random", "w_plus", "fresh", "detail"
 # What states of before 0.1.0 do not say, because nothing else could be chosen or a setting was not given.
-_DEFAULTS = {"gaze": "reference"}
+_DEFAULTS = {"gaze": "reference", "noise_strengths": "nonzero"}
+# The steps may grow; the rest says how references became the codes that are compared.
+_FREE = ("steps", "extreme", "reference_inverter", "refine_reference")
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 
 
@@ -31,8 +34,8 @@ def save_fit(folder: Path, tuner: OneShotTuner, base: str) -> None:
     tensors: dict[str, Tensor] = {f"{_TUNED}{name}": p for name, p in tuner.synthesis.named_parameters()}
     for index, parameter in enumerate(_trained(tuner)):
         tensors |= {f"{_ADAM}{index}.{name}": tuner.adam.state[parameter][name] for name in _MOMENTS}
-    tensors |= {_RANDOM: tuner.random.get_state(), _CODES: tuner.w_plus}
-    found = {_FRESH: tuner.family.fresh, _DETAIL: tuner.family.detail}
+    tensors |= {_RANDOM: tuner.random.get_state(), _CODES: tuner.references.w_plus}
+    found = {_FRESH: tuner.references.mixing_latents, _DETAIL: tuner.mixing.references_feature_codes}
     tensors |= {name: value for name, value in found.items() if value is not None}
     write_state(folder, tensors, {"fit": _task(tuner, base), "losses": tuner.losses})
 
@@ -55,25 +58,21 @@ class SavedFit:
             raise CheckpointError(f"{folder} holds the state of something else than a fit: choose another folder.")
         return cls(folder, tensors, document)
 
-    def codes(self, w_plus: Tensor) -> Tensor:
-        """The codes of the references that the fit was begun with, if `w_plus` are about the same, else an `InputError`.
+    def references(self, found: References) -> References:
+        """The references with the codes that the fit was begun with, if those found now are about the same.
 
-        Found again they may differ in the last bits, on another number of threads.
+        They may differ in the last bits, on another number of threads. Raises `InputError` where they differ in more.
         """
-        if self.tensors[_CODES].shape != w_plus.shape:
+        if self.tensors[_CODES].shape != found.w_plus.shape:
             raise self._another("the number of the references differs, or mirror")
-        return self._begun_with(_CODES, w_plus, "the codes of the references differ")
-
-    def fresh(self, found: Tensor | None) -> Tensor | None:
-        """The same for the codes that random layers are taken from."""
-        return None if found is None else self._begun_with(_FRESH, found, "the encoder differs, or the seed")
-
-    def detail(self, found: Tensor | None) -> Tensor | None:
-        """The same for the detail maps of the references."""
+        w_plus = self._begun_with(_CODES, found.w_plus, "the codes of the references differ")
+        latents, feature_codes = found.mixing_latents, found.feature_codes
+        if latents is not None:
+            latents = self._begun_with(_FRESH, latents, "the encoder differs, or the seed, or mixing_latents")
         # A fit that leaves them out has kept none: its settings say so, and are compared.
-        if found is None or _DETAIL not in self.tensors:
-            return found
-        return self._begun_with(_DETAIL, found, "the encoder differs")
+        if feature_codes is not None and _DETAIL in self.tensors:
+            feature_codes = self._begun_with(_DETAIL, feature_codes, "the encoder differs")
+        return replace(found, w_plus=w_plus, mixing_latents=latents, feature_codes=feature_codes)
 
     def _begun_with(self, name: str, found: Tensor, otherwise: str) -> Tensor:
         kept = self.tensors.get(name)
@@ -118,13 +117,14 @@ def _trained(tuner: OneShotTuner) -> list[Tensor]:
 
 def _task(tuner: OneShotTuner, base: str) -> dict[str, Any]:
     """What must be the same for a state to be gone on with, as JSON."""
-    given = [tuner.pictures, tuner.weights, tuner.valid]
-    if isinstance(tuner.family.layers, Mapping):
-        given += tuner.family.layers.values()
-    if tuner.family.given_styles is not None:
-        given += tuner.family.given_styles.layers.values()
+    references = tuner.references
+    given = [tuner.images, tuner.weights, tuner.valid]
+    if isinstance(tuner.mixing.layers, Mapping):
+        given += tuner.mixing.layers.values()
+    if references.styles is not None:
+        given += references.styles.layers.values()
     content = hashlib.sha256(b"".join(part.cpu().numpy().tobytes() for part in given if part is not None)).hexdigest()
-    settings = {name: value for name, value in asdict(tuner.config).items() if name != "steps" and value is not None}
+    settings = {name: value for name, value in asdict(tuner.config).items() if name not in _FREE and value is not None}
     settings["dtype"] = str(tuner.dtype).removeprefix("torch.")
     if tuner.identity is not None:
         settings["the identity network"] = digest(tuner.identity.state_dict())

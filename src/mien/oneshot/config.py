@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from mien.errors import InputError
+from mien.inversion.config import InvertConfig, Method
+from mien.oneshot.presets import PRESETS, PresetName
 
 Loss = Literal["discriminator", "pixels", "identity", "mobilenet-v2"]
 MixingLatents = Literal["auto", "mapping", "encoder"]
@@ -50,13 +52,31 @@ class OneShotConfig:
     gaze: Annotated[
         Literal["reference", "photo"], "whose gaze and mouth the result has: as the reference draws them, or the photo's own"
     ] = "reference"
+    extreme: Annotated[
+        bool, "for animals and masks: take the whole reference without looking for a face, and the mean face as its code"
+    ] = False
+    reference_inverter: Annotated[
+        Method | InvertConfig, "how a reference becomes a code: encoder, iterated, w, w+, prior or mean, or all settings of it"
+    ] = "encoder"
+    refine_reference: Annotated[
+        int | None, "optimization steps for the reference's code; None: none, or 300 where the model has no encoder"
+    ] = None
     batch: Annotated[int, "references per step (0: all of them); limits the memory used"] = 4
     loss: Annotated[
         Loss, "what result and reference are compared by: features of the discriminator, or alternatives for comparison"
     ] = "discriminator"
     identity_weight: Annotated[float, "weight of the identity loss; 0.01 has a clear effect, 0 turns it off"] = 0.0
     noise: Annotated[Literal["random", "const"], "noise while training: fresh at every step, or the stored maps"] = "random"
+    noise_strengths: Annotated[
+        Literal["nonzero", "all"],
+        "noise strengths that are learned: those that are not zero in the base model, or all, as published",
+    ] = "nonzero"
     seed: Annotated[int, "seed of codes, noise and order"] = 0
+
+    @classmethod
+    def preset(cls, name: PresetName) -> OneShotConfig:
+        """A published set-up: `paper`, or `published` for the authors' code."""
+        return cls(**PRESETS[name].one_shot)
 
     def __post_init__(self) -> None:
         if self.steps != "auto" and self.steps < 0:
@@ -65,6 +85,8 @@ class OneShotConfig:
             raise InputError("random_layers names layers of S: leave out space w_plus, or name its rows with random_rows.")
         if self.mean_layers is not None and self.space != "s":
             raise InputError("mean_layers blends layers of S: leave out space w_plus.")
+        if self.extreme and self.gaze == "photo":
+            raise InputError("gaze photo looks for eyes and a mouth, and extreme says that there are none: choose one.")
         if self.mixing_latents not in get_args(MixingLatents):
             known = ", ".join(get_args(MixingLatents))
             raise InputError(f"mixing_latents is one of {known}, got {self.mixing_latents!r}: choose one.")

@@ -1,13 +1,13 @@
 """JoJoGAN: fine-tune a copy of the generator to one picture, or a few (Chong & Forsyth, ECCV 2022).
 
-A family of codes around the reference's own code is made by style mixing (equation 1); the copy learns to answer every one of
-them with the reference (equation 2). Mixing happens in S by default, as the paper does it; the published code mixes rows of W+.
+Style mixing makes random codes around the reference's own (equation 1); the copy learns to answer every one of them with the
+reference (equation 2). Codes are mixed in S by default, as the paper does it; the published code mixes rows of W+.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -20,127 +20,126 @@ from mien.losses.face import identity_loss, layout_loss
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
-from mien.models.generator import Generator, Noise, SynthesisNetwork
+from mien.models.generator import Generator, SynthesisNetwork
 from mien.oneshot.config import OneShotConfig
+from mien.oneshot.loss_terms import LossTerm, Rendering, total_loss
+from mien.oneshot.references import References
 from mien.oneshot.stopping import LONGEST, enough
-from mien.oneshot.style_mixing import Family
+from mien.oneshot.style_mixing import LatentSource, StyleMixing
 from mien.ops import current
+from mien.runtime import Progress
 
 _LAYOUT_WEIGHT = 0.2  # of the layout loss beside the style distance, for the gaze of the photo
-
-Progress = Callable[[int, int, float], None]
 
 
 class OneShotTuner:
     """The loop: owns the tuned copy of the synthesis network; `step` does one update."""
 
     def __init__(
-        self, generator: Generator, discriminator: Discriminator, pictures: Tensor, w_plus: Tensor, config: OneShotConfig,
-        *, weights: Tensor | None = None, valid: Tensor | None = None, styles: StyleCodes | None = None,
-        features: Mapping[str, Mapping[str, Tensor]] | None = None, identity: Embedder | None = None,
-        judge: Judge | None = None, fresh: Tensor | None = None, detail: Tensor | None = None, mirrored: bool = False,
+        self, generator: Generator, discriminator: Discriminator, references: References, config: OneShotConfig,
+        *, latents: LatentSource | None = None, extractor: Judge | None = None, identity: Embedder | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:  # fmt: skip
-        """`pictures` [N, 3, R, R] in [-1, 1], their inversions `w_plus` [N, num_ws, w_dim]; `weights` [N] weigh them.
+        """`latents` draws the random codes; None: those that `StyleMixing` takes by itself.
 
-        `valid` [N, 1, R, R] in [0, 1] is the part of each picture that is to be learned; None: all of it. `styles`, `features`,
-        `fresh` and `detail` are those of `Family`. `mirrored` says that the second half of the references are mirror images of
-        the first, in their order. `identity` is the network of the identity loss; None: the one that comes with mien. `judge`
-        makes the feature maps that are compared; None: those that `config.loss` names. `dtype` is
-        that of the convolutions.
+        `extractor` makes the feature maps that are compared; None: what `config.loss` names. `identity` is the network of the
+        identity loss; None: the one that comes with mien. `dtype` is that of the convolutions.
         """
-        self.config, self.base = config, generator
-        self.synthesis: SynthesisNetwork = copy.deepcopy(generator.synthesis).train().requires_grad_(True)
-        self.device = w_plus.device
+        self.base, self.config, self.dtype = generator, config, dtype
+        self.synthesis: SynthesisNetwork = copy.deepcopy(generator.synthesis).train()
+        self.device = references.w_plus.device
+        self.references, self.images = references, references.images.to(self.device)
+        self.weights = _relative(references, self.device)
+        self.valid = references.valid.to(self.device) if any(references.outside) and references.valid is not None else None
         self.random = torch.Generator().manual_seed(config.seed)
-        self.dtype = dtype
-        self.w_plus, self.pictures = w_plus, pictures
-        self.count = len(pictures) // 2 if mirrored else len(pictures)
-        self.losses: list[float] = []
+        self.mixing = StyleMixing(generator, references, config, latents)
+        self.extractor = extractor or self._usual_extractor(discriminator)
+        with torch.no_grad():
+            self.targets = self.extractor(self._seen(self.images))  # constant: computed once
         self.identity: Embedder | None = None
         if config.identity_weight:
             self.identity = (identity or copy.deepcopy(read_identity_network())).to(self.device)
-        self.weights = None if weights is None or bool((weights == weights[0]).all()) else weights / weights.mean()
-        self.region = expression_region(pictures).to(self.device) if config.gaze == "photo" else None
-        self.valid = valid
-        self.family = Family(generator, w_plus, config, styles=styles, features=features, fresh=fresh, detail=detail)
-        if config.space == "s":
-            for layer in style_layers(generator.config.resolution):  # S codes come from the base: affine layers stay
-                self.synthesis.layer(layer.name).affine.requires_grad_(False)
-        self.judge = judge or self._usual_judge(discriminator)
-        with torch.no_grad():
-            self.targets = self.judge(self._seen(pictures))  # constant: computed once
-        for name, parameter in self.synthesis.named_parameters():
-            if name.endswith("noise_strength") and not bool(parameter.any()):
-                parameter.requires_grad_(False)  # a model trained without noise stays without: it would only make speckle
-        parameters = [p for p in self.synthesis.parameters() if p.requires_grad]
+        self.terms = self._terms()
+        self.losses: list[float] = []
         self.adam = torch.optim.Adam(
-            parameters, lr=config.learning_rate, betas=(0.0, 0.99), eps=1e-8, fused=current() == "fast"
+            _trained(self.synthesis, config), lr=config.learning_rate, betas=(0.0, 0.99), eps=1e-8, fused=current() == "fast"
         )
 
-    def _usual_judge(self, discriminator: Discriminator) -> Judge:
+    def _usual_extractor(self, discriminator: Discriminator) -> Judge:
         loss = self.config.loss
         if loss == "pixels":
             return pixels
         if loss == "identity":
             return identity_maps(copy.deepcopy(read_identity_network()).to(self.device))
         if loss == "mobilenet-v2":
-            raise ValueError("the loss mobilenet-v2 needs a judge: its network is the user's own")
+            raise ValueError("the loss mobilenet-v2 needs its extractor: the network is the user's own")
         return FrozenFeatures(discriminator, loss_resolutions(self.base.config.resolution), self.dtype)
 
-    def _seen(self, pictures: Tensor) -> Tensor:
-        return grey(pictures) if self.config.color == "photo" else pictures
+    def _terms(self) -> list[LossTerm]:
+        """What is minimised; those whose settings are off are not there, and cost nothing."""
+        terms = [LossTerm("style", 1.0, lambda r: self.style_distance(r.image, r.index))]
+        if (network := self.identity) is not None:
+
+            def identity(r: Rendering) -> Tensor:
+                return identity_loss(network, r.image, r.base_image, self._weights(r.index))
+
+            terms.append(LossTerm("identity", self.config.identity_weight, identity))
+        if self.config.gaze == "photo":
+            region = expression_region(self.images).to(self.device)
+
+            def gaze(r: Rendering) -> Tensor:
+                return layout_loss(r.image, r.base_image, region[r.index], self._weights(r.index))
+
+            terms.append(LossTerm("gaze", _LAYOUT_WEIGHT, gaze))
+        return terms
+
+    def _seen(self, images: Tensor) -> Tensor:
+        return grey(images) if self.config.color == "photo" else images
 
     def _choose(self) -> Tensor:
-        """Which references this step sees: all, or the next `batch` of a random order; each, or its mirror image."""
-        batch = self.config.batch
-        if batch == 0 or batch >= self.count:
-            index = torch.arange(self.count)
+        """Which references this step sees: all, or the next `batch` of a random order; of each one view."""
+        batch, count, views = self.config.batch, self.references.count, self.references.views
+        if batch == 0 or batch >= count:
+            index = torch.arange(count)
         else:
-            index = torch.randperm(self.count, generator=self.random)[:batch]
-        if self.count == len(self.pictures):
+            index = torch.randperm(count, generator=self.random)[:batch]
+        if views == 1:
             return index
-        return index + self.count * torch.randint(2, (len(index),), generator=self.random)
+        return index + count * torch.randint(views, (len(index),), generator=self.random)
 
-    def _render(
-        self, network: SynthesisNetwork, codes: StyleCodes | Tensor, noise: Noise, detail: Tensor | None = None
-    ) -> Tensor:
-        return network.render(network.styles(codes) if isinstance(codes, Tensor) else codes, noise, self.dtype, detail)
-
-    def style_distance(self, picture: Tensor, index: Tensor) -> Tensor:
-        """Equation 2: how far pictures [N, 3, R, R] are from the chosen references, where these are valid."""
-        targets = self.targets if len(index) == len(self.pictures) else [t[index] for t in self.targets]
-        found = self.judge(self._seen(self._framed(picture, index)))
+    def style_distance(self, image: Tensor, index: Tensor) -> Tensor:
+        """Equation 2: how far images [n, 3, R, R] are from the chosen references, where these are valid."""
+        targets = self.targets if len(index) == len(self.images) else [t[index] for t in self.targets]
+        found = self.extractor(self._seen(self._framed(image, index)))
         return feature_distance(found, targets, self._weights(index), self._valid(index))
 
-    def _framed(self, picture: Tensor, index: Tensor) -> Tensor:
-        """Pictures with the chosen references themselves where these are not valid.
+    def _framed(self, image: Tensor, index: Tensor) -> Tensor:
+        """Images with the chosen references themselves where these are not valid.
 
         So features near the border are compared in the same surroundings, and nothing is learned from outside.
         """
-        return picture if self.valid is None else torch.lerp(self.pictures[index], picture, self.valid[index])
+        return image if self.valid is None else torch.lerp(self.images[index], image, self.valid[index])
 
-    def loss(self, index: Tensor) -> Tensor:
-        """Equation 2 for the chosen references, and how far the faces are from those that the base makes of the same codes."""
+    def render(self, index: Tensor) -> Rendering:
+        """New random codes around the chosen references, drawn by the tuned generator."""
         noise = self.synthesis.noise(self.config.noise, len(index), self.random)
-        codes, detail = self.family.codes(index, self.random), self.family.details(index, self.random)
-        picture = self._render(self.synthesis, codes, noise, detail)
-        loss = self.style_distance(picture, index)
-        if self.identity is None and self.region is None:
-            return loss
-        with torch.no_grad():
-            before = self._render(self.base.synthesis, codes, noise, detail)
-        if self.identity is not None:
-            loss = loss + self.config.identity_weight * identity_loss(self.identity, picture, before, self._weights(index))
-        if self.region is not None:
-            loss = loss + _LAYOUT_WEIGHT * layout_loss(picture, before, self.region[index], self._weights(index))
-        return loss
+        codes, feature_codes = self.mixing.codes(index, self.random), self.mixing.feature_codes(index, self.random)
+
+        def draw(network: SynthesisNetwork) -> Tensor:
+            styles = codes if isinstance(codes, StyleCodes) else network.styles(codes)
+            return network.render(styles, noise, self.dtype, feature_codes)
+
+        return Rendering(index, draw(self.synthesis), torch.no_grad()(lambda: draw(self.base.synthesis)))
 
     def _weights(self, index: Tensor) -> Tensor | None:
         return None if self.weights is None else self.weights[index]
 
     def _valid(self, index: Tensor) -> Tensor | None:
         return None if self.valid is None else self.valid[index]
+
+    def loss(self, index: Tensor) -> Tensor:
+        """All terms for new random codes around the chosen references."""
+        return total_loss(self.terms, self.render(index))
 
     def step(self) -> float:
         """One update; returns the loss before it."""
@@ -161,3 +160,21 @@ class OneShotTuner:
             if after_step is not None:
                 after_step(len(self.losses))
         return self.losses
+
+
+def _relative(references: References, device: torch.device) -> Tensor | None:
+    """The weights of all images with mean 1; None where they are the same."""
+    weights = torch.tensor(references.weights * references.views, device=device)
+    return None if len(set(references.weights)) < 2 else weights / weights.mean()
+
+
+def _trained(synthesis: SynthesisNetwork, config: OneShotConfig) -> list[Tensor]:
+    """The parameters that are learned; the others are frozen."""
+    synthesis.requires_grad_(True)
+    if config.space == "s":
+        for layer in style_layers(synthesis.config.resolution):  # S codes come from the base: affine layers stay
+            synthesis.layer(layer.name).affine.requires_grad_(False)
+    for name, parameter in synthesis.named_parameters():
+        if name.endswith("noise_strength") and not bool(parameter.any()) and config.noise_strengths == "nonzero":
+            parameter.requires_grad_(False)  # a model trained without noise stays without: it would only make speckle
+    return [p for p in synthesis.parameters() if p.requires_grad]

@@ -9,7 +9,7 @@ from typer import Argument
 from mien.cli.align_flags import AlignFlags
 from mien.cli.control_flags import ControlFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import InvertingModelFlags, Out, Overwrite, Photos, PresetName, RenderFlags
+from mien.cli.options import InvertingModelFlags, Out, Overwrite, Photos, PresetOption, RenderFlags
 from mien.cli.paths import plan
 from mien.cli.render import find_styles, render
 from mien.cli.result import Report
@@ -40,7 +40,7 @@ def run(
     model: InvertingModelFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
-    preset: PresetName = None,
+    preset: PresetOption = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Put a ready or saved style on photos, a few seconds each.

@@ -11,7 +11,7 @@ from mien.cli.align_flags import AlignFlags
 from mien.cli.control_flags import ControlFlags
 from mien.cli.fit_flags import FitFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import InvertingModelFlags, Overwrite, PresetName
+from mien.cli.options import InvertingModelFlags, Overwrite, PresetOption
 from mien.cli.paths import check_outputs, existing
 from mien.cli.result import Report, progress
 
@@ -36,7 +36,7 @@ def run(
     model: InvertingModelFlags,
     machine: MachineFlags,
     screen: ScreenFlags,
-    preset: PresetName = None,
+    preset: PresetOption = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Learn a style from one picture, or a few, and save it as a small file for mien apply."""
@@ -48,8 +48,7 @@ def run(
     parts.give_regions(stylizer)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, config, align=where, extreme=fit.extreme, inverter=fit.inverter(), loss_network=fit.judge(),
-            refine_steps=fit.refine_reference, identity=identity,
+            pictures, config, align=where, loss_network=fit.judge(), identity=identity,
             control=control, snapshots=snapshots, progress=advance,
         )  # fmt: skip
     style.save(out, overwrite=overwrite)

@@ -11,7 +11,7 @@ from mien.cli.align_flags import AlignFlags, StyleAlignFlags, speaking_of_the_re
 from mien.cli.control_flags import ControlFlags
 from mien.cli.fit_flags import FitFlags
 from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import InvertingModelFlags, Out, Overwrite, Photos, PresetName, RenderFlags
+from mien.cli.options import InvertingModelFlags, Out, Overwrite, Photos, PresetOption, RenderFlags
 from mien.cli.paths import check_outputs, existing, plan
 from mien.cli.render import render
 from mien.cli.result import Report, progress
@@ -38,7 +38,7 @@ def run(
     machine: MachineFlags,
     screen: ScreenFlags,
     save_style: Annotated[Path | None, Option(help="Also save the style, for `mien apply`.", show_default=False)] = None,
-    preset: PresetName = None,
+    preset: PresetOption = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Redraw every face in photos in the style of one picture.
@@ -61,8 +61,7 @@ def run(
         stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
         learned = stylizer.fit(
-            references, config, align=where_references, extreme=fit.extreme, inverter=fit.inverter(), loss_network=fit.judge(),
-            refine_steps=fit.refine_reference, control=control,
+            references, config, align=where_references, loss_network=fit.judge(), control=control,
             identity=identity, snapshots=snapshots, progress=advance,
         )  # fmt: skip
     if save_style:
