@@ -27,6 +27,7 @@ from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model
 from mien.training import run as train_module
 from mien.training.config import TrainConfig
+from mien.training.distributed import Processes
 from mien.training.resolve import changed, preset, resolve
 from mien.training.run import train
 from mien.training.run_folder import RunFolder
@@ -248,6 +249,51 @@ def test_infinite_losses_stop_the_run_and_keep_the_snapshot(pictures: Path, tmp_
     assert all(np.isfinite(v) for line in losses(tmp_path) for v in line.values())
 
 
+def test_weights_that_are_no_numbers_are_not_written(pictures: Path, tmp_path: Path) -> None:
+    train(config(pictures), tmp_path, after(3))
+    before = (tmp_path / "model.safetensors").read_bytes(), (tmp_path / "state" / "state.json").read_bytes()
+    broken = train_module._Run(config(pictures), RunFolder(tmp_path), Session(), Processes())
+    next(broken.trainer.generator.synthesis.parameters()).data.fill_(float("nan"))
+    with pytest.raises(DivergedError):
+        broken.snapshot()
+    assert ((tmp_path / "model.safetensors").read_bytes(), (tmp_path / "state" / "state.json").read_bytes()) == before
+
+
+def test_rates_rise_and_fall_over_a_run(pictures: Path, tmp_path: Path) -> None:
+    wanted = config(
+        pictures, adversarial__warmup_steps=4, adversarial__decay_share=0.5, adversarial__decay_floor=0.1, stats_steps=1
+    )
+    train(wanted, tmp_path / "a")
+    rates = [line["rate"] for line in losses(tmp_path / "a")]
+    # The rate that the next step takes: 8 steps, of which the second half falls.
+    assert rates == pytest.approx([0.5, 0.75, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25], abs=0.01)
+    train(wanted, tmp_path / "b", after(5))
+    train(wanted, tmp_path / "b")
+    assert losses(tmp_path / "b") == losses(tmp_path / "a")
+
+
+def test_an_encoder_grows_with_the_stages_and_continues(pictures: Path, tmp_path: Path) -> None:
+    wanted = config(
+        pictures, stages=(8, 16), stage_kimg=(0.016,), adversarial__pl_weight=0.0, reconstruction__share=0.5,
+        reconstruction__resolution=16, reconstruction__width=8, reconstruction__max_width=16,
+    )  # fmt: skip
+    train(wanted, tmp_path / "a")
+    for stop in (2, 3, 2):
+        train(wanted, tmp_path / "b", after(stop))
+    train(wanted, tmp_path / "b")
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    small, large = (read_model(tmp_path / "a" / name).encoder for name in ("model-8px.safetensors", "model.safetensors"))
+    assert isinstance(small, CompactEncoder)
+    assert isinstance(large, CompactEncoder)
+    assert (small.config.resolution, small.config.width) == (8, 16)
+    assert (large.config.resolution, large.config.width) == (16, 8)
+    with pytest.raises(InputError, match="cannot be grown"):
+        train(
+            config(pictures, stages=(8, 16), stage_kimg=(0.016,), reconstruction__share=0.5, reconstruction__max_width=8),
+            tmp_path / "c",
+        )
+
+
 def test_a_full_disk_leaves_the_last_snapshot(
     pictures: Path, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +335,17 @@ class TestFromModel:
         assert (tmp_path / "a" / "samples" / "source.png").exists()
         assert losses(tmp_path / "a")[0]["structure"] >= 0
         assert "structure loss: 8 px" in (tmp_path / "a" / "plan.txt").read_text()
+
+    def test_begins_wider_than_it(self, pictures: Path, source: Path, tmp_path: Path) -> None:
+        wanted = config(pictures, source=str(source), widen=2)
+        train(wanted, tmp_path / "run", after(0))
+        old, new = (read_model(p).generator for p in (source, tmp_path / "run" / "model.safetensors"))
+        assert new.config.channels(8) == 2 * old.config.channels(8)
+        codes = torch.randn(2, old.num_ws, 8)
+        noise = old.synthesis.noise("const")
+        assert torch.allclose(new(codes, noise), old(codes, noise), atol=1e-4)
+        train(wanted, tmp_path / "run", after(2))
+        assert train(wanted, tmp_path / "run").complete
 
     def test_grows_beyond_it(self, pictures: Path, source: Path, tmp_path: Path) -> None:
         wanted = config(pictures, source=str(source), stages=(16,), plan__structure=1, plan__freeze_g=1, plan__freeze_styles=1)
@@ -371,7 +428,7 @@ def test_augmentation_letters_reach_the_pipeline(pictures: Path, tmp_path: Path)
         ("nbf", (True, False, False, True, True)), ("", None),
     ):  # fmt: skip
         run = train_module._Run(
-            config(pictures, augment=letters), RunFolder(tmp_path / (letters or "none")), Session(), train_module.Processes()
+            config(pictures, augment=letters), RunFolder(tmp_path / (letters or "none")), Session(), Processes()
         )
         augment = run.trainer.augment
         groups = ("blit", "geometry", "color", "filter", "corruption")

@@ -664,3 +664,16 @@ def test_widened_networks_compute_the_same() -> None:
         before, after = d(x)[:, 0], judge(x)[:, 0]
     assert torch.corrcoef(torch.stack([before, after]))[0, 1] > 0.99
     assert float((before - after).abs().mean()) < 0.5 * float(before.std())
+
+
+def test_states_of_before_tell_less_and_go_on() -> None:
+    t, other = trainer(augment=AdaptiveAugment(0.4)), trainer(augment=AdaptiveAugment(0.0))
+    run(t, 3)
+    tensors, document = t.state()
+    del document["fresh_since"]
+    other.restore({k: v.clone() for k, v in tensors.items()}, document)
+    assert other.fresh_since == 0
+    assert run(other, 2) == run(t, 2)
+    light = trainer(augment=AdaptiveAugment(0.0))
+    light.restore({k: v.clone() for k, v in tensors.items()}, {**document, "moments": False})
+    assert light.fresh_since == 3, "its optimizers begin afresh"
