@@ -16,6 +16,7 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
+import mien
 from mien.cli import app
 from mien.cli.app import shell
 
@@ -97,6 +98,13 @@ def test_the_page_of_commands_is_what_the_program_says(monkeypatch: pytest.Monke
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run: python tools/commands_page.py"
 
 
+def test_the_page_of_the_api_is_what_the_docstrings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = _tool("api_page", monkeypatch)
+    assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run: python tools/api_page.py"
+    listed = [name for names in tool.SECTIONS.values() for name in names]
+    assert sorted([*listed, "__version__"]) == mien.__all__, "every public name belongs to one section"
+
+
 @pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
@@ -128,7 +136,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ink = Image.open(_EXAMPLES / "ink.png").convert("RGB")
     ink.save(tmp_path / "reference.png")
     ink.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "another.png")
-    shutil.copy(EMBEDDED_MODEL, tmp_path / "faces.safetensors")
+    for name in ("faces", "cartoon"):
+        shutil.copy(EMBEDDED_MODEL, tmp_path / f"{name}.safetensors")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

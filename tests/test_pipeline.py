@@ -28,7 +28,7 @@ from mien.styles import find_style
 from toys import tiny, tiny_discriminator
 
 # To a random model, random pictures are no faces.
-pytestmark = pytest.mark.filterwarnings("ignore:To the model")
+pytestmark = [pytest.mark.filterwarnings("ignore:To the model"), pytest.mark.filterwarnings("ignore:.*was drawn at 32 px")]
 
 R = 32
 ALIGNED = AlignConfig(aligned=True)
@@ -129,7 +129,7 @@ def test_what_a_crop_invents_is_not_learned(stylizer: Stylizer, folder: Path) ->
         return stylizer.fit([picture], QUICK, align=align)
 
     beyond = AlignConfig(box=(-32.0, 0.0, 96.0))
-    crop = stylizer.align(folder / "reference.png", beyond)[0][1]
+    crop = stylizer.align(folder / "reference.png", beyond).faces[0].crop
     masked = learned(folder / "reference.png", beyond)
     assert masked.settings["invented"] == [pytest.approx(1 / 3, abs=0.04)]
     whole = stylizer.fit([from_tensor(crop)], QUICK, align=ALIGNED)
@@ -166,7 +166,7 @@ def test_box_and_crop(stylizer: Stylizer, style: Style, folder: Path) -> None:
 
 def test_refinement_comes_nearer_to_the_picture(stylizer: Stylizer, folder: Path) -> None:
     def gap(steps: int) -> float:
-        found = stylizer.invert(folder / "photo.png", align=ALIGNED, refine_steps=steps)
+        found = stylizer.invert(folder / "photo.png", RenderConfig(refine_steps=steps), align=ALIGNED)
         assert found.w_plus.shape == (1, 8, 16)
         return float((found.picture - found.crop).abs().mean())
 
@@ -231,16 +231,19 @@ def test_control_of_a_finished_style(folder: Path, style: Style) -> None:
 
 
 def test_samples(stylizer: Stylizer, style: Style) -> None:
-    plain = stylizer.sample(3, seed=1)
-    assert plain.shape == (3, 3, R, R)
-    assert torch.equal(plain, stylizer.sample(3, seed=1))
-    assert torch.equal(plain[:2], stylizer.sample(2, seed=1))
-    assert not torch.equal(plain, stylizer.sample(3, seed=2))
-    mean = stylizer.sample(3, seed=1, psi=0.0)
-    torch.testing.assert_close(mean[0], mean[1])
-    assert not torch.equal(plain, stylizer.sample(3, seed=1, style=style))
-    published = replace(style, settings={})
-    assert torch.equal(plain, stylizer.sample(3, seed=1, style=published, strength=0.0))
+    def faces(count: int = 3, seed: int = 1, psi: float = 0.7, look: Style | None = None, strength: float = 1.0) -> list[bytes]:
+        found = stylizer.sample(count, seed=seed, psi=psi, style=look, strength=strength)
+        assert all(image.size == (R, R) for image in found)
+        return [image.tobytes() for image in found]
+
+    plain = faces()
+    assert len(plain) == 3
+    assert plain == faces()
+    assert plain[:2] == faces(2)
+    assert plain != faces(seed=2)
+    assert faces(psi=0.0)[0] == faces(psi=0.0)[1]
+    assert plain != faces(look=style)
+    assert plain == faces(look=replace(style, settings={}), strength=0.0)
 
 
 def test_a_model_without_what_is_needed_says_so(folder: Path, style: Style) -> None:
@@ -250,7 +253,7 @@ def test_a_model_without_what_is_needed_says_so(folder: Path, style: Style) -> N
         bare.fit([folder / "reference.png"], QUICK, align=ALIGNED)
     blind = Stylizer(Model(tiny(R), tiny_discriminator(R)))
     with pytest.raises(ModelMismatchError, match="no encoder"):
-        blind.invert(folder / "photo.png", align=ALIGNED)
+        blind.invert(folder / "photo.png", PLAIN, align=ALIGNED)
     optimised = blind.fit([folder / "reference.png"], QUICK, align=ALIGNED)
     mean = blind.fit([folder / "reference.png"], replace(QUICK, refine_reference=2), align=ALIGNED)
     assert not torch.equal(optimised.changes["b32.conv1.weight"], mean.changes["b32.conv1.weight"])
@@ -285,7 +288,7 @@ def test_fidelity(detailed: Stylizer, folder: Path) -> None:
         config = replace(PLAIN, fidelity=fidelity, strength=strength)
         return detailed.apply(style, folder / "photo.png", config, align=ALIGNED).faces[0].stylized
 
-    crop = detailed.align(folder / "photo.png", ALIGNED)[0][1][None]
+    crop = detailed.align(folder / "photo.png", ALIGNED).faces[0].crop[None]
     codes = detailed.invert_crops(crop)
     assert codes.detail is not None
     tuned = detailed._tuned_network(style)
@@ -326,7 +329,7 @@ def test_inverters_of_the_reference_and_of_the_photo(stylizer: Stylizer, style: 
 
 
 def test_refinement_finds_a_detail_map_unless_told_not_to(stylizer: Stylizer, folder: Path) -> None:
-    crop = stylizer.align(folder / "photo.png", ALIGNED)[0][1][None]
+    crop = stylizer.align(folder / "photo.png", ALIGNED).faces[0].crop[None]
     start = stylizer.invert_crops(crop)
     assert start.detail is None
 

@@ -7,14 +7,13 @@ import pytest
 import torch
 
 from mien.checkpoint.model_file import generator_digest, read_model, write_model
-from mien.checkpoint.style_file import Style
-from mien.editing.layer_swap import swap
+from mien.editing.layer_swap import swap_layers
 from mien.errors import CheckpointError, ModelMismatchError
 from mien.latents import broadcast
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model, Provenance
 from mien.oneshot.deltas import apply_changes
-from mien.styles import model_style, open_style
+from mien.styles import Style, model_style, open_style
 
 
 def make(seed: int, base: str = "", resolution: int = 16) -> Model:
@@ -71,7 +70,7 @@ def test_another_source_or_shape_is_refused() -> None:
 def test_swapped_models_name_the_source_in_both_directions(tmp_path: Path) -> None:
     source = make(1)
     target = fine_tuned(source)
-    for model in (swap(source, target, 16), swap(target, source, 16)):
+    for model in (swap_layers(source, target, 16), swap_layers(target, source, 16)):
         write_model(tmp_path / "swapped.safetensors", model)
         assert read_model(tmp_path / "swapped.safetensors").provenance.base == source.provenance.digest
         assert open_style(tmp_path / "swapped.safetensors", source).changes
@@ -80,8 +79,8 @@ def test_swapped_models_name_the_source_in_both_directions(tmp_path: Path) -> No
 def test_a_swapped_model_wants_photos_as_its_encoder_learned_them(tmp_path: Path) -> None:
     soft, plain = make(1), make(1)
     soft.soft_ground = True
-    assert swap(soft, plain, 16).soft_ground
-    assert not swap(plain, soft, 16).soft_ground
-    assert swap(plain, soft, 16, mapping="high").soft_ground
-    write_model(tmp_path / "soft.safetensors", swap(soft, plain, 16))
+    assert swap_layers(soft, plain, 16).soft_ground
+    assert not swap_layers(plain, soft, 16).soft_ground
+    assert swap_layers(plain, soft, 16, mapping="high").soft_ground
+    write_model(tmp_path / "soft.safetensors", swap_layers(soft, plain, 16))
     assert read_model(tmp_path / "soft.safetensors").soft_ground

@@ -45,7 +45,7 @@ def main() -> None:
 
     crops = []
     for photo in arguments.photos:
-        _, crop = stylizer.align(photo, AlignConfig(face="largest"))[0]
+        crop = stylizer.align(photo, AlignConfig(face="largest")).faces[0].crop
         crops.append(crop)
     codes = stylizer.invert_crops(torch.stack(crops), refine_steps=arguments.refine)
     base, codes = stylizer.render(codes), eased(stylizer.model, codes, arguments.fidelity)

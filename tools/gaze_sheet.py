@@ -80,7 +80,7 @@ def _largest_faces(stylizer: Stylizer, paths: Sequence[Path]) -> Iterator[Tensor
     """The crop [3, R, R] of each picture's largest face; pictures without one are named and left out."""
     for path in paths:
         try:
-            yield stylizer.align(path, AlignConfig(face="largest"))[0][1]
+            yield stylizer.align(path, AlignConfig(face="largest")).faces[0].crop
         except FaceNotFoundError as error:
             print(error)
 

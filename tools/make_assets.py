@@ -19,6 +19,7 @@ from torch import Tensor
 from mien.faces import AlignConfig
 from mien.faces.head_mask import head_mask
 from mien.media.contact_sheet import sheet
+from mien.media.image_input import as_picture
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.media.picture import Picture
 from mien.pipeline import OneShotConfig, Style, Stylizer
@@ -88,7 +89,7 @@ def main() -> None:
         rows.append([close_up(picture.rgb()) for picture in (read_picture(EXAMPLES / name), *(c[row] for c in columns))])
     hero = sheet(rows, size=224, column_labels=["", *MANNERS], row_labels=None)
     write_picture(IMAGES / "hero.png", from_tensor(hero), overwrite=True)
-    samples = list(stylizer.sample(32, seed=1, psi=arguments.psi))
+    samples = [as_picture(image).rgb() for image in stylizer.sample(32, seed=1, psi=arguments.psi)]
     grid = sheet([list(samples[i : i + 8]) for i in range(0, 32, 8)], size=128, gap=0)
     write_picture(IMAGES / "samples.png", from_tensor(grid), overwrite=True)
 

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from mien.cli.app import shell
 from mien.media.contact_sheet import sheet
+from mien.media.image_input import as_picture
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.pipeline import Stylizer
 
@@ -164,7 +165,7 @@ def _picture(control: Control) -> Tensor:
     rows: list[list[Tensor]] = []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         write_picture(Path("reference.png"), read_picture(EXAMPLES / f"{control.manner}.png"))
-        other = Stylizer.load().sample(1, seed=3, psi=0.6)[0]
+        other = as_picture(Stylizer.load().sample(1, seed=3, psi=0.6)[0]).rgb()
         write_picture(Path("another.png"), from_tensor(draw(other, control.manner, size=512)))
         for line in control.first:
             _run(f"{line} --aligned")

@@ -1,93 +1,84 @@
 """mien: make anybody's face look like one picture.
 
 import mien
-stylizer = mien.Stylizer.load()
-style = stylizer.fit(["reference.png"])
-mien.write_picture("out.png", stylizer.apply(style, "me.jpg").picture)
+
+mien.stylize("me.jpg", style="ink").save("out.png")
+
+pipe = mien.Stylizer.load()
+style = pipe.fit("reference.png")
+pipe(style, "me.jpg").save("out.png")
 
 Names are imported when they are first used, so that `import mien` costs nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mien.lazy import names_from
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mien.checkpoint import load_model as load_model
-    from mien.checkpoint import save_model as save_model
-    from mien.checkpoint.style_file import Style as Style
+    from mien.checkpoint.convert import convert as convert
+    from mien.checkpoint.convert import save_model as save_model
+    from mien.checkpoint.file_info import inspect_file as inspect_file
+    from mien.checkpoint.load import load_model as load_model
+    from mien.dataset.config import CropConfig as CropConfig
+    from mien.dataset.config import SelectionConfig as SelectionConfig
+    from mien.dataset.prepare import prepare_dataset as prepare_dataset
     from mien.editing.config import Strength as Strength
+    from mien.editing.layer_swap import swap_layers as swap_layers
     from mien.errors import MienError as MienError
+    from mien.errors import MienWarning as MienWarning
+    from mien.evaluation.config import EvaluateConfig as EvaluateConfig
+    from mien.evaluation.evaluate import evaluate as evaluate
     from mien.faces.config import AlignConfig as AlignConfig
     from mien.faces.locate import align_faces as align_faces
+    from mien.faces.results import Result as Result
     from mien.inversion.config import InvertConfig as InvertConfig
-    from mien.inversion.config import RefineConfig as RefineConfig
-    from mien.media.images import Picture as Picture
-    from mien.media.images import from_tensor as from_tensor
-    from mien.media.images import read_picture as read_picture
-    from mien.media.images import write_picture as write_picture
+    from mien.media.image_input import ImageLike as ImageLike
+    from mien.models.model import Model as Model
     from mien.oneshot.config import OneShotConfig as OneShotConfig
     from mien.oneshot.config import SnapshotConfig as SnapshotConfig
     from mien.pipeline import Stylizer as Stylizer
-    from mien.pipeline import invert as invert
     from mien.render_config import RenderConfig as RenderConfig
-    from mien.styles import ready_styles as ready_styles
+    from mien.shortcuts import invert as invert
+    from mien.shortcuts import sample as sample
+    from mien.shortcuts import stylize as stylize
+    from mien.styles import Style as Style
+    from mien.styles import list_models as list_models
+    from mien.styles import list_styles as list_styles
+    from mien.training.config import TrainConfig as TrainConfig
+    from mien.training.run import train as train
 
-# Public name -> the module where it is.
-_PUBLIC = {
-    "AlignConfig": "mien.faces.config",
-    "InvertConfig": "mien.inversion.config",
-    "OneShotConfig": "mien.oneshot.config",
-    "SnapshotConfig": "mien.oneshot.config",
-    "MienError": "mien.errors",
-    "Picture": "mien.media.images",
-    "RefineConfig": "mien.inversion.config",
-    "RenderConfig": "mien.render_config",
-    "Strength": "mien.editing.config",
-    "Style": "mien.checkpoint.style_file",
-    "Stylizer": "mien.pipeline",
-    "align_faces": "mien.faces.locate",
-    "from_tensor": "mien.media.images",
-    "invert": "mien.pipeline",
-    "load_model": "mien.checkpoint",
-    "read_picture": "mien.media.images",
-    "ready_styles": "mien.styles",
-    "save_model": "mien.checkpoint",
-    "write_picture": "mien.media.images",
+_MODULES = {
+    "checkpoint.convert": "convert save_model",
+    "checkpoint.file_info": "inspect_file",
+    "checkpoint.load": "load_model",
+    "dataset.config": "CropConfig SelectionConfig",
+    "dataset.prepare": "prepare_dataset",
+    "editing.config": "Strength",
+    "editing.layer_swap": "swap_layers",
+    "errors": "MienError MienWarning",
+    "evaluation.config": "EvaluateConfig",
+    "evaluation.evaluate": "evaluate",
+    "faces.config": "AlignConfig",
+    "faces.locate": "align_faces",
+    "faces.results": "Result",
+    "inversion.config": "InvertConfig",
+    "media.image_input": "ImageLike",
+    "models.model": "Model",
+    "oneshot.config": "OneShotConfig SnapshotConfig",
+    "pipeline": "Stylizer",
+    "render_config": "RenderConfig",
+    "shortcuts": "invert sample stylize",
+    "styles": "Style list_models list_styles",
+    "training.config": "TrainConfig",
+    "training.run": "train",
 }
 
-__all__ = [
-    "AlignConfig",
-    "InvertConfig",
-    "MienError",
-    "OneShotConfig",
-    "Picture",
-    "RefineConfig",
-    "RenderConfig",
-    "SnapshotConfig",
-    "Strength",
-    "Style",
-    "Stylizer",
-    "__version__",
-    "align_faces",
-    "from_tensor",
-    "invert",
-    "load_model",
-    "read_picture",
-    "ready_styles",
-    "save_model",
-    "write_picture",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'mien' has no attribute {name!r}")
-    value = getattr(import_module(_PUBLIC[name]), name)
-    globals()[name] = value
-    return value
+__all__ = sorted(["__version__", *(name for names in _MODULES.values() for name in names.split())])
+__getattr__ = names_from(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return __all__

@@ -32,6 +32,13 @@ class ModelMismatchError(MienError):
     """Weights, codes or styles belong to another model than the one they are used with."""
 
 
+class MienWarning(UserWarning):
+    """What a user should know though nothing failed; the command line prints its text as a note.
+
+    `warnings.filterwarnings("ignore", category=mien.MienWarning)` silences all of them.
+    """
+
+
 def printable(text: str, length: int = 120) -> str:
     """Text for a terminal: letters of every language stay, control characters and the like are escaped, the middle is cut."""
     if len(text) > length:

@@ -22,7 +22,6 @@ from mien.checkpoint import convert, inspect_file, load_encoder, load_identity, 
 from mien.checkpoint.foreign import rosinality
 from mien.checkpoint.foreign.deduce import low_pass_filter
 from mien.checkpoint.formats import FORMATS, MODEL_KINDS
-from mien.checkpoint.style_file import Style
 from mien.errors import CheckpointError, InputError
 from mien.inversion.encode import encode
 from mien.latents import broadcast
@@ -32,6 +31,7 @@ from mien.models.embedders import ArcFace
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.irse_encoder import EncoderKind, IrseEncoder, IrseEncoderConfig
 from mien.models.model import Model, Provenance
+from mien.styles import Style
 from toys import tiny
 
 

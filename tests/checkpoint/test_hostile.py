@@ -26,10 +26,10 @@ from safetensors.torch import save_file
 
 from mien.checkpoint import inspect_file, load_encoder, load_identity, load_model
 from mien.checkpoint.foreign.torch_file import read_tree
-from mien.checkpoint.style_file import Style
 from mien.errors import CheckpointError, ModelMismatchError
 from mien.models.generator import Generator, GeneratorConfig
 from mien.oneshot.deltas import apply_changes
+from mien.styles import Style
 
 READERS: tuple[Callable[[Path], object], ...] = (load_model, load_encoder, load_identity, inspect_file)
 

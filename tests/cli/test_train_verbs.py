@@ -20,7 +20,7 @@ from mien.cli.app import shell
 from mien.cli.progress import progress_text
 from mien.cli.verbs import train as verb
 from mien.config import from_toml, to_toml
-from mien.editing.layer_swap import swap, swap_weights
+from mien.editing.layer_swap import swap_layers, swap_weights
 from mien.errors import InputError, ModelMismatchError
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
@@ -210,7 +210,7 @@ class TestSwap:
     def test_hard_cut_takes_whole_blocks_both_ways(self) -> None:
         a, b = make_model(1), make_model(2)
         for low, high in ((a, b), (b, a)):
-            found = swap(low, high, 16).generator.state_dict()
+            found = swap_layers(low, high, 16).generator.state_dict()
             for name, value in found.items():
                 origin = high if name.startswith("synthesis.b16.") else low
                 assert torch.equal(value, origin.generator.state_dict()[name]), name
@@ -218,7 +218,7 @@ class TestSwap:
     def test_equal_models_give_the_same_model_again(self) -> None:
         a, b = make_model(1), make_model(1)
         for blend in (0.0, 2.0):
-            found = swap(a, b, 8, blend=blend).generator.state_dict()
+            found = swap_layers(a, b, 8, blend=blend).generator.state_dict()
             assert all(torch.allclose(v, a.generator.state_dict()[k]) for k, v in found.items())
 
     def test_blend_mixes_around_the_cut(self) -> None:
@@ -226,13 +226,13 @@ class TestSwap:
         assert swap_weights((4, 8, 16, 32), 16, 2.0) == {4: 0.0, 8: 0.25, 16: 0.75, 32: 1.0}
         assert swap_weights((4, 8, 16, 32), 16, 1.0) == swap_weights((4, 8, 16, 32), 16)
         a, b = make_model(1), make_model(2)
-        found = swap(a, b, 8, blend=2.0).generator.synthesis.block(4).conv1.weight
+        found = swap_layers(a, b, 8, blend=2.0).generator.synthesis.block(4).conv1.weight
         x, y = (m.generator.synthesis.block(4).conv1.weight for m in (a, b))
         assert torch.allclose(found, x + 0.25 * (y - x))
 
     def test_mapping_and_companions(self) -> None:
         a, b = make_model(1), make_model(2)
-        low, high = swap(a, b, 8), swap(a, b, 8, mapping="high")
+        low, high = swap_layers(a, b, 8), swap_layers(a, b, 8, mapping="high")
         for found, origin in ((low, a), (high, b)):
             mapping = origin.generator.mapping.state_dict()
             assert all(torch.equal(v, mapping[k]) for k, v in found.generator.mapping.state_dict().items())
@@ -240,15 +240,15 @@ class TestSwap:
         assert b.discriminator is not None
         assert torch.equal(low.discriminator.b4.out.weight, b.discriminator.b4.out.weight)
         assert "model1" in low.provenance.source
-        assert "16" in swap(a, b, 16).provenance.source
+        assert "16" in swap_layers(a, b, 16).provenance.source
         assert low.generator.synthesis.block(8).conv1.weight is not b.generator.synthesis.block(8).conv1.weight
 
     def test_refusals(self) -> None:
         with pytest.raises(ModelMismatchError, match="not of one shape"):
-            swap(make_model(1), make_model(1, 32), 8)
+            swap_layers(make_model(1), make_model(1, 32), 8)
         for at in (4, 12, 32):
             with pytest.raises(InputError, match="8px, 16px"):
-                swap(make_model(1), make_model(2), at)
+                swap_layers(make_model(1), make_model(2), at)
         with pytest.raises(InputError, match="blend"):
             swap_weights((4, 8), 8, -1.0)
 
@@ -258,7 +258,7 @@ class TestSwap:
             write_model(Path(path), make_model(seed))
         out = tmp_path / "out.safetensors"
         assert shell(["swap", *paths, "--at", "16px", "-o", str(out)]) == 0
-        expected = swap(read_model(Path(paths[0])), read_model(Path(paths[1])), 16).generator.state_dict()
+        expected = swap_layers(read_model(Path(paths[0])), read_model(Path(paths[1])), 16).generator.state_dict()
         assert all(torch.equal(v, expected[k]) for k, v in read_model(out).generator.state_dict().items())
         assert (
             shell(["swap", *paths, "--at", "8,16px", "--blend", "2", "--mapping", "high", "-o", str(tmp_path / "s.png")]) == 0

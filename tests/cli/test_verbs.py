@@ -11,7 +11,6 @@ from PIL import Image
 from mien.checkpoint.foreign.encoders import LoadedEncoder
 from mien.checkpoint.model_file import read_model, write_model
 from mien.checkpoint.native import read
-from mien.checkpoint.style_file import Style
 from mien.cli.app import shell
 from mien.media.images import read_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
@@ -19,6 +18,7 @@ from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.irse_encoder import EncoderKind, IrseEncoder, IrseEncoderConfig
 from mien.models.model import Model, Provenance
+from mien.styles import Style
 
 _SIDE = 64
 
@@ -392,7 +392,7 @@ def test_encoder(
     kind: EncoderKind, desk: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Reading the files of encoders is tested elsewhere; here, that the flag puts the network to work."""
-    import mien.checkpoint as checkpoint
+    import mien.checkpoint.load as checkpoint
 
     def load(path: Path) -> LoadedEncoder:
         torch.manual_seed(7)

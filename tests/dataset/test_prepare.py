@@ -23,7 +23,7 @@ from mien.dataset.config import CropConfig, SelectionConfig
 from mien.dataset.crops import examine
 from mien.dataset.duplicates import Alike, perceptual_hash, sharpness
 from mien.dataset.journal import Journal
-from mien.dataset.prepare import Preparation, prepare
+from mien.dataset.prepare import Preparation, prepare_dataset
 from mien.dataset.selection import target_of
 from mien.dataset.workers import each
 from mien.errors import InputError
@@ -79,7 +79,7 @@ DROPPED = {
 @pytest.mark.parametrize("name", ["out.zip", "out"])
 def test_keeps_folders_and_drops_with_a_reason(photos: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / name
-    made = prepare([photos], out, SQUARES)
+    made = prepare_dataset([photos], out, SQUARES)
     assert why(made) == DROPPED
     assert [kept.target for kept in made.kept] == ["a/one", "b/deep/two", "three"]
     data = load_dataset(out, 32, folder_weights={"a": 2.0, "b": 3.0})
@@ -93,7 +93,7 @@ def test_keeps_folders_and_drops_with_a_reason(photos: Path, tmp_path: Path, nam
 
 @pytest.mark.parametrize("name", ["out.zip", "out"])
 def test_reports_say_what_was_dropped(photos: Path, tmp_path: Path, name: str) -> None:
-    made = prepare([photos], tmp_path / name, SQUARES)
+    made = prepare_dataset([photos], tmp_path / name, SQUARES)
     where = tmp_path / "out" / "report" if name == "out" else tmp_path / "out.report"
     document = json.loads(Path(f"{where}.json").read_text())
     assert document == made.document()
@@ -108,7 +108,7 @@ def test_reports_say_what_was_dropped(photos: Path, tmp_path: Path, name: str) -
 
 def test_every_threshold_does_what_it_says(photos: Path, tmp_path: Path) -> None:
     def dropped(**settings: Any) -> set[str]:
-        made = prepare([photos], tmp_path / "out", SQUARES, SelectionConfig(**settings), overwrite=True)
+        made = prepare_dataset([photos], tmp_path / "out", SQUARES, SelectionConfig(**settings), overwrite=True)
         return {drop.source for drop in made.dropped}
 
     assert dropped(min_side=12) == DROPPED.keys() - {"tiny.png"}
@@ -120,7 +120,7 @@ def test_every_threshold_does_what_it_says(photos: Path, tmp_path: Path) -> None
 def test_of_those_alike_the_largest_stays(tmp_path: Path) -> None:
     put(tmp_path / "in" / "a.png", scene(1).resize((40, 40), Image.Resampling.LANCZOS))
     put(tmp_path / "in" / "b.jpg", scene(1), quality=60)
-    made = prepare([tmp_path / "in"], tmp_path / "out", SQUARES)
+    made = prepare_dataset([tmp_path / "in"], tmp_path / "out", SQUARES)
     assert [kept.target for kept in made.kept] == ["b"]
     assert [(drop.source, drop.detail) for drop in made.dropped] == [("a.png", "like b.jpg")]
 
@@ -128,7 +128,7 @@ def test_of_those_alike_the_largest_stays(tmp_path: Path) -> None:
 def test_flat_pictures_are_not_taken_for_each_other(tmp_path: Path) -> None:
     for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
         put(tmp_path / "in" / f"{name}.png", Image.new("RGB", (32, 32), colour))
-    assert len(prepare([tmp_path / "in"], tmp_path / "out", SQUARES, SelectionConfig(min_sharpness=0)).kept) == 2
+    assert len(prepare_dataset([tmp_path / "in"], tmp_path / "out", SQUARES, SelectionConfig(min_sharpness=0)).kept) == 2
 
 
 def test_several_sources_get_folders_and_free_names(tmp_path: Path) -> None:
@@ -140,9 +140,9 @@ def test_several_sources_get_folders_and_free_names(tmp_path: Path) -> None:
         buffer = io.BytesIO()
         scene(5).save(buffer, "PNG")
         archive.writestr("X.PNG", buffer.getvalue())
-    made = prepare([tmp_path / "flat", tmp_path / "more.zip", alone], tmp_path / "out.zip", SQUARES)
+    made = prepare_dataset([tmp_path / "flat", tmp_path / "more.zip", alone], tmp_path / "out.zip", SQUARES)
     assert [kept.target for kept in made.kept] == ["own/y", "flat/x", "flat/x-2", "more/X", "z"]
-    assert [kept.target for kept in prepare([alone], tmp_path / "alone", SQUARES).kept] == ["z"]
+    assert [kept.target for kept in prepare_dataset([alone], tmp_path / "alone", SQUARES).kept] == ["z"]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_hostile_zip_stays_in_the_folder(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
         for number, name in enumerate(("../../up.png", f"{tmp_path}/outside.png", "x/y\\..\\..\\..\\up.png")):
             archive.writestr(name, buffer.getvalue() + bytes(number))
-    prepare([tmp_path / "in.zip"], tmp_path / "deep" / "er" / "out", SQUARES, SelectionConfig(alike=0))
+    prepare_dataset([tmp_path / "in.zip"], tmp_path / "deep" / "er" / "out", SQUARES, SelectionConfig(alike=0))
     assert {file.parent for file in tmp_path.rglob("*.png")} <= {*(tmp_path / "deep" / "er" / "out").rglob("*")}
     assert len(list(tmp_path.rglob("*.png"))) == 2, "one name is hidden"
 
@@ -174,7 +174,7 @@ def test_a_hostile_zip_stays_in_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("kind", "magic"), [("png", b"\x89PNG"), ("webp", b"RIFF"), ("jpg", b"\xff\xd8")])
 def test_format_and_resolution(tmp_path: Path, kind: Any, magic: bytes) -> None:
     put(tmp_path / "in" / "a.png", scene(1))
-    prepare([tmp_path / "in"], tmp_path / "out", CropConfig(48, align=False, format=kind))
+    prepare_dataset([tmp_path / "in"], tmp_path / "out", CropConfig(48, align=False, format=kind))
     file = tmp_path / "out" / f"a.{kind}"
     assert file.read_bytes().startswith(magic)
     assert Image.open(file).size == (48, 48)
@@ -183,7 +183,7 @@ def test_format_and_resolution(tmp_path: Path, kind: Any, magic: bytes) -> None:
 def test_a_zip_has_the_same_bytes_again(photos: Path, tmp_path: Path) -> None:
     contents = set()
     for name in ("x.zip", "y.zip"):
-        prepare([photos], tmp_path / name, SQUARES)
+        prepare_dataset([photos], tmp_path / name, SQUARES)
         contents.add((tmp_path / name).read_bytes())
     assert len(contents) == 1
 
@@ -194,30 +194,30 @@ def test_a_zip_has_the_same_bytes_again(photos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["out.zip", "out"])
 def test_an_output_that_exists_is_replaced_only_on_demand(photos: Path, tmp_path: Path, name: str) -> None:
     out = tmp_path / name
-    prepare([photos], out, SQUARES)
+    prepare_dataset([photos], out, SQUARES)
     with pytest.raises(InputError, match="exists already"):
-        prepare([photos], out, SQUARES)
-    prepare([photos / "a"], out, SQUARES, overwrite=True)
+        prepare_dataset([photos], out, SQUARES)
+    prepare_dataset([photos / "a"], out, SQUARES, overwrite=True)
     assert load_dataset(out, 32).names == ["one.png"]
     assert not list(tmp_path.glob(".*"))
 
 
 def test_a_folder_of_the_user_is_never_replaced(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    prepare([photos], tmp_path / "empty", SQUARES)
+    prepare_dataset([photos], tmp_path / "empty", SQUARES)
     put(tmp_path / "mine" / "holiday.png", scene(9))
     with pytest.raises(InputError, match="did not make"):
-        prepare([photos], tmp_path / "mine", SQUARES, overwrite=True)
+        prepare_dataset([photos], tmp_path / "mine", SQUARES, overwrite=True)
     for out in (photos, photos.parent):
         with pytest.raises(InputError, match=r"never overwritten|did not make"):
-            prepare([photos], out, SQUARES, overwrite=True)
+            prepare_dataset([photos], out, SQUARES, overwrite=True)
     with pytest.raises(InputError, match="lies in the source"):
-        prepare([photos], photos / "a" / "out", SQUARES)
+        prepare_dataset([photos], photos / "a" / "out", SQUARES)
     zipped = tmp_path / "in.zip"
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.write(photos / "three.webp", "three.webp")
     with pytest.raises(InputError, match="also a source"):
-        prepare([zipped], zipped, SQUARES, overwrite=True)
+        prepare_dataset([zipped], zipped, SQUARES, overwrite=True)
 
 
 class Counted:
@@ -234,10 +234,10 @@ class Counted:
 
 
 def test_a_stopped_preparation_goes_on(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare([photos], tmp_path / "straight.zip", SQUARES)
+    prepare_dataset([photos], tmp_path / "straight.zip", SQUARES)
     monkeypatch.setattr(module, "examine", Counted(stop_after=4))
     with pytest.raises(KeyboardInterrupt):
-        prepare([photos], tmp_path / "out.zip", SQUARES)
+        prepare_dataset([photos], tmp_path / "out.zip", SQUARES)
     assert not (tmp_path / "out.zip").exists()
     work = tmp_path / ".out.zip.work"
     with (work / "found.jsonl").open("a") as lines:  # killed in the middle of a line
@@ -246,7 +246,7 @@ def test_a_stopped_preparation_goes_on(photos: Path, tmp_path: Path, monkeypatch
     crop.write_bytes(crop.read_bytes()[:10])  # and a crop that the disk lost
     rest = Counted()
     monkeypatch.setattr(module, "examine", rest)
-    prepare([photos], tmp_path / "out.zip", SQUARES)
+    prepare_dataset([photos], tmp_path / "out.zip", SQUARES)
     assert rest.calls == 7 - 4 + 1  # eight files, two of them equal
     assert (tmp_path / "out.zip").read_bytes() == (tmp_path / "straight.zip").read_bytes()
     assert not work.exists()
@@ -260,7 +260,7 @@ def test_other_settings_begin_anew(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_output(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare([photos], tmp_path / "out", SQUARES)
+    prepare_dataset([photos], tmp_path / "out", SQUARES)
     before = (tmp_path / "out" / "report.json").read_bytes()
     original = Path.rename
 
@@ -271,20 +271,20 @@ def test_a_failed_write_leaves_the_old_output(photos: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(Path, "rename", full)
     with pytest.raises(OSError, match="No space"):
-        prepare([photos / "a"], tmp_path / "out", SQUARES, overwrite=True)
+        prepare_dataset([photos / "a"], tmp_path / "out", SQUARES, overwrite=True)
     assert (tmp_path / "out" / "report.json").read_bytes() == before
 
 
 def test_nothing_left_is_an_error_that_says_why(tmp_path: Path) -> None:
     put(tmp_path / "in" / "tiny.png", scene(1, 12))
     with pytest.raises(InputError, match=r"tiny.png: too small, 12 px, and 16 are needed"):
-        prepare([tmp_path / "in"], tmp_path / "out", SQUARES)
+        prepare_dataset([tmp_path / "in"], tmp_path / "out", SQUARES)
     assert not (tmp_path / "out").exists()
     (tmp_path / "none").mkdir()
     with pytest.raises(InputError, match="no pictures"):
-        prepare([tmp_path / "none"], tmp_path / "out", SQUARES)
+        prepare_dataset([tmp_path / "none"], tmp_path / "out", SQUARES)
     with pytest.raises(InputError, match="There is no"):
-        prepare([tmp_path / "nowhere"], tmp_path / "out", SQUARES)
+        prepare_dataset([tmp_path / "nowhere"], tmp_path / "out", SQUARES)
 
 
 # --- faces ----------------------------------------------------------------------------------------------------------------
@@ -305,7 +305,7 @@ def test_faces_are_aligned(tmp_path: Path, two_faces: Image.Image, face: Any, ta
     put(tmp_path / "in" / "two.png", two_faces)
     put(tmp_path / "in" / "empty.png", scene(1, 200))
     crops, all_of_them = CropConfig(64, face=face), SelectionConfig(min_side=0, min_sharpness=0, alike=0)
-    made = prepare([tmp_path / "in"], tmp_path / "out", crops, all_of_them)
+    made = prepare_dataset([tmp_path / "in"], tmp_path / "out", crops, all_of_them)
     assert [kept.target for kept in made.kept] == targets
     assert why(made) == {"empty.png": "no face"}
     aligned = mien.align_faces(tmp_path / "in" / "two.png", size=64)[0]
@@ -316,7 +316,7 @@ def test_faces_are_aligned(tmp_path: Path, two_faces: Image.Image, face: Any, ta
 
 def test_the_same_face_twice_in_a_picture_is_one(tmp_path: Path, two_faces: Image.Image) -> None:
     put(tmp_path / "in" / "two.png", two_faces)
-    made = prepare([tmp_path / "in"], tmp_path / "out", CropConfig(64), SelectionConfig(min_sharpness=0))
+    made = prepare_dataset([tmp_path / "in"], tmp_path / "out", CropConfig(64), SelectionConfig(min_sharpness=0))
     assert why(made) == {"two.png (face 2)": "alike"}
 
 
@@ -326,7 +326,7 @@ def test_soft_ground_keeps_the_face_and_blurs_the_rest(tmp_path: Path) -> None:
     put(tmp_path / "in" / "a.png", Image.fromarray(noisy.clip(0, 255).astype(np.uint8)))
     grain = {}
     for soft in (False, True):
-        prepare([tmp_path / "in"], tmp_path / str(soft), CropConfig(128, align=False, soft_ground=soft))
+        prepare_dataset([tmp_path / "in"], tmp_path / str(soft), CropConfig(128, align=False, soft_ground=soft))
         pixels = np.asarray(Image.open(tmp_path / str(soft) / "a.png"), dtype=np.float32)
         detail = np.abs(np.diff(pixels, axis=1)).mean(axis=2)
         grain[soft] = (detail[2:12, 2:20].mean(), detail[54:84, 50:78].mean())
@@ -340,7 +340,7 @@ def test_real_photos(shared: Path, tmp_path: Path) -> None:
         pytest.skip("needs the photos in ../shared/data")
     chosen = [source / f"portrait_0{i}.webp" for i in (0, 1)]
     again = put(tmp_path / "again.jpg", Image.open(chosen[0]).convert("RGB").resize((380, 380)), quality=70)
-    made = prepare([*chosen, again], tmp_path / "out", CropConfig(128))
+    made = prepare_dataset([*chosen, again], tmp_path / "out", CropConfig(128))
     assert [kept.target for kept in made.kept] == ["portrait_00", "portrait_01"]
     assert [drop.why for drop in made.dropped] == ["alike"]
 
@@ -406,7 +406,7 @@ def test_each_keeps_the_order_and_reads_ahead_little() -> None:
 
 
 def test_several_workers_make_the_same_bytes(photos: Path, tmp_path: Path) -> None:
-    prepare([photos], tmp_path / "one.zip", SQUARES)
+    prepare_dataset([photos], tmp_path / "one.zip", SQUARES)
     line = f"dataset {photos} -o {tmp_path}/two.zip --no-align --resolution 32 --workers 2 --quiet"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-m", "mien", *line.split()], check=True, env=environment, timeout=120)

@@ -13,7 +13,6 @@ from PIL import Image
 from torch import Tensor
 
 from mien.checkpoint.model_file import write_model
-from mien.checkpoint.style_file import Style
 from mien.cli.app import shell
 from mien.errors import InputError
 from mien.evaluation.config import EvaluateConfig
@@ -43,6 +42,7 @@ from mien.oneshot.config import OneShotConfig
 from mien.ops.resample import resize
 from mien.pipeline import Stylizer
 from mien.render_config import RenderConfig
+from mien.styles import Style
 
 _SIDE = 64
 

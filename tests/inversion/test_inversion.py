@@ -199,7 +199,7 @@ def test_ways_beside_each_other(model: Model, pictures: torch.Tensor, tmp_path: 
     made = compare_inverters(stylizer, photos, open_judges(), ways, aligned=True)
     assert made.numbers["photos"] == ["0", "1"]
     assert list(made.numbers["ways"]) == list(ways)
-    crops = torch.stack([stylizer.align(photo, AlignConfig(aligned=True))[0][1] for photo in photos])
+    crops = torch.stack([stylizer.align(photo, AlignConfig(aligned=True)).faces[0].crop for photo in photos])
     mean = stylizer.render(Codes(mean_code(model))).clamp(-1, 1)
     assert made.numbers["ways"]["mean"]["mean"]["l1"] == pytest.approx(float((mean - crops).abs().mean()), abs=1e-5)
     assert made.numbers["ways"]["w+"]["inverter"]["steps"] == 2

@@ -90,7 +90,7 @@ def test_animals_are_far_and_drawings_are_not(shared: Path) -> None:
 
     def far(folder: str) -> list[bool]:
         files = sorted((shared / "data" / folder).iterdir())
-        crops = torch.stack([stylizer.align(file, AlignConfig(aligned=True))[0][1] for file in files])
+        crops = torch.stack([stylizer.align(file, AlignConfig(aligned=True)).faces[0].crop for file in files])
         crops = as_learned(stylizer.model, crops)
         return [found.far for found in remoteness(stylizer.model, known, crops, encode(stylizer.model, crops).w_plus)]
 

@@ -14,6 +14,7 @@ from mien.cli.fit_flags import FitFlags
 from mien.errors import CheckpointError, InputError
 from mien.losses.face import identity_loss
 from mien.losses.features import grey
+from mien.media.image_input import as_picture
 from mien.models.embedders import ArcFace
 from mien.models.identity import IdentityConfig, IdentityNetwork
 from mien.oneshot.config import OneShotConfig
@@ -65,7 +66,7 @@ def test_gradients_reach_the_face_and_nothing_around_it() -> None:
 @torch.inference_mode()
 def test_it_knows_a_person_again() -> None:
     """The same face small, grey, dark and mirrored is more alike than any other face."""
-    faces = Stylizer.load().sample(6, seed=5, psi=1.0)
+    faces = torch.stack([as_picture(image).rgb() for image in Stylizer.load().sample(6, seed=5, psi=1.0)])
     network = read_identity_network()
     own = network.embed_crop(faces)
     others = (own @ own.T)[~torch.eye(6, dtype=torch.bool)].reshape(6, 5).amax(dim=1)

@@ -10,8 +10,10 @@ from mien.checkpoint.foreign.sniff import Contents, open_contents
 from mien.checkpoint.formats import MODEL_KINDS, formats_of, not_known
 from mien.checkpoint.hub.published import located
 from mien.checkpoint.soundness import check_networks
-from mien.errors import CheckpointError, InputError
+from mien.errors import CheckpointError, InputError, ModelMismatchError
 from mien.models.embedders import ArcFace
+from mien.models.generator import Generator
+from mien.models.irse_encoder import IrseEncoder
 from mien.models.model import Model
 
 
@@ -61,6 +63,18 @@ def load_encoder(path: str | Path, *, kind: str | None = None) -> LoadedEncoder:
     loaded = encoders.build_encoder(parts, encoders.kind_of(parts, what, kind), what)
     check_networks({"encoder": loaded.encoder}, path)
     return loaded
+
+
+def load_encoder_for(generator: Generator, path: str | Path) -> IrseEncoder:
+    """Open an encoder as `load_encoder` does; raises `ModelMismatchError` where its codes are not the generator's."""
+    encoder = load_encoder(path).encoder
+    given, wanted = (encoder.config.num_ws, encoder.config.w_dim), (generator.num_ws, generator.config.w_dim)
+    if given != wanted:
+        raise ModelMismatchError(
+            f"The encoder {path} answers with {given[0]} rows of {given[1]} numbers, and the model takes {wanted[0]} of "
+            f"{wanted[1]}: take an encoder that was trained for this model."
+        )
+    return encoder
 
 
 def load_identity(path: str | Path) -> ArcFace:

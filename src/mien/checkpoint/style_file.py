@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from mien.latents import USUAL_FIDELITY
 KIND = "style"
 _PART = "synthesis"
 _SIDE = 96
+Kind = TypeVar("Kind", bound="StyleFile")
 _MOST_SIDE, _MOST_REFERENCES, _LONGEST_NAME = 1024, 8, 200
 
 
@@ -37,8 +38,8 @@ def thumbnail(pictures: Tensor) -> Tensor:
 
 
 @dataclass
-class Style:
-    """A learned style: the mapper from any face to the look of its references."""
+class StyleFile:
+    """What a style file holds: the mapper from any face to the look of its references."""
 
     name: str
     """What the user calls it."""
@@ -85,7 +86,7 @@ class Style:
         native.write(path, KIND, tensors, document)
 
     @classmethod
-    def load(cls, path: str | Path) -> Style:
+    def read(cls: type[Kind], path: str | Path) -> Kind:
         """Read a style file; raises `CheckpointError` when it is not one."""
         path = Path(path)
         tensors, document = native.read(path)

@@ -12,6 +12,7 @@ from typer import Context, Option
 from typer.models import OptionInfo
 
 from mien.cli.result import Report
+from mien.errors import MienWarning
 from mien.oneshot.presets import preset_values
 from mien.runtime import Device, Dtype, set_threads
 
@@ -33,16 +34,11 @@ class MachineFlags:
 
     PANEL: ClassVar[str] = "Machine"
 
-    device: Annotated[Device, Option(help="Where to compute; auto takes CUDA, then MPS, then the CPU.")] = "cpu"
+    device: Annotated[Device, Option(help="Where to compute; auto takes CUDA, then MPS, then the CPU.")] = "auto"
     threads: Annotated[int | None, Option(help="CPU threads; without it one per core.", show_default=False, min=1)] = None
     dtype: Annotated[
         Dtype, Option(help="Number type of the convolutions; float32 is exact, bfloat16 is quicker where supported.")
     ] = "float32"
-
-    @property
-    def bf16(self) -> bool:
-        """Whether convolutions run in bfloat16."""
-        return self.dtype == "bfloat16"
 
 
 def expand(verb: Callable[..., Report]) -> Callable[..., int]:
@@ -70,9 +66,12 @@ def expand(verb: Callable[..., Report]) -> Callable[..., int]:
         set_threads(machine.threads if machine else None)
         screen = next((v for v in values.values() if isinstance(v, ScreenFlags)), ScreenFlags())
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
+            warnings.simplefilter("always", MienWarning)
             report = verb(**values)
-        noted = [str(w.message) for w in caught if w.category is UserWarning]
+        noted = [str(w.message) for w in caught if issubclass(w.category, MienWarning)]
+        for other in caught:  # those of libraries go where Python shows them
+            if not issubclass(other.category, MienWarning):
+                warnings.showwarning(other.message, other.category, other.filename, other.lineno)
         report.warnings = list(dict.fromkeys([*noted, *report.warnings]))
         return report.show(as_json=screen.json, quiet=screen.quiet)
 

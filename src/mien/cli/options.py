@@ -11,9 +11,8 @@ from typer import Argument, BadParameter, Option
 
 from mien.cli.flags import MachineFlags
 from mien.config import Setting, settings_in_source
-from mien.errors import InputError, ModelMismatchError
+from mien.errors import InputError
 from mien.oneshot.presets import PRESETS, PresetName
-from mien.runtime import pick_device
 
 if TYPE_CHECKING:
     from mien.editing.config import Control
@@ -123,8 +122,7 @@ class ModelFlags:
         """The networks, loaded, on their device."""
         from mien.pipeline import Stylizer
 
-        pick_device(machine.device)  # a device that is not there is told before anything is read
-        return Stylizer.load(self.model, device=machine.device, bf16=machine.bf16)
+        return Stylizer.load(self.model, device=machine.device, dtype=machine.dtype)
 
 
 @dataclass(frozen=True)
@@ -138,19 +136,9 @@ class InvertingModelFlags(ModelFlags):
 
     def stylizer(self, machine: MachineFlags) -> Stylizer:
         """The networks, loaded, on their device."""
-        stylizer = super().stylizer(machine)
-        if self.encoder is not None:
-            from mien.checkpoint import load_encoder
+        from mien.pipeline import Stylizer
 
-            encoder, generator = load_encoder(self.encoder).encoder, stylizer.model.generator
-            given, wanted = (encoder.config.num_ws, encoder.config.w_dim), (generator.num_ws, generator.config.w_dim)
-            if given != wanted:
-                raise ModelMismatchError(
-                    f"The encoder {self.encoder} answers with {given[0]} rows of {given[1]} numbers, and the model takes "
-                    f"{wanted[0]} of {wanted[1]}: take an encoder that was trained for this model."
-                )
-            stylizer.model.encoder = encoder.to(stylizer.device)
-        return stylizer
+        return Stylizer.load(self.model, encoder=self.encoder, device=machine.device, dtype=machine.dtype)
 
 
 def chosen_inverter(method: Inverter) -> InvertConfig | None:

@@ -11,10 +11,11 @@ from mien.cli.paths import Job, existing
 from mien.cli.result import Report, progress
 
 if TYPE_CHECKING:
-    from mien.checkpoint.style_file import Style
     from mien.editing.config import Control
     from mien.faces.config import AlignConfig
+    from mien.faces.results import AlignedPhoto
     from mien.pipeline import Stylizer
+    from mien.styles import Style
 
 
 def find_styles(text: str) -> list[Path]:
@@ -29,21 +30,27 @@ def find_styles(text: str) -> list[Path]:
 
 def render(
     stylizer: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], align: AlignConfig, flags: RenderFlags, *,
-    control: Control | None = None, quiet: bool,
+    control: Control | None = None, found: AlignedPhoto | None = None, quiet: bool,
 ) -> Report:  # fmt: skip
-    """Make every job's picture; a photo that cannot be used fails alone."""
+    """Make every job's picture; a photo that cannot be used fails alone.
+
+    Each is read and searched once, whatever the number of styles; `found` is what is in the first, if that is known.
+    """
     from mien.media.images import write_picture
 
     report, config = Report(), flags.config(control)
     with progress("photos", quiet=quiet or len(jobs) == 1) as advance:
 
         def one(index: int) -> None:
+            nonlocal found
             job = jobs[index]
-            result = stylizer.apply(styles[job.style], job.photo, config, align=align)
+            if found is None or (index and job.photo != jobs[index - 1].photo):
+                found = None
+                found = stylizer.align(job.photo, align)
+            result = stylizer.apply(styles[job.style], found, config)
             write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
             faces = [{"scale": round(face.scale, 3)} for face in result.faces]
             report.wrote(job.out, {"photo": str(job.photo), "style": styles[job.style].name, "faces": faces})
-            report.warnings += [f"{job.photo}: {warning}" for warning in result.warnings]
             advance(index + 1, len(jobs), 0.0)
 
         report.attempt([job.photo for job in jobs], one)

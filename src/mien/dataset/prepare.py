@@ -71,9 +71,9 @@ class Preparation:
         return "\n".join([*self.summary(), *(["", *left_out] if left_out else [])]) + "\n"
 
 
-def prepare(
-    sources: Sequence[Path],
-    out: Path,
+def prepare_dataset(
+    sources: str | Path | Sequence[str | Path],
+    out: str | Path,
     crops: CropConfig | None = None,
     selection: SelectionConfig | None = None,
     *,
@@ -87,20 +87,24 @@ def prepare(
     appears when it is complete; what was done is kept beside it until then, and the same call goes on from there. More than one
     of `workers` are processes of their own. Raises `InputError` for sources without pictures, where nothing is left, and for an
     output that cannot be written or exists without `overwrite`.
+
+    >>> mien.prepare_dataset("photos", "faces.zip", mien.CropConfig(resolution=128)).files
     """
+    listed = [sources] if isinstance(sources, (str, Path)) else sources
+    paths, out = [Path(source) for source in listed], Path(out)
     crops, selection = crops or CropConfig(), selection or SelectionConfig()
     min_side = crops.resolution // 2 if selection.min_side is None else selection.min_side
-    total = sum(len(picture_names(source)) for source in sources)
+    total = sum(len(picture_names(source)) for source in paths)
     if not total:
-        raise InputError(f"There are no pictures in {', '.join(map(str, sources))}: give folders, zips or pictures.")
-    check_output(out, sources, overwrite=overwrite)
+        raise InputError(f"There are no pictures in {', '.join(map(str, paths))}: give folders, zips or pictures.")
+    check_output(out, paths, overwrite=overwrite)
     journal = Journal(work_folder(out), crops)
     files: list[SourceFile] = []
-    for (sha, _, _), examined in each(partial(_examine, crops), _unknown(sources, files, journal, total, progress), workers):
+    for (sha, _, _), examined in each(partial(_examine, crops), _unknown(paths, files, journal, total, progress), workers):
         journal.add(sha, examined)
     kept, dropped = select(files, journal, selection, min_side)
     settings = {**asdict(crops), **asdict(selection), "min_side": min_side}
-    made = Preparation(out, len(files), kept, dropped, settings, [str(source) for source in sources])
+    made = Preparation(out, len(files), kept, dropped, settings, [str(source) for source in paths])
     if not kept:
         journal.remove()
         first = dropped[0]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 from typing import Literal
 
 import torch
 
+from mien.checkpoint import load_model
 from mien.errors import InputError, ModelMismatchError
 from mien.models.model import Model, Provenance
 
@@ -28,13 +30,18 @@ def swap_weights(resolutions: tuple[int, ...], at: int, blend: float = 0.0) -> d
     return {r: min(max(0.5 + (math.log2(r) - middle) / blend, 0.0), 1.0) for r in resolutions}
 
 
-def swap(low: Model, high: Model, at: int, *, blend: float = 0.0, mapping: Literal["low", "high"] = "low") -> Model:
-    """A new model with the blocks of `low` below `at` pixels and those of `high` from there on.
+def swap_layers(
+    low: Model | str | Path, high: Model | str | Path, at: int, *, blend: float = 0.0, mapping: Literal["low", "high"] = "low"
+) -> Model:
+    """A new model with the blocks of `low` below `at` pixels (shape, pose) and those of `high` from there on (texture, line).
 
     `mapping` says whose mapping network it has, and with it whose codes it understands; the encoder comes from the same model.
     The discriminator is that of `high`. With `blend` (in blocks) weights are mixed around the cut.
-    Raises `ModelMismatchError` where the two generators are not of one shape.
+    Both are loaded models or files. Raises `ModelMismatchError` where the two generators are not of one shape.
+
+    >>> mien.save_model("swapped.safetensors", mien.swap_layers("faces.safetensors", "cartoon.safetensors", at=32))
     """
+    low, high = (model if isinstance(model, Model) else load_model(model) for model in (low, high))
     if low.generator.config != high.generator.config:
         raise ModelMismatchError(
             f"The two models are not of one shape ({low.generator.config} and {high.generator.config}): "

@@ -20,6 +20,7 @@ from torch import Tensor
 from mien.checkpoint.regions_file import Regions
 from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
 from mien.editing.interpolation import random_codes
+from mien.errors import MienWarning
 from mien.faces import find_landmarks, whole_frame
 from mien.faces.head_mask import coarse_head_mask
 from mien.latents import broadcast, style_layers
@@ -83,7 +84,9 @@ def mean_face_points(generator: Generator) -> Tensor:
     found = find_landmarks(face, whole_frame(side, side))
     if found is None:
         warnings.warn(
-            "No face was found in the model's mean face: its parts are looked for where FFHQ crops have them.", stacklevel=2
+            "No face was found in the model's mean face: its parts are looked for where FFHQ crops have them.",
+            MienWarning,
+            stacklevel=2,
         )
         return torch.tensor(FFHQ_POINTS)
     return found.float() / side

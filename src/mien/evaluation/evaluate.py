@@ -14,7 +14,6 @@ from torch import Tensor
 
 from mien.checkpoint import load_identity, load_model
 from mien.checkpoint.face_networks import file_digest, read_identity_network, read_mobilefacenet, read_mobilenet_v2
-from mien.checkpoint.style_file import Style
 from mien.errors import InputError
 from mien.evaluation.config import EvaluateConfig
 from mien.evaluation.measures import Candidate, Evaluation, measure
@@ -25,7 +24,7 @@ from mien.metrics.perceptual import as_pictures
 from mien.metrics.spaces import Judges, discriminator_space, identity_judge, mobilenet_space
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
-from mien.styles import EMBEDDED_MODEL, IDENTITY
+from mien.styles import EMBEDDED_MODEL, IDENTITY, Style
 
 NO_STYLE = "no style"
 """Name of the row of what the model makes of the photos before any style."""

@@ -17,7 +17,7 @@ from mien.checkpoint.face_networks import read_mobilenet_v2
 from mien.checkpoint.model_file import read_model
 from mien.checkpoint.state import has_state, read_state
 from mien.config import from_mapping
-from mien.editing.layer_swap import swap
+from mien.editing.layer_swap import swap_layers
 from mien.errors import InputError
 from mien.evaluation.transfer import Transfer, layout_features, measure_transfer, transfer_table
 from mien.files import write_whole
@@ -102,7 +102,7 @@ def sweep_pictures(
         low_rows = max(0, 2 * config.plan.freeze_styles - 1)
         yield name, sample_pictures(target.generator, count, seed=seed, source=source.generator, source_rows=low_rows)
         for cut in cuts:
-            pictures = sample_pictures(swap(source, target, cut).generator, count, seed=seed)
+            pictures = sample_pictures(swap_layers(source, target, cut).generator, count, seed=seed)
             yield f"{name}, swapped at {cut} px", pictures
 
 

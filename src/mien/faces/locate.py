@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,7 +12,9 @@ from mien.faces.align import CropFrame, ffhq_frame, frame_from_box, whole_frame
 from mien.faces.config import AlignConfig
 from mien.faces.crop_reader import CropReader
 from mien.faces.detect import choose, find_faces
-from mien.media.images import Picture, opened
+from mien.faces.results import AlignedFace
+from mien.media.image_input import ImageLike, as_picture
+from mien.media.picture import Picture
 
 _LARGEST = 20  # sides of a crop by hand, in units of the picture's longer side
 
@@ -65,11 +66,12 @@ def _found(rgb: Tensor, config: AlignConfig, name: str) -> list[CropFrame]:
     return [face.frame() for face in choose(find_faces(rgb), config.face, name=name, purpose=config.purpose)]
 
 
-def align_faces(
-    photo: Picture | str | Path, align: AlignConfig | None = None, *, size: int = 256
-) -> list[tuple[CropFrame, Tensor]]:
-    """The faces of a photo: where each sits, and its FFHQ crop [3, size, size] in [-1, 1]; the largest first.
+def align_faces(photo: ImageLike, align: AlignConfig | None = None, *, size: int = 256) -> list[AlignedFace]:
+    """Find the faces of a photo and cut each out as FFHQ does, `size` pixels wide; the largest first.
 
     `align` says which faces, or where they are; None takes all. Raises `FaceNotFoundError` where there is none.
+
+    >>> mien.align_faces("me.jpg")[0].image.size
+    (256, 256)
     """
-    return [(frame, crop) for frame, crop, _ in cut_out(opened(photo), align or AlignConfig(), size)]
+    return [AlignedFace(*found) for found in cut_out(as_picture(photo), align or AlignConfig(), size)]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
+from mien.errors import MienWarning
 from mien.faces.align import CropFrame
+from mien.media.image_input import pil_from_tensor, to_pil
+from mien.media.images import write_picture
 from mien.media.picture import Picture
 
 # A picture enlarged more than this is visibly soft: say so.
@@ -14,11 +20,41 @@ _SOFT_SCALE = 1.5
 
 
 @dataclass(frozen=True)
-class StylizedFace:
-    """One face on its way through: all pictures are [3, R, R] in [-1, 1]."""
+class AlignedFace:
+    """A face that was found in a photo, cut out as FFHQ does."""
 
     frame: CropFrame
-    """Where the face sits in the photo."""
+    """Where it sits in the photo: centre, side and angle of a square."""
+    crop: Tensor
+    """The aligned face, [3, size, size] in [-1, 1]."""
+    valid: Tensor
+    """How much of each pixel lies inside the photo, [1, size, size] in [0, 1]; the rest is made up."""
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of the square around the head, in pixels of the photo: what `PIL.Image.crop` takes."""
+        return _box(self.frame)
+
+    @property
+    def image(self) -> Image.Image:
+        """The aligned face as a PIL image."""
+        return pil_from_tensor(self.crop)
+
+
+@dataclass(frozen=True)
+class AlignedPhoto:
+    """A photo in which the faces have been found: it can be given wherever a photo is, and is not searched again."""
+
+    picture: Picture
+    faces: list[AlignedFace]
+
+
+@dataclass(frozen=True)
+class StylizedFace:
+    """One face on its way through: all tensors are [3, R, R] in [-1, 1]."""
+
+    frame: CropFrame
+    """Where the face sits in the photo: centre, side and angle of a square."""
     crop: Tensor
     """The aligned face as the model saw it."""
     inversion: Tensor
@@ -28,17 +64,51 @@ class StylizedFace:
     scale: float
     """Photo pixels per model pixel: above 1 the face was enlarged to fit the photo."""
 
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of the square around the head, in pixels of the photo: what `PIL.Image.crop` takes."""
+        return _box(self.frame)
+
+    @property
+    def image(self) -> Image.Image:
+        """The face in the style as a PIL image."""
+        return pil_from_tensor(self.stylized)
+
 
 @dataclass
 class Result:
     """A photo with its faces redrawn."""
 
     picture: Picture
+    """The photo in its own depth, with its color profile."""
     faces: list[StylizedFace]
-    warnings: list[str] = field(default_factory=list)
+    """The largest first."""
+    notes: list[str] = field(default_factory=list)
+    """What is to be known of this picture, a sentence each; all of them are warned of as well (`MienWarning`)."""
 
-    def warn_of_enlargement(self, frame: CropFrame, drawn_at: int) -> None:
-        """Note it where a face was enlarged so much from the `drawn_at` pixels of the model that it is visibly soft."""
-        scale = frame.side / drawn_at
-        if scale > _SOFT_SCALE:
-            self.warnings.append(f"A face of {frame.side:.0f} px was drawn at {drawn_at} px and enlarged {scale:.1f} times.")
+    @property
+    def image(self) -> Image.Image:
+        """The photo as a PIL image of 8 bits."""
+        return to_pil(self.picture)
+
+    def save(self, path: str | Path, *, overwrite: bool = False, quality: int = 95) -> Path:
+        """Write the photo as .png, .jpg, .webp or .tif, in its own depth where the format can; returns the path.
+
+        An existing file is kept unless `overwrite`. `quality` (1 to 100) is for .jpg and .webp. Raises `InputError`.
+        """
+        return write_picture(path, self.picture, overwrite=overwrite, quality=quality)
+
+
+def note_enlargement(result: Result, frame: CropFrame, drawn_at: int) -> None:
+    """Note it where a face was enlarged so much from the `drawn_at` pixels of the model that it is visibly soft."""
+    scale = frame.side / drawn_at
+    if scale > _SOFT_SCALE:
+        text = f"A face of {frame.side:.0f} px was drawn at {drawn_at} px and enlarged {scale:.1f} times."
+        result.notes.append(text)
+        warnings.warn(f"{result.picture.path}: {text}" if result.picture.path else text, MienWarning, stacklevel=3)
+
+
+def _box(frame: CropFrame) -> tuple[int, int, int, int]:
+    corners = frame.corners()
+    (left, top), (right, bottom) = corners.amin(dim=0).round().tolist(), corners.amax(dim=0).round().tolist()
+    return int(left), int(top), int(right), int(bottom)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from mien.faces import CropFrame
@@ -17,6 +18,7 @@ from mien.inversion.config import InvertConfig, RefineConfig
 from mien.inversion.encode import encode, mean_code
 from mien.inversion.optimize import Progress, refine
 from mien.latents import Codes
+from mien.media.image_input import pil_from_tensor
 from mien.models.model import Model
 
 _ROUNDS = 5
@@ -44,6 +46,11 @@ class Inversion:
     picture: Tensor
     """The code rendered by the base model, [3, R, R]."""
     frame: CropFrame
+
+    @property
+    def image(self) -> Image.Image:
+        """The code rendered by the base model, as a PIL image."""
+        return pil_from_tensor(self.picture)
 
 
 def invert(

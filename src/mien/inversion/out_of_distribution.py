@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mien.errors import MienWarning
 from mien.inversion.density import mapped_codes
 from mien.inversion.encode import encode
 from mien.latents import broadcast
@@ -83,6 +84,7 @@ def warn_of_strangers(model: Model, pictures: Tensor, w_plus: Tensor, names: Seq
         warnings.warn(
             f"To the model {', '.join(far)} is far from a face (faces have less than 0.5): its answer to it is odd, and does "
             "not resemble it. If the style comes out badly, take --extreme, which starts from the mean face.",
+            MienWarning,
             stacklevel=3,
         )
 

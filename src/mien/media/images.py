@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from mien.errors import InputError
+from mien.errors import InputError, MienWarning
 from mien.files import read_bytes, written_whole
 from mien.media import colour, deep
 from mien.media.picture import Picture, Pixels, from_tensor
@@ -73,7 +73,7 @@ def decode_picture(data: bytes, path: Path) -> Picture:
             except _BROKEN as error:
                 raise InputError(f"{path} is damaged or cut off ({_brief(error)}): get the file again.") from error
     if icc is not None and not colour.fits(icc, 1 if pixels.shape[2] < 3 else 3):
-        warnings.warn(f"{path}: its colour profile cannot be used; its colours are taken as sRGB.", stacklevel=2)
+        warnings.warn(f"{path}: its colour profile cannot be used; its colours are taken as sRGB.", MienWarning, stacklevel=2)
         icc = None
     return Picture(_upright(pixels, orientation), icc, path)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import copy
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
+import torch
 from torch import nn
 
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.discriminator import Discriminator
 from mien.models.generator import Generator
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -52,4 +57,22 @@ class Model:
         return {name: network for name, network in parts.items() if network is not None}
 
 
-__all__ = ["CompactEncoder", "Model", "Provenance"]
+def frozen(model: Model, device: torch.device | None = None) -> Model:
+    """The model on a device (None: where its generator is), in evaluation mode and without gradients: to render with.
+
+    Networks that are so already are shared; others are copied, so that `model` stays as it is.
+    """
+    place = device or next(model.generator.parameters()).device
+    encoder = None if model.encoder is None else _frozen(model.encoder, place)
+    discriminator = None if model.discriminator is None else _frozen(model.discriminator, place)
+    return replace(model, generator=_frozen(model.generator, place), discriminator=discriminator, encoder=encoder)
+
+
+def _frozen(network: Network, device: torch.device) -> Network:
+    tensors = [*network.parameters(), *network.buffers()]
+    there = all(t.device.type == device.type and (device.index is None or t.device.index == device.index) for t in tensors)
+    trained = any(p.requires_grad for p in network.parameters()) or any(part.training for part in network.modules())
+    return network if there and not trained else copy.deepcopy(network).to(device).eval().requires_grad_(False)
+
+
+__all__ = ["CompactEncoder", "Model", "Provenance", "frozen"]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mien.checkpoint.model_file import generator_digest
-from mien.errors import ModelMismatchError
+from mien.errors import MienWarning, ModelMismatchError
 from mien.losses.extractors import Judge
 from mien.models.embedders import Embedder
 from mien.models.model import Model
@@ -50,7 +50,7 @@ def learn(
         saved.resume(tuner, base)
     warning = small_family(model.generator, references.w_plus[:1], tuner.mixing.layers)
     if warning is not None:
-        warnings.warn(warning, stacklevel=3)
+        warnings.warn(warning, MienWarning, stacklevel=3)
     follower = Follower(tuner, snapshots, base)
     tuner.run(progress, follower)
     follower.finish()

@@ -73,7 +73,7 @@ def run(
     Sub-folders are kept: `mien train --weights` takes their names. Stopped with Ctrl-C, the same command goes on.
     """
     from mien.dataset.config import CropConfig, SelectionConfig
-    from mien.dataset.prepare import prepare
+    from mien.dataset.prepare import prepare_dataset
     from mien.media.collection import picture_names
 
     wanted = CropConfig(crops.resolution, not crops.no_align, crops.face, crops.soft_ground, crops.format)
@@ -82,7 +82,7 @@ def run(
         workers = max(1, min(os.cpu_count() or 1, count // _FEW))
     try:
         with progress("pictures", quiet=screen.quiet) as advance:
-            made = prepare(
+            made = prepare_dataset(
                 sources, out, wanted, SelectionConfig(selection.min_side, selection.min_sharpness, selection.alike),
                 workers=workers, overwrite=overwrite, progress=advance,
             )  # fmt: skip

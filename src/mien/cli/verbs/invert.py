@@ -59,11 +59,13 @@ def run(
     from mien.checkpoint import native
     from mien.inversion import InvertConfig
     from mien.media.images import from_tensor, write_picture
+    from mien.render_config import RenderConfig
 
-    config, where = InvertConfig(method, steps, towards_mean), align.for_references(pictures)
+    config = RenderConfig(inverter=InvertConfig(method, steps, towards_mean), refine_steps=refine)
+    where = align.for_references(pictures)
     stylizer = model.stylizer(machine)
     with progress("inverting", quiet=screen.quiet) as advance:
-        inversion = stylizer.invert(pictures[0], inverter=config, refine_steps=refine, align=where, progress=advance)
+        inversion = stylizer.invert(pictures[0], config, align=where, progress=advance)
     write_picture(out, from_tensor(inversion.picture), overwrite=True)
     found = {"w_plus": inversion.w_plus} | ({} if inversion.detail is None else {"detail": inversion.detail})
     native.write(code_file, "code", found, {"base": stylizer.digest, "resolution": stylizer.resolution})

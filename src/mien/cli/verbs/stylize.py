@@ -57,8 +57,8 @@ def run(
     control, snapshots = parts.control(), fit.snapshots(overwrite=overwrite)
     stylizer, identity = model.stylizer(machine), fit.identity()
     parts.give_regions(stylizer)
-    if len(jobs) == 1:
-        stylizer.align(jobs[0].photo, where)  # a photo that cannot be used is told before the style is learned
+    # One photo that cannot be used is told before the style is learned, and what was found in it is kept.
+    first = stylizer.align(jobs[0].photo, where) if len(jobs) == 1 else None
     with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
         learned = stylizer.fit(
             references, config, align=where_references, loss_network=fit.judge(), control=control,
@@ -66,7 +66,7 @@ def run(
         )  # fmt: skip
     if save_style:
         learned.save(save_style, overwrite=overwrite)
-    report = render(stylizer, [learned], jobs, where, render_flags, quiet=screen.quiet)
+    report = render(stylizer, [learned], jobs, where, render_flags, found=first, quiet=screen.quiet)
     if save_style:
         report.wrote(save_style, {"kind": "style", "name": learned.name})
     return report

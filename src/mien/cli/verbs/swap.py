@@ -51,10 +51,10 @@ def run(
 
     from mien.checkpoint.load import load_model
     from mien.checkpoint.model_file import write_model
-    from mien.editing.layer_swap import swap
+    from mien.editing.layer_swap import swap_layers
 
     below, above = (load_model(path) for path in models)
-    swapped = [swap(below, above, cut, blend=blend, mapping=mapping) for cut in cuts]
+    swapped = [swap_layers(below, above, cut, blend=blend, mapping=mapping) for cut in cuts]
     report = Report()
     if sheet:
         _write_sheet(out, [below, *swapped, above], ["low", *(f"{cut} px" for cut in cuts), "high"], seed)

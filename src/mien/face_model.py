@@ -1,0 +1,142 @@
+"""A face model on a device: photos to codes, codes to pictures. What `Stylizer` is made on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from mien.checkpoint import load_model
+from mien.checkpoint.load import load_encoder_for
+from mien.checkpoint.model_file import generator_digest
+from mien.checkpoint.regions_file import Regions
+from mien.editing import Steering, Strength
+from mien.editing.lockstep import render_codes
+from mien.faces import AlignConfig
+from mien.faces.background import as_learned
+from mien.faces.feature_strength import eased
+from mien.faces.locate import cut_out
+from mien.faces.results import AlignedFace, AlignedPhoto
+from mien.inversion import Codes, Inversion, InvertConfig
+from mien.inversion.methods import invert as find_codes
+from mien.media.image_input import ImageLike, as_picture
+from mien.models.generator import SynthesisNetwork
+from mien.models.model import Model, frozen
+from mien.render_config import RenderConfig
+from mien.runtime import Progress, pick_device, pick_dtype
+from mien.styles import find_model, regions_of
+
+Own = TypeVar("Own", bound="FaceModel")
+
+
+class FaceModel:
+    """A face model on a device, which inverts photos and renders codes."""
+
+    def __init__(self, model: Model, *, device: str | torch.device | None = None, dtype: str | torch.dtype = "float32") -> None:
+        """Take a loaded model, which stays as it is: where it has to be moved or frozen, this object has a copy of its own.
+
+        `device` None leaves it where it is. `dtype` is the number type of the convolutions: float32 is exact, bfloat16 is
+        quicker where the processor has it.
+        """
+        self.model = frozen(model, None if device is None else pick_device(str(device)))
+        self.dtype = pick_dtype(str(dtype).removeprefix("torch."))
+
+    @classmethod
+    def load(
+        cls: type[Own], model: str | Path | None = None, *, encoder: str | Path | None = None,
+        device: str | torch.device = "auto", dtype: str | torch.dtype = "float32",
+    ) -> Own:  # fmt: skip
+        """Open a model by a name of `mien.list_models()` or a file; None takes the one that ships with mien.
+
+        `encoder` is another encoder for it (e4e, pSp or ReStyle), likewise. `device` auto takes CUDA, then Apple's MPS, then
+        the CPU. Raises `CheckpointError` for a file that is no model, `InputError` for a device that is not there.
+        """
+        place = pick_device(str(device))  # a device that is not there is told before anything is read
+        loaded = load_model(find_model(model))
+        if encoder is not None:
+            loaded.encoder = load_encoder_for(loaded.generator, encoder)
+        return cls(loaded, device=place, dtype=dtype)
+
+    from_pretrained = load
+    """What diffusers and transformers call `load`."""
+
+    def to(self: Own, device: str | torch.device) -> Own:
+        """Move to another device, such as cuda; returns itself."""
+        self.model = frozen(self.model, pick_device(str(device)))
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.model.generator.mapping.w_avg.device
+
+    @property
+    def resolution(self) -> int:
+        """Side of the model's pictures in pixels."""
+        return self.model.resolution
+
+    @property
+    def digest(self) -> str:
+        """The base model's fingerprint, which a style names as its own."""
+        if not self.model.provenance.digest:
+            self.model.provenance = replace(self.model.provenance, digest=generator_digest(self.model.generator))
+        return self.model.provenance.digest
+
+    @cached_property
+    def regions(self) -> Regions:
+        """Which S channels drive which part of the face: those that come with the model, or found now, in some seconds."""
+        return regions_of(self.model.generator, self.digest)
+
+    # -- pictures to codes -------------------------------------------------------------------------------------------------
+
+    def align(self, photo: ImageLike | AlignedPhoto, align: AlignConfig | None = None) -> AlignedPhoto:
+        """Find the faces of a photo, the largest first, and cut them out at the model's resolution.
+
+        What is returned can be given wherever a photo is, and is not searched again. Raises `FaceNotFoundError`.
+        """
+        if isinstance(photo, AlignedPhoto):
+            return photo
+        picture = as_picture(photo)
+        found = cut_out(picture, align or AlignConfig(), self.resolution)
+        return AlignedPhoto(picture, [AlignedFace(*face) for face in found])
+
+    def invert_crops(
+        self, crops: Tensor, *, inverter: InvertConfig | None = None, refine_steps: int = 0, fidelity: float = 1.0,
+        progress: Progress | None = None,
+    ) -> Codes:  # fmt: skip
+        """The codes of aligned pictures [N, 3, R, R], as `inverter` finds them (None: the encoder), and then refined.
+
+        Without an encoder, refinement starts at the mean code. `fidelity` 0 looks for no feature code; in between it is eased
+        (see `mien.faces.feature_strength`).
+        """
+        crops, inverter = as_learned(self.model, crops).to(self.device), inverter or InvertConfig()
+        inverter = replace(inverter, detail=inverter.detail and fidelity > 0)
+        found = find_codes(self.model, crops, inverter, refine_steps=refine_steps, progress=progress)
+        return eased(self.model, found, fidelity)
+
+    def invert(
+        self, photo: ImageLike | AlignedPhoto, config: RenderConfig | None = None, *, align: AlignConfig | None = None,
+        progress: Progress | None = None,
+    ) -> Inversion:  # fmt: skip
+        """The code of one face (the largest, unless `align` says otherwise) and what the base model renders for it.
+
+        Of `config` the inverter and `refine_steps` count.
+        """
+        config, face = config or RenderConfig(), self.align(photo, align or AlignConfig(face="largest")).faces[0]
+        codes = self.invert_crops(
+            face.crop[None], inverter=config.inversion, refine_steps=config.refine_steps, progress=progress
+        )
+        detail = None if codes.detail is None else codes.detail.cpu()
+        return Inversion(codes.w_plus.cpu(), detail, face.crop, self.render(codes)[0], face.frame)
+
+    @torch.inference_mode()
+    def render(
+        self, codes: Codes, tuned: SynthesisNetwork | None = None, strength: float | Strength = 1.0,
+        steering: Steering | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes."""
+        return render_codes(self.model.generator.synthesis, tuned, codes, strength, steering, self.dtype)

@@ -1,0 +1,78 @@
+"""The product in one call: everything that `Stylizer` does, with the model opened for this call alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from mien.errors import InputError
+from mien.faces.config import AlignConfig
+from mien.inversion.methods import Inversion
+from mien.media.image_input import ImageLike
+from mien.oneshot.config import OneShotConfig
+from mien.pipeline import StyleLike, Stylizer
+from mien.render_config import RenderConfig
+from mien.runtime import Progress
+
+
+def stylize(
+    photo: ImageLike, reference: ImageLike | Sequence[ImageLike] | None = None, *, style: StyleLike | None = None,
+    config: RenderConfig | None = None, learning: OneShotConfig | None = None, model: str | Path | Stylizer | None = None,
+    progress: Progress | None = None,
+) -> Image.Image:  # fmt: skip
+    """Redraw every face of a photo in the style of a reference (learned first, about a minute), or in a finished `style`.
+
+    `reference` is an image, or a few of one style; `style` the name of a ready one or a file: give one of the two. `config`
+    says how it is drawn, `learning` how it is learned. `model` is a name or file, or a `Stylizer`, which for many photos is
+    quicker. Raises `FaceNotFoundError` where there is no face, and `InputError`.
+
+    >>> mien.stylize("me.jpg", style="ink").save("stylized.png")
+    """
+    if (reference is None) == (style is None):
+        raise InputError("A photo takes its style from a reference or from a finished style: give one of the two.")
+    pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
+    found = pipe.align(
+        photo, AlignConfig(face="largest" if config and config.crop else "all")
+    )  # told before a style is learned
+    look = pipe.style(style) if style is not None else pipe.fit(_given(reference), learning, progress=progress)
+    return pipe.apply(look, found, config).image
+
+
+def _given(reference: ImageLike | Sequence[ImageLike] | None) -> ImageLike | Sequence[ImageLike]:
+    assert reference is not None
+    return reference
+
+
+def invert(
+    photo: ImageLike, config: RenderConfig | None = None, *, align: AlignConfig | None = None,
+    model: str | Path | Stylizer | None = None, progress: Progress | None = None,
+) -> Inversion:  # fmt: skip
+    """The code of one face (the largest, unless `align` says otherwise), and what the model renders for it.
+
+    Of `config` the inverter and `refine_steps` count. `model` as for `stylize`.
+
+    >>> inversion = mien.invert("me.jpg", mien.RenderConfig(inverter="iterated"))
+    >>> inversion.image.save("inverted.png")
+    """
+    pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
+    return pipe.invert(photo, config, align=align, progress=progress)
+
+
+def sample(
+    count: int = 1,
+    *,
+    seed: int = 0,
+    psi: float = 0.7,
+    style: StyleLike | None = None,
+    model: str | Path | Stylizer | None = None,
+) -> list[Image.Image]:  # fmt: skip
+    """Random synthetic faces, in the model's own look or in a style; the same seed gives the same faces.
+
+    `psi` is the truncation: 0 is the mean face, 1 the model's whole variety. `model` as for `stylize`.
+
+    >>> mien.sample(4, seed=1)[0].save("face.png")
+    """
+    pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
+    return pipe.sample(count, seed=seed, psi=psi, style=style)
