@@ -95,6 +95,8 @@ def from_mapping(config: type[T], values: Mapping[str, Any], source: str = "the 
     Raises `InputError` for unknown names, missing ones and values of another type.
     """
     fields = {f.name: f for f in dataclasses.fields(config)}  # type: ignore[arg-type]
+    former: Mapping[str, str] = getattr(config, "FORMER", {})  # names in files of before, and what they are called now
+    values = {former.get(name, name): value for name, value in values.items()}
     unknown = sorted(values.keys() - fields.keys())
     if unknown:
         named = ", ".join(shown(repr(name), 40) for name in unknown[:3])

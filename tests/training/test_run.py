@@ -228,6 +228,26 @@ def test_config_file_round_trip(pictures: Path, tmp_path: Path) -> None:
     assert from_toml(TrainConfig, tmp_path / "config.toml") == wanted
 
 
+def test_settings_by_their_former_names_are_read(pictures: Path, tmp_path: Path) -> None:
+    wanted = config(pictures, reconstruction__feature_code=0.25, reconstruction__feature_code_share=0.75)
+    RunFolder(tmp_path).write_config(wanted)
+    text = (tmp_path / "config.toml").read_text(encoding="utf-8")
+    for name, former in (("feature_code", "detail"), ("feature_code_share", "detail_share"), ("degraded_share", "disturb")):
+        assert f"\n{name} = " in text
+        text = text.replace(f"\n{name} = ", f"\n{former} = ")
+    (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+    assert RunFolder(tmp_path).config() == wanted
+
+
+def test_a_data_set_alone_takes_the_usual_settings(pictures: Path, tmp_path: Path) -> None:
+    outcome = train(str(pictures), str(tmp_path / "run"), after(0))
+    assert (outcome.steps, outcome.complete) == (0, False)
+    stored = RunFolder(tmp_path / "run").config()
+    assert stored == resolve({"data": str(pictures)}, size="lean", bf16=False)
+    RunFolder(tmp_path / "tiny").write_config(config(pictures))
+    assert train(pictures, tmp_path / "tiny").complete, "a run that is there goes on with its own settings"
+
+
 def test_state_in_parts_without_moments(pictures: Path, tmp_path: Path) -> None:
     told: list[str] = []
     train(config(pictures), tmp_path, Session(stop=after(2).stop, part_bytes=4096, moments=False))

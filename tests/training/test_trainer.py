@@ -432,7 +432,7 @@ def faces_like(count: int, generator: torch.Generator) -> Tensor:
 
 
 def test_an_encoder_beside_the_generator_learns_to_reconstruct() -> None:
-    t = trainer(reconstruction=rebuilding(disturb=0.0), draw=faces_like)
+    t = trainer(reconstruction=rebuilding(degraded_share=0.0), draw=faces_like)
     assert t.reconstruction is not None
     before = [snapshot(m) for m in (t.reconstruction.encoder, t.reconstruction.ema)]
     losses = [t.step() for _ in range(60)]
@@ -449,7 +449,7 @@ def test_weights_of_the_reconstruction_do_what_they_say() -> None:
     args = (pictures * 0.5, pictures, codes, torch.randn(4, 8), torch.zeros(8), d, torch.float32)
     with torch.no_grad():
         plain = rebuilding().losses(*args)
-        doubled = rebuilding(pixels=8.0, features=2.0, prior=0.04, flat=0.04, detail=0.006).losses(*args)
+        doubled = rebuilding(pixels=8.0, features=2.0, prior=0.04, flat=0.04, feature_code=0.006).losses(*args)
     assert {k: float(v) for k, v in doubled.items()} == pytest.approx({k: 2 * float(v) for k, v in plain.items()}, rel=1e-5)
     assert "features" not in rebuilding(features=0.0).losses(*args)
     known = Reconstruction(small_encoder(), ReconstructionConfig(share=0.5, identity=1.0), lambda x: x.flatten(1)[:, :1].sign())
@@ -501,7 +501,7 @@ def complete(device: torch.device = CPU, **more: Any) -> AdversarialTrainer:
     g, d = networks()
     for p in without_noise(g):
         g.get_parameter(p).data.fill_(0.1)
-    rebuilt = rebuilding(disturb=0.5)
+    rebuilt = rebuilding(degraded_share=0.5)
     rebuilt.encoder.to(device)
     rebuilt.ema.to(device)
     config = replace(SMALL, batch=8, micro_batch=4, pl_weight=1.0, pl_interval=2, noise_from=8, ada_kimg=0.5, **more)

@@ -111,7 +111,9 @@ class EncoderFlags:
     features: Annotated[float | None, _wish(_REBUILD["features"], "--encoder-features", least=0)] = None
     identity: Annotated[float | None, _wish(_REBUILD["identity"], "--encoder-identity", least=0)] = None
     prior: Annotated[float | None, _wish(_REBUILD["prior"], "--encoder-prior", least=0)] = None
-    detail_share: Annotated[float | None, _wish(_REBUILD["detail_share"], "--encoder-detail", least=0)] = None
+    feature_code_share: Annotated[
+        float | None, _wish(_REBUILD["feature_code_share"], "--encoder-feature-code-share", least=0)
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from mien.runtime import FirMethod
@@ -93,6 +94,9 @@ class PlanConfig:
 class ReconstructionConfig:
     """Numbers of encoder training beside the adversarial loop."""
 
+    # Names of settings in files written before 0.1.0, and what they are called now.
+    FORMER = MappingProxyType({"detail": "feature_code", "detail_share": "feature_code_share", "disturb": "degraded_share"})
+
     share: Annotated[float, "share of the generated pictures that reconstruct real ones; 0: no encoder is trained"] = 0.0
     learning_rate: Annotated[float, "Adam's rate for the encoder"] = 5e-4
     pixels: Annotated[float, "weight of the L1 distance at three scales"] = 4.0
@@ -100,9 +104,9 @@ class ReconstructionConfig:
     identity: Annotated[float, "weight of the distance of identity vectors (faces); 0: none"] = 0.0
     prior: Annotated[float, "weight of the pull towards the spread of mapped codes"] = 0.02
     flat: Annotated[float, "weight of the differences between the rows of a code"] = 0.02
-    detail: Annotated[float, "weight of the detail map's mean square: it should say only what codes cannot"] = 0.003
-    detail_share: Annotated[float, "share of the reconstructions that have a detail map; 0: the encoder makes none"] = 0.5
-    disturb: Annotated[float, "share of pictures that the encoder sees disturbed, as real photos are"] = 0.3
+    feature_code: Annotated[float, "weight of the feature code's mean square: it should say only what codes cannot"] = 0.003
+    feature_code_share: Annotated[float, "share of the reconstructions with a feature code; 0: the encoder makes none"] = 0.5
+    degraded_share: Annotated[float, "share of images that the encoder sees degraded, as real photos are"] = 0.3
     width: Annotated[int, "channels of a fresh encoder's first block"] = 32
     max_width: Annotated[int, "most channels of any block of a fresh encoder"] = 256
     resolution: Annotated[int, "side of the images that the encoder sees, at most the stage's; a smaller encoder is grown"] = 64

@@ -42,13 +42,13 @@ class Reconstruction:
 
     def codes(self, reals: Tensor, w_avg: Tensor, g: torch.Generator, dtype: torch.dtype) -> Codes:
         """Codes for `reals` [N, 3, R, R], seen degraded; some of them with a feature code, the others with zeros for it."""
-        seen = degrade(resize(reals, self.encoder.config.resolution), self.config.disturb, g)
+        seen = degrade(resize(reals, self.encoder.config.resolution), self.config.degraded_share, g)
         start = w_avg.expand(len(seen), self.encoder.config.num_ws, -1)
         # Without the cache of converted weights: a CUDA graph would keep those of its recording.
         with torch.autocast(seen.device.type, torch.bfloat16, enabled=dtype is torch.bfloat16, cache_enabled=False):
             offset, feature_code = self.encoder.look(seen, torch.zeros_like(start))
         if feature_code is not None:
-            used = torch.rand(len(seen), 1, 1, 1, generator=g, device=g.device) < self.config.detail_share
+            used = torch.rand(len(seen), 1, 1, 1, generator=g, device=g.device) < self.config.feature_code_share
             feature_code = feature_code.float() * used
         return Codes(start + offset.float(), feature_code)
 
@@ -66,7 +66,7 @@ class Reconstruction:
             "flat": c.flat * (w_plus - w_plus.mean(dim=1, keepdim=True)).square().mean() / spread,
         }
         if codes.detail is not None:
-            found["detail"] = c.detail * codes.detail.square().mean()
+            found["feature_code"] = c.feature_code * codes.detail.square().mean()
         if c.features:
             with torch.no_grad():
                 wanted = judge.features(reals, sizes, dtype)

@@ -40,7 +40,7 @@ def next_encoder(config: TrainConfig, encoder: CompactEncoder, generator: Genera
     """The encoder, grown to what a stage wants for its generator."""
     resolution, feature_size = config.encoder_resolution(stage), encoder.config.detail_resolution
     # A feature code needs an encoder that sees more than it.
-    has_one = config.reconstruction.detail_share > 0 and feature_size < max(resolution, encoder.config.resolution)
+    has_one = config.reconstruction.feature_code_share > 0 and feature_size < max(resolution, encoder.config.resolution)
     with seeded_weights(config.seed + 1):
         channels = generator.config.channels(feature_size) if has_one else 0
         return grow_encoder(encoder, generator.num_ws, channels, resolution=resolution)

@@ -34,7 +34,7 @@ from mien.training.filter_choice import check_method, pick_method
 from mien.training.freeze import make_plan
 from mien.training.networks import check_source, first_networks, grown_source, networks_to_fill, next_networks
 from mien.training.objectives import Networks
-from mien.training.resolve import check_same
+from mien.training.resolve import changed, check_same, resolve
 from mien.training.run_folder import RunFolder
 from mien.training.samples import sample_grid
 from mien.training.saved_state import read_run
@@ -48,18 +48,32 @@ from mien.training.trainer import AdversarialTrainer
 _AHEAD = 10
 
 
-def train(config: TrainConfig, run: Path, session: Session = Session()) -> Outcome:  # noqa: B008 (frozen)
+def train(
+    config: TrainConfig | str | Path, run: str | Path, session: Session = Session(),  # noqa: B008 (frozen)
+) -> Outcome:  # fmt: skip
     """Train in the folder `run`: begins there, or continues what is there.
 
+    `config` is a configuration, or a folder or zip of images alone: then the run's own, or that which suits the device.
+    `session` says where and how long. `mien.training.resolve.resolve` makes configurations from a few settings.
     Raises `InputError` where the folder holds a run of another configuration, and `DivergedError` when losses become infinite;
     the last snapshot then is as it was.
     """
     processes = Processes.from_environment(session.device)
     try:
+        folder = RunFolder(Path(run))
+        wanted = config if isinstance(config, TrainConfig) else _usual(str(config), folder, session.device)
         with quick_arithmetic(session.device):
-            return _Run(config, RunFolder(run), session, processes).loop()
+            return _Run(wanted, folder, session, processes).loop()
     finally:
         processes.leave()
+
+
+def _usual(data: str, folder: RunFolder, device: torch.device) -> TrainConfig:
+    stored, quick = folder.config(), device.type == "cuda"
+    if stored is not None:
+        return changed(stored, {"data": data})
+    bf16 = quick and torch.cuda.is_bf16_supported()
+    return resolve({"data": data}, size="normal" if quick else "lean", bf16=bf16)
 
 
 class _Run:
