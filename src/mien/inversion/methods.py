@@ -55,16 +55,16 @@ class Inversion:
 
 def invert(
     model: Model, pictures: Tensor, config: InvertConfig | None = None, *, refine_steps: int = 0,
-    progress: Progress | None = None,
+    said: Codes | None = None, progress: Progress | None = None,
 ) -> Codes:  # fmt: skip
     """The codes of aligned pictures [N, 3, S, S] in [-1, 1], refined by `refine_steps` of optimisation; deterministic.
 
-    Refinement starts at the mean code where a model has no encoder. Raises `ModelMismatchError` where a method needs one.
+    `said` is the encoder's answer, for who has it already; None: it is asked where a method needs it. Refinement starts at the mean code where a model has no encoder. Raises `ModelMismatchError` where a method needs one.
     """
     config = config or InvertConfig()
     if config.method == "encoder" and model.encoder is None and refine_steps:
         config = replace(config, method="mean")
-    start = _answer(model, pictures, config, progress)
+    start = _answer(model, pictures, config, said, progress)
     numbers = refinement(start, refine_steps)
     return refine(model, pictures, start, numbers if config.detail else replace(numbers, detail_resolution=0), progress)
 
@@ -75,19 +75,19 @@ def refinement(start: Codes, steps: int) -> RefineConfig:
     return numbers if start.detail is None else replace(numbers, prior=_HELD)
 
 
-def _answer(model: Model, pictures: Tensor, config: InvertConfig, progress: Progress | None) -> Codes:
+def _answer(model: Model, pictures: Tensor, config: InvertConfig, said: Codes | None, progress: Progress | None) -> Codes:
     mean = mean_code(model, len(pictures))
     if config.method == "mean":
         return Codes(mean)
     if config.method in _OPTIMISED:
         numbers = _OPTIMISED[config.method]
-        start = Codes(mean if model.encoder is None else encode(model, pictures).w_plus)
+        start = Codes(mean if model.encoder is None else (said or encode(model, pictures)).w_plus)
         numbers = numbers if config.steps is None else replace(numbers, steps=config.steps)
         if config.method == "w":  # also where no step follows
             start = Codes(start.w_plus.mean(dim=1, keepdim=True).expand_as(mean).contiguous())
         found = refine(model, pictures, start, numbers, progress)
     else:
-        found = encode(model, pictures)
+        found = said or encode(model, pictures)
         found = found if config.detail else Codes(found.w_plus)
         if config.method == "iterated":
             found = _iterate(model, found, _ROUNDS if config.steps is None else config.steps, progress)

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mien.checkpoint.native import digest
 from mien.errors import MienWarning
 from mien.inversion.density import mapped_codes
 from mien.inversion.encode import encode
@@ -60,6 +61,20 @@ def calibrate(model: Model, *, seed: int = 0) -> FaceDistribution:
     return FaceDistribution(faces, _gaps(model, faces, _render(model, encode(model, faces).w_plus)).median(dim=0).values)
 
 
+_kept: dict[tuple[str, ...], FaceDistribution] = {}
+
+
+def known_faces(model: Model) -> FaceDistribution:
+    """What `calibrate` finds, worked out once for as long as the same model, by its weights, is asked for."""
+    networks = (model.generator, model.encoder, model.discriminator)
+    key = ("" if network is None else digest(network.state_dict()) for network in networks)
+    whose = (*key, str(model.generator.mapping.w_avg.device))
+    if whose not in _kept:
+        _kept.clear()  # of one model only: it holds pictures
+        _kept[whose] = calibrate(model)
+    return _kept[whose]
+
+
 @torch.no_grad()
 def remoteness(model: Model, known: FaceDistribution, pictures: Tensor, w_plus: Tensor) -> list[Remoteness]:
     """How far each of the aligned `pictures` [N, 3, R, R] with inversions `w_plus` [N, num_ws, w_dim] lies outside."""
@@ -78,7 +93,7 @@ def warn_of_strangers(model: Model, pictures: Tensor, w_plus: Tensor, names: Seq
     """
     if model.encoder is None:
         return
-    found = remoteness(model, calibrate(model), pictures, w_plus)
+    found = remoteness(model, known_faces(model), pictures, w_plus)
     far = [f"{name} ({stranger.value:.1f})" for stranger, name in zip(found, names, strict=True) if stranger.far]
     if far:
         warnings.warn(

@@ -30,9 +30,10 @@ def reference_codes(
     if refine_steps is None:
         refine_steps = _STEPS_WITHOUT_ENCODER if model.encoder is None and inverter.method == "encoder" else 0
     pictures = as_learned(model, pictures)
-    if model.encoder is not None:
-        said = encode(model, pictures)
-        warn_of_strangers(model, pictures[: len(names)], said.w_plus[: len(names)], names)
-        if refine_steps == 0 and inverter == InvertConfig(detail=False):
-            return said
-    return Codes(invert(model, pictures, inverter, refine_steps=refine_steps).w_plus)
+    if model.encoder is None:
+        return Codes(invert(model, pictures, inverter, refine_steps=refine_steps).w_plus)
+    said = encode(model, pictures)
+    warn_of_strangers(model, pictures[: len(names)], said.w_plus[: len(names)], names)
+    if refine_steps == 0 and inverter == InvertConfig(detail=False):
+        return said
+    return Codes(invert(model, pictures, inverter, refine_steps=refine_steps, said=said).w_plus)
