@@ -59,7 +59,8 @@ def invert(
 ) -> Codes:  # fmt: skip
     """The codes of aligned pictures [N, 3, S, S] in [-1, 1], refined by `refine_steps` of optimisation; deterministic.
 
-    `said` is the encoder's answer, for who has it already; None: it is asked where a method needs it. Refinement starts at the mean code where a model has no encoder. Raises `ModelMismatchError` where a method needs one.
+    `said` is the encoder's answer, for who has it already; None: it is asked where a method needs it. Refinement starts at
+    the mean code where a model has no encoder. Raises `ModelMismatchError` where a method needs one.
     """
     config = config or InvertConfig()
     if config.method == "encoder" and model.encoder is None and refine_steps:
