@@ -224,8 +224,9 @@ def test_likeness_is_eased_outside_the_face() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
-def test_only_the_usual_inverter_gives_references_a_detail_map() -> None:
-    m, pictures = model(), torch.rand(1, 3, R, R) * 2 - 1
+def test_only_the_usual_inverter_gives_references_a_detail_map(reference: Path) -> None:
+    m = Stylizer(model()).model
+    pictures = torch.rand(1, 3, R, R) * 2 - 1
     assert reference_codes(m, pictures, None, None, ["a"]).detail is not None
     assert reference_codes(m, pictures, None, 2, ["a"]).detail is None
     assert reference_codes(replace(m, encoder=None), pictures, None, 1, ["a"]).detail is None
