@@ -314,3 +314,19 @@ def test_nothing_of_others_is_committed() -> None:
     ]
     ours = ("src/mien/data/", "examples/", "docs/images/", "tests/data/")
     assert not [n for n in binary if not n.startswith(ours)]
+
+
+# What is defined once: how a second definition would look, and the one file that has the first.
+_ONCE = {
+    "latents of a seed": (r"torch\.randn\([^)]*z_dim, generator=(?![^)]*device=)", "models/sampling.py"),
+    "bytes of an image": (r"mul\(127\.5\)|/ 127\.5 - 1|div\(127\.5\)", "media/eight_bit.py"),
+    "SHA-256 of a file": (r"sha256\((?:path|file)\.read_bytes|total\.update\((?:chunk|block)\)", "files.py"),
+    "bands of style": (r"\(4, 8\).*\(16, 32\)|_BANDS\b", "editing/config.py"),
+}
+
+
+@pytest.mark.parametrize("what", _ONCE)
+def test_some_things_are_defined_once(what: str) -> None:
+    pattern, home = _ONCE[what]
+    places = [_name(path) for path in _FILES if re.search(pattern, path.read_text(encoding="utf-8"))]
+    assert places == [home], f"use what {home} has"

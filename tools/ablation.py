@@ -20,21 +20,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mien.checkpoint.face_networks import file_digest, read_mobilenet_v2
+from mien.checkpoint.face_networks import read_mobilenet_v2
 from mien.checkpoint.native import digest
 from mien.cli.paths import photos_in
 from mien.errors import MienError
 from mien.evaluation.evaluate import open_judges
 from mien.evaluation.measures import Candidate, measure
-from mien.evaluation.model_report.parts import eight_bit
 from mien.evaluation.model_report.report_text import markdown_table
 from mien.evaluation.model_report.workspace import Workspace, pixels_digest
 from mien.evaluation.outputs import SIDE, read_faces, read_references
 from mien.faces.config import AlignConfig
-from mien.files import write_whole
+from mien.files import file_digest, write_whole
 from mien.inversion.config import METHODS, InvertConfig
 from mien.latents import USUAL_FIDELITY, Codes
 from mien.media.contact_sheet import sheet
+from mien.media.eight_bit import to_uint8
 from mien.media.images import from_tensor, write_picture
 from mien.metrics.perceptual import as_pictures
 from mien.metrics.spaces import Judges, discriminator_space
@@ -176,7 +176,7 @@ class Bench:
             if own is not None and self.features is not None:
                 measured["style_distance_d"] = discriminator_space(own).style_distance(pictures, wanted)
             times = {"learning": torch.tensor([learned - start]), "drawing": torch.tensor([drawing])}
-            return {"pictures": eight_bit(pictures), **measured, **times}
+            return {"pictures": to_uint8(pictures), **measured, **times}
 
         return self.workspace.kept("cell", settings, make)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -125,3 +126,17 @@ def _give_usual_permissions(path: Path) -> None:
         mask = os.umask(0)
         os.umask(mask)
         path.chmod(0o666 & ~mask)
+
+
+def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file as 64 hex digits."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            total.update(chunk)
+    return total.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """First 16 hex digits of the SHA-256 of a file: says in a report which weights measured."""
+    return file_sha256(path)[:16]

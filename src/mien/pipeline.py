@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from mien.checkpoint.style_file import thumbnail
-from mien.editing import FEATURES, Control, Steering, Strength, feature_masks, random_codes
+from mien.editing import FEATURES, Control, Steering, Strength, feature_masks
 from mien.editing.control import virtual_codes
 from mien.errors import InputError, ModelMismatchError
 from mien.face_model import FaceModel
@@ -35,6 +35,7 @@ from mien.media.images import from_tensor
 from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
 from mien.models.mobilenet_v2 import MobileNetV2
+from mien.models.sampling import random_codes
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.deltas import apply_changes
 from mien.oneshot.encode_references import encode_references

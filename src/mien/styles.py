@@ -8,7 +8,6 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-import torch
 import torch.nn.functional as F
 
 from mien.checkpoint import native
@@ -18,6 +17,7 @@ from mien.checkpoint.regions_file import Regions
 from mien.checkpoint.style_file import StyleFile
 from mien.editing.regions import find_regions, mean_face_points
 from mien.errors import CheckpointError, InputError, ModelMismatchError
+from mien.media.eight_bit import to_uint8
 from mien.models.generator import Generator
 from mien.models.model import Model
 from mien.oneshot.deltas import changes
@@ -117,10 +117,9 @@ def model_style(source: Model, target: Model, name: str) -> Style:
             f"({source.resolution} px): give the one that it was fine-tuned from as the model."
         )
     face = F.interpolate(sample_pictures(target.generator, 1, seed=0), (_THUMBNAIL, _THUMBNAIL), mode="area")[0]
-    thumbnail = face.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
     settings = {"model": target.provenance.name, "images_seen": target.provenance.images_seen}
     gaps = changes(source.generator.synthesis, target.generator.synthesis)
-    return Style(name, digest, source.resolution, gaps, thumbnail, settings)
+    return Style(name, digest, source.resolution, gaps, to_uint8(face), settings)
 
 
 def open_style(path: Path, source: Model | None = None) -> Style:

@@ -14,9 +14,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mien.checkpoint.face_networks import file_digest, read_mobilefacenet, read_mobilenet_v2
+from mien.checkpoint.face_networks import read_mobilefacenet, read_mobilenet_v2
 from mien.checkpoint.foreign.tflite import read_tflite
 from mien.errors import CheckpointError
+from mien.files import file_digest
 from mien.metrics.perceptual import (
     FRAME_LANDMARKS,
     as_pictures,

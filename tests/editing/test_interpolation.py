@@ -6,9 +6,10 @@ import pytest
 import torch
 from PIL import Image
 
-from mien.editing import codes_of_seeds, random_codes, round_trip, steps_between
+from mien.editing import round_trip, steps_between
 from mien.errors import InputError
 from mien.media.animation import write_animation
+from mien.models.sampling import codes_of_seeds, random_codes
 from toys import tiny
 
 

@@ -9,13 +9,14 @@ import torch.nn.functional as F
 
 from mien.checkpoint import native
 from mien.checkpoint.regions_file import Regions
-from mien.editing import Control, Steering, feature_masks, parse_amounts, random_codes, render_between, virtual_inversion
+from mien.editing import Control, Steering, feature_masks, parse_amounts, render_between, virtual_inversion
 from mien.editing import regions as finding
 from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
 from mien.editing.regions import FFHQ_POINTS, PARTS, find_regions, mean_face_points, places, region_maps
 from mien.editing.regions_sheet import regions_sheet
 from mien.errors import CheckpointError, InputError, ModelMismatchError
 from mien.latents import StyleCodes, style_layers
+from mien.models.sampling import random_codes
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.layer_masks import parse_layers, parse_mask
 from mien.oneshot.references import References

@@ -18,11 +18,12 @@ from mien.errors import InputError
 from mien.evaluation.config import QUICK, ReportConfig
 from mien.evaluation.model_report import parts, report_sheets
 from mien.evaluation.model_report.curve import Point, curve, read_point
-from mien.evaluation.model_report.parts import Instruments, Inversion, codes_of, eight_bit, judge, latents, render, yardsticks
+from mien.evaluation.model_report.parts import Instruments, Inversion, judge, render, yardsticks
 from mien.evaluation.model_report.report import ModelReport, measure_model
 from mien.evaluation.model_report.report_text import SHOWS_DATA, write_report
 from mien.evaluation.model_report.workspace import Workspace, pixels_digest
 from mien.latents import Codes, broadcast, truncate
+from mien.media.eight_bit import to_uint8
 from mien.media.image_dataset import Dataset
 from mien.metrics.distances import cosine_statistics, frechet_distance, kernel_distance
 from mien.metrics.perceptual import identity_features, pooled_features
@@ -31,6 +32,7 @@ from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilefacenet import MobileFaceNet
 from mien.models.mobilenet_v2 import MobileNetV2
 from mien.models.model import Model, Provenance
+from mien.models.sampling import map_latents, random_latents
 
 _CONFIG = ReportConfig(samples=5, psis=(0.5,), seed=3, batch=4)
 
@@ -63,14 +65,14 @@ def _pictures(count: int, seed: int) -> Dataset:
 def _render_plainly(model: Model, z: Tensor, psi: float) -> Tensor:
     generator = model.generator
     w = truncate(generator.mapping(z), generator.mapping.w_avg, psi)
-    return eight_bit(generator(broadcast(w, generator.num_ws), generator.synthesis.noise("const")))
+    return to_uint8(generator(broadcast(w, generator.num_ws), generator.synthesis.noise("const")))
 
 
 def test_distances_truncation_and_diversity_are_those_of_the_pictures(model: Model, instruments: Instruments) -> None:
     data = _pictures(11, 1)
     numbers = measure_model(model, instruments, _CONFIG, data=data).numbers
-    z = latents(model, 5, 3)
-    assert torch.equal(z, latents(model, 9, 3)[:5])
+    z = random_latents(model.generator, 5, 3)
+    assert torch.equal(z, random_latents(model.generator, 9, 3)[:5])
     order = torch.randperm(11, generator=torch.Generator().manual_seed(3))
     assert instruments.features is not None
     assert instruments.identity is not None
@@ -97,7 +99,7 @@ def test_a_copy_of_a_training_face_is_found(model: Model, instruments: Instrumen
     data = _pictures(10, 2)
     # The third sample becomes a training picture of half A.
     order = torch.randperm(10, generator=torch.Generator().manual_seed(3))
-    copied = _render_plainly(model, latents(model, 5, 3)[2:3], 1.0)[0]
+    copied = _render_plainly(model, random_latents(model.generator, 5, 3)[2:3], 1.0)[0]
     data.pixels[order[1]] = copied
     made = measure_model(model, instruments, _CONFIG, data=data)
     assert made.numbers["nearest"]["samples_psi_1_to_half_a"]["largest"] == pytest.approx(1.0, abs=1e-4)
@@ -137,7 +139,7 @@ def test_a_stopped_run_goes_on_where_it_was(
 
 
 def test_inversion_is_judged_by_what_it_renders(model: Model, instruments: Instruments) -> None:
-    codes = codes_of(model, latents(model, 6, 8), 1.0)
+    codes = map_latents(model.generator, random_latents(model.generator, 6, 8), 1.0)
     photos = Dataset(render(model, codes), torch.ones(6), [str(i) for i in range(6)])
     asked: list[int] = []
 
@@ -209,7 +211,9 @@ def test_what_cannot_be_measured_is_left_out(model: Model, instruments: Instrume
 
 def test_progress_runs_from_start_to_end(model: Model, instruments: Instruments) -> None:
     seen: list[tuple[int, int]] = []
-    inversion = Inversion(lambda p: Codes(codes_of(model, torch.zeros(len(p), 16), 1.0)), refine=lambda _, c: c, refine_steps=2)
+    inversion = Inversion(
+        lambda p: Codes(map_latents(model.generator, torch.zeros(len(p), 16), 1.0)), refine=lambda _, c: c, refine_steps=2
+    )
     measure_model(
         model, instruments, _CONFIG, data=_pictures(10, 1), held_out=_pictures(5, 2), inversion=inversion,
         progress=lambda done, total, _: seen.append((done, total)),
@@ -224,7 +228,7 @@ def test_progress_runs_from_start_to_end(model: Model, instruments: Instruments)
 
 
 def test_sheets_show_the_model(model: Model) -> None:
-    z = latents(model, 64, 0)
+    z = random_latents(model.generator, 64, 0)
     cell = 64  # pictures of 16 px are shown at 64
     samples = report_sheets.sample_sheet(model, z, 0.7)
     assert samples.shape == (3, 8 * cell, 8 * cell)
@@ -248,9 +252,9 @@ def test_style_mixing_takes_the_named_rows(model: Model, monkeypatch: pytest.Mon
         return render(model, codes, batch)
 
     monkeypatch.setattr(report_sheets, "render", spy)
-    z = latents(model, 12, 0)
+    z = random_latents(model.generator, 12, 0)
     report_sheets.mixing_sheet(model, z, 1.0, sources=3)
-    codes = codes_of(model, z, 1.0)
+    codes = map_latents(model.generator, z, 1.0)
     givers, *rows = seen
     assert torch.equal(givers, codes[:3])
     # 16 px: rows 0 to 5; the bands are rows 0-2 and 3-5, two takers each.
@@ -306,7 +310,7 @@ def test_pixels_digest_follows_the_pictures() -> None:
 
 
 def _report(model: Model, instruments: Instruments) -> ModelReport:
-    inversion = Inversion(lambda p: Codes(codes_of(model, torch.zeros(len(p), 16), 1.0)), "mean code")
+    inversion = Inversion(lambda p: Codes(map_latents(model.generator, torch.zeros(len(p), 16), 1.0)), "mean code")
     return measure_model(
         model, instruments, _CONFIG, data=_pictures(10, 1), held_out=_pictures(3, 2), inversion=inversion
     )  # fmt: skip

@@ -10,7 +10,6 @@ from torch import Tensor
 from mien.checkpoint.model_file import write_model
 from mien.checkpoint.state import read_state
 from mien.cli.app import shell
-from mien.editing import random_codes
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig
 from mien.faces.feature_strength import eased
@@ -24,6 +23,7 @@ from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model, Provenance
+from mien.models.sampling import random_codes
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.reference_tuner import ReferenceTuner
 from mien.oneshot.references import References

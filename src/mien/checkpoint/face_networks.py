@@ -6,7 +6,6 @@ tools/train_head_mask.py and tools/train_identity.py. None of the measuring netw
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
@@ -157,12 +156,3 @@ def read_mobilenet_v2(path: Path) -> MobileNetV2:
     load_strictly(network, state, f"the MobileNetV2 in {path}")
     check_networks({"network": network}, path)
     return network.eval().requires_grad_(False)
-
-
-def file_digest(path: Path) -> str:
-    """First 16 hex digits of the SHA-256 of a file: says in a report which weights measured."""
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            total.update(chunk)
-    return total.hexdigest()[:16]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from mien.checkpoint.foreign.sniff import Contents, open_contents
 from mien.checkpoint.formats import Built, formats_of, not_known
 from mien.checkpoint.soundness import first_broken, problems_of
 from mien.errors import CheckpointError, shown
+from mien.files import file_sha256
 from mien.models.model import Model
 
-_CHUNK = 1 << 20
 _DEEPEST = 12
 
 
@@ -92,13 +91,12 @@ def _by_table(contents: Contents) -> FileInfo:
 
 
 def _info(path: Path, built: Built) -> FileInfo:
-    size, sha256 = _size_and_hash(path)
     info = FileInfo(
         path=path,
         kind="model" if built.kind == "mien" else built.kind,
         summary=f"{built.summary}.",
-        size=size,
-        sha256=sha256,
+        size=path.stat().st_size,
+        sha256=file_sha256(path),
         resolution=built.resolution,
         parameters={name: sum(p.numel() for p in module.parameters()) for name, module in built.networks.items()},
         config={name: _settings(module) for name, module in built.networks.items() if hasattr(module, "config")},
@@ -122,15 +120,6 @@ def _info(path: Path, built: Built) -> FileInfo:
 def _settings(module: nn.Module) -> dict[str, Any]:
     config: Any = module.config
     return asdict(config)
-
-
-def _size_and_hash(path: Path) -> tuple[int, str]:
-    total, size = hashlib.sha256(), 0
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            total.update(chunk)
-            size += len(chunk)
-    return size, total.hexdigest()
 
 
 def _cleaned(value: Any, depth: int = 0) -> Any:
@@ -158,13 +147,12 @@ def _ours(contents: Contents) -> FileInfo:
         part = shown(key.split(".", 1)[0], 40)
         counts[part] = counts.get(part, 0) + value.numel()
     broken = first_broken(tensors)
-    size, sha256 = _size_and_hash(path)
     return FileInfo(
         path=path,
         kind=kind,
         summary=f"{kind.capitalize()} of mien{f' named {shown(name, 60)}' if isinstance(name, str) else ''}.",
-        size=size,
-        sha256=sha256,
+        size=path.stat().st_size,
+        sha256=file_sha256(path),
         resolution=document["resolution"] if type(document.get("resolution")) is int else None,
         parameters=counts,
         provenance=provenance if isinstance(provenance, dict) else {},

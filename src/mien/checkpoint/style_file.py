@@ -14,6 +14,7 @@ from mien.checkpoint import native
 from mien.checkpoint.soundness import check_finite
 from mien.errors import CheckpointError, InputError, ModelMismatchError
 from mien.latents import USUAL_FIDELITY
+from mien.media.eight_bit import from_uint8, to_uint8
 
 KIND = "style"
 _PART = "synthesis"
@@ -34,7 +35,7 @@ def thumbnail(pictures: Tensor) -> Tensor:
     first = pictures[:_MOST_REFERENCES].cpu()
     small = F.interpolate(first, (_SIDE, _SIDE), mode="bicubic", antialias=True, align_corners=False)
     row = torch.cat(list(small), dim=2)
-    return ((row.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return to_uint8(row)
 
 
 @dataclass
@@ -74,7 +75,7 @@ class StyleFile:
 
     def references(self) -> Tensor:
         """The aligned references (the first eight), [N, 3, H, H] in [-1, 1], as small as the thumbnail is."""
-        return torch.stack(torch.split(self.thumbnail, self.thumbnail.shape[1], dim=2)).float().div(127.5).sub(1)
+        return from_uint8(torch.stack(torch.split(self.thumbnail, self.thumbnail.shape[1], dim=2)))
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the style to `path`; an existing file is kept unless `overwrite`."""

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from mien.editing.control import Steering as Steering
     from mien.editing.control import feature_masks as feature_masks
     from mien.editing.control import virtual_inversion as virtual_inversion
-    from mien.editing.interpolation import codes_of_seeds as codes_of_seeds
-    from mien.editing.interpolation import random_codes as random_codes
     from mien.editing.interpolation import round_trip as round_trip
     from mien.editing.interpolation import steps_between as steps_between
     from mien.editing.lockstep import render_between as render_between
@@ -24,7 +22,7 @@ __getattr__ = names_from(
     {
         "config": "FEATURES Control Strength parse_amounts parse_strength",
         "control": "Steering feature_masks virtual_inversion",
-        "interpolation": "codes_of_seeds random_codes round_trip steps_between",
+        "interpolation": "round_trip steps_between",
         "lockstep": "render_between",
     },
 )

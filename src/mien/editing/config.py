@@ -10,7 +10,8 @@ from mien.errors import InputError
 
 FEATURES = ("eyes", "brows", "nose", "mouth", "jaw", "hair")
 _MOST = 2.0
-_COARSE_TO, _FINE_FROM = 8, 64  # Karras et al. 2019, section 3: coarse 4-8 px, middle 16-32 px, fine from 64 px
+BANDS = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 1024)}
+"""Smallest and largest block of each band in pixels (Karras et al. 2019, section 3)."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Strength:
 
     def at(self, block: int, resolution: int) -> float:
         """The strength in the block of `block` px of a model of `resolution` px."""
-        if block <= _COARSE_TO:
+        if block <= BANDS["coarse"][1]:
             return self.coarse
         return self.fine if is_fine(block, resolution) else self.middle
 
@@ -45,7 +46,7 @@ class Strength:
 
 def is_fine(block: int, resolution: int) -> bool:
     """Whether the block of `block` px of a model of `resolution` px draws line, colour and texture rather than shape."""
-    return block >= min(_FINE_FROM, resolution)
+    return block >= min(BANDS["fine"][0], resolution)
 
 
 def parse_strength(text: str) -> Strength:

@@ -1,28 +1,11 @@
-"""Random faces and the ways between them: codes of seeds, and straight lines in W."""
+"""Interpolation between faces: straight lines in W."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor
-
-from mien.latents import broadcast, truncate
-from mien.models.generator import Generator
-from mien.runtime import seeded
-
-
-@torch.no_grad()
-def random_codes(generator: Generator, count: int, *, seed: int = 0, psi: float = 0.7) -> Tensor:
-    """W+ codes [count, num_ws, w_dim] of random faces, truncated by `psi`; the first ones do not depend on `count`."""
-    z = torch.randn(count, generator.config.z_dim, generator=seeded(seed)).to(generator.mapping.w_avg.device)
-    return truncate(broadcast(generator.mapping(z), generator.num_ws), generator.mapping.w_avg, psi)
-
-
-def codes_of_seeds(generator: Generator, seeds: Sequence[int], *, psi: float = 0.7) -> Tensor:
-    """W+ codes [N, num_ws, w_dim]: of each seed the first random face."""
-    return torch.cat([random_codes(generator, 1, seed=seed, psi=psi) for seed in seeds])
 
 
 def steps_between(codes: Tensor, frames: int) -> Tensor:

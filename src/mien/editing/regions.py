@@ -19,12 +19,12 @@ from torch import Tensor
 
 from mien.checkpoint.regions_file import Regions
 from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
-from mien.editing.interpolation import random_codes
 from mien.errors import MienWarning
 from mien.faces import find_landmarks, whole_frame
 from mien.faces.head_mask import coarse_head_mask
 from mien.latents import broadcast, style_layers
 from mien.models.generator import Generator
+from mien.models.sampling import random_codes
 from mien.runtime import Progress, seeded
 
 PARTS = {"eyes": 2, "brows": 2, "nose": 2, "mouth": 2, "jaw": 2, "skin": 4, "hair": 4, "neck": 2, "background": 4}

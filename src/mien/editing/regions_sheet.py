@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint.regions_file import Regions
-from mien.editing.interpolation import random_codes
 from mien.editing.regions import region_maps
 from mien.media.contact_sheet import sheet
 from mien.models.generator import Generator
+from mien.models.sampling import random_codes
 
 _LARGEST_CELL, _SMALLEST_CELL = 256, 96
 _PALE = 0.75  # how far what is not of the part goes to white

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import torch
 
 from mien.evaluation.config import BenchConfig
-from mien.latents import broadcast
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
+from mien.models.sampling import random_codes
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.reference_tuner import ReferenceTuner
 from mien.oneshot.references import References
@@ -50,8 +50,8 @@ def run(config: BenchConfig, progress: Progress | None = None) -> Benchmark:
     g.requires_grad_(False)
     d.requires_grad_(False)
     with torch.no_grad():
-        w_plus = broadcast(g.mapping(torch.randn(1, g.config.z_dim)), g.num_ws).clone()
-        target = g(broadcast(g.mapping(torch.randn(1, g.config.z_dim)), g.num_ws), g.synthesis.noise("const")).clamp(-1, 1)
+        w_plus, other = torch.split(random_codes(g, 2, psi=1).clone(), 1)
+        target = g(other, g.synthesis.noise("const")).clamp(-1, 1)
 
     fit, references = OneShotConfig(noise="const"), References(target, w_plus)
     tuners: dict[str, OneShotTuner] = {

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from mien.checkpoint import load_identity, load_model
-from mien.checkpoint.face_networks import file_digest, read_identity_network, read_mobilefacenet, read_mobilenet_v2
+from mien.checkpoint.face_networks import read_identity_network, read_mobilefacenet, read_mobilenet_v2
 from mien.errors import InputError
 from mien.evaluation.config import EvaluateConfig
 from mien.evaluation.measures import Candidate, Evaluation, measure
 from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_outputs, read_references
+from mien.files import file_digest
 from mien.latents import USUAL_FIDELITY, Codes
 from mien.media.image_dataset import load_dataset
 from mien.metrics.perceptual import as_pictures

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mien.editing import random_codes
 from mien.faces import AlignConfig
 from mien.latents import RandomLayers
 from mien.media.images import Picture
+from mien.models.sampling import random_codes
 from mien.oneshot.layer_masks import mask_sheet, parse_mask, usual_masks
 from mien.pipeline import Stylizer
 from mien.runtime import Progress

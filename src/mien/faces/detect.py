@@ -21,6 +21,7 @@ from mien.checkpoint.face_networks import read_landmark_network
 from mien.errors import FaceNotFoundError, InputError
 from mien.faces.align import CropFrame, ffhq_frame
 from mien.faces.five_points import find_points, seen_crop
+from mien.media.eight_bit import to_uint8
 from mien.models.landmarks import LandmarkNetwork
 
 _USUAL_SIDE = (800, 1800)  # longer side that the detector looks at: smaller pictures are enlarged, larger ones reduced
@@ -162,7 +163,7 @@ def _boxes(rgb: Tensor, sides: tuple[int, int], threshold: float, margin: float)
     pad = round(margin * max(size))
     if pad:
         rgb = F.pad(rgb, (pad, pad, pad, pad), mode="replicate")
-    pixels = rgb.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+    pixels = to_uint8(rgb).permute(1, 2, 0).contiguous().numpy()
     found, scores, _ = _detector().run(np.ascontiguousarray(pixels), 0, threshold)
     return [
         _Box(

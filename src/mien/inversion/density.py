@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mien.models.generator import Generator
-from mien.runtime import seeded
+from mien.models.sampling import random_latents
 
 _INVERSE_SLOPE = 5.0  # of the leaky ReLU that ends the mapping network
 _DEGENERATE, _STIFF = 1e-4, 1e-2  # of the largest spread: left out; taken for no narrower than this
@@ -49,8 +49,7 @@ class CodeDensity:
 @torch.no_grad()
 def mapped_codes(generator: Generator, count: int, *, seed: int = 0) -> Tensor:
     """`count` random codes [count, w_dim] of the mapping network."""
-    z = torch.randn(count, generator.config.z_dim, generator=seeded(seed))
-    w: Tensor = generator.mapping(z.to(generator.mapping.w_avg.device))
+    w: Tensor = generator.mapping(random_latents(generator, count, seed))
     return w
 
 

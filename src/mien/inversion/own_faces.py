@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 
 from mien.inversion.encode import encode
-from mien.latents import broadcast
 from mien.models.model import Model
-from mien.runtime import seeded
+from mien.models.sampling import images_of, random_codes
 
 _COUNT, _AT_ONCE = 128, 8
 
@@ -20,10 +19,5 @@ def own_faces(model: Model, seed: int = 0) -> Tensor:
     Raises `ModelMismatchError` for a model without an encoder.
     """
     generator = model.generator
-    z = torch.randn(_COUNT, generator.config.z_dim, generator=seeded(seed)).to(generator.mapping.w_avg.device)
-    noise = generator.synthesis.noise("const")
-    found = []
-    for some in torch.split(z, _AT_ONCE):
-        pictures = generator(broadcast(generator.mapping(some), generator.num_ws), noise).clamp(-1, 1)
-        found.append(encode(model, pictures).w_plus)
-    return torch.cat(found)
+    images = images_of(generator.synthesis, random_codes(generator, _COUNT, seed=seed, psi=1), batch=_AT_ONCE).clamp(-1, 1)
+    return torch.cat([encode(model, some.to(generator.mapping.w_avg.device)).w_plus for some in torch.split(images, _AT_ONCE)])

@@ -10,6 +10,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from mien.media.eight_bit import from_uint8, to_uint8
+
 _PAPER, _INK = 255, 40
 _MARGIN = 6
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -78,12 +80,11 @@ def sheet(
         for x, text in enumerate(texts):
             place = left + gap + x * across + max(0, (size - _extent(text, font)[0]) // 2), above + gap + y * down + size
             _write(draw, place, text, font, "center")
-    return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).float() / 127.5 - 1
+    return from_uint8(torch.from_numpy(np.array(canvas)).permute(2, 0, 1))
 
 
 def _fitted(picture: Tensor, size: int) -> Image.Image:
-    values = picture.detach().float().cpu().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
-    image = Image.fromarray(np.ascontiguousarray(values.permute(1, 2, 0).numpy()))
+    image = Image.fromarray(np.ascontiguousarray(to_uint8(picture).permute(1, 2, 0).numpy()))
     scale = size / max(image.size)
     if scale == 1:
         return image

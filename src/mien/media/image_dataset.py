@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mien.errors import InputError, printable
 from mien.media.collection import picture_names, read_pictures
+from mien.media.eight_bit import from_uint8
 from mien.media.images import SUFFIXES, decode_picture
 from mien.media.picture import Picture, Pixels, from_tensor
 from mien.media.pixel_store import PixelStore
@@ -68,7 +69,7 @@ class Dataset:
         chosen = torch.rand(count, generator=generator, device=place)
         index = torch.searchsorted(self.cumulative[place], chosen, right=True).clamp_max(len(self) - 1)
         pictures = self.pixels[index.to(self.pixels.device)].to(device or self.pixels.device)
-        pictures = pictures.float() / 127.5 - 1
+        pictures = from_uint8(pictures)
         if mirror:
             flip = (torch.rand(count, generator=generator, device=place) < 0.5).to(pictures.device)
             pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)

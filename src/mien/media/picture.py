@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.media import colour
+from mien.media.eight_bit import to_uint8
 
 Pixels: TypeAlias = NDArray[Any]
 """[H, W, C], uint8 or uint16."""
@@ -120,5 +121,4 @@ def from_tensor(rgb: Tensor) -> Picture:
     """An 8 bit sRGB picture of a [3, H, W] tensor in [-1, 1]; values beyond are clipped, the rest rounded to the nearest."""
     if rgb.ndim != 3 or rgb.shape[0] != 3:
         raise ValueError(f"rgb must be [3, H, W], got {list(rgb.shape)}")
-    values = rgb.detach().float().cpu().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
-    return Picture(np.ascontiguousarray(values.permute(1, 2, 0).numpy()))
+    return Picture(np.ascontiguousarray(to_uint8(rgb).permute(1, 2, 0).numpy()))

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.media.eight_bit import from_uint8
 from mien.models.mobilefacenet import MobileFaceNet, crop_faces
 from mien.models.mobilenet_v2 import MobileNetV2
 
@@ -27,7 +28,7 @@ own points tell people apart no better: the mean cosine of different people is 0
 
 def as_pictures(pixels: Tensor) -> Tensor:
     """uint8 [N, 3, H, W] as float32 in [-1, 1]; floating-point pictures stay as they are."""
-    return pixels.float() / 127.5 - 1 if pixels.dtype == torch.uint8 else pixels
+    return from_uint8(pixels) if pixels.dtype == torch.uint8 else pixels
 
 
 def _at(network: nn.Module, pixels: Tensor) -> Tensor:

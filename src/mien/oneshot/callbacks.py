@@ -7,18 +7,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mien.latents import broadcast, truncate
 from mien.media.contact_sheet import sheet
 from mien.media.images import write_picture
 from mien.media.picture import from_tensor
 from mien.models.generator import SynthesisNetwork
+from mien.models.sampling import images_of, random_codes
 from mien.oneshot.checkpointing import save_fit
 from mien.oneshot.config import SnapshotConfig
 from mien.oneshot.tuner import OneShotTuner
-from mien.runtime import seeded
 
 _STATE_EVERY = 50
-_REFERENCES, _FACES, _PSI = 4, 6, 0.7
+_REFERENCES, _FACES = 4, 6
 _LARGEST_CELL, _SMALLEST_CELL = 256, 96
 
 
@@ -38,9 +37,7 @@ class Follower:
             if tuner.references.mixing_latents is not None:
                 self.faces = tuner.references.mixing_latents[:_FACES]
             else:
-                z = torch.randn(_FACES, g.config.z_dim, generator=seeded(0)).to(tuner.device)
-                with torch.no_grad():
-                    self.faces = truncate(broadcast(g.mapping(z), g.num_ws), g.mapping.w_avg, _PSI)
+                self.faces = random_codes(g, _FACES)
 
     def __call__(self, step: int) -> None:
         """Write what is due after `step` steps."""
@@ -71,5 +68,4 @@ class Follower:
 
 @torch.no_grad()
 def _pictures(network: SynthesisNetwork, w_plus: Tensor) -> list[Tensor]:
-    noise = network.noise("const")
-    return [network.render(network.styles(code), noise)[0].cpu() for code in torch.split(w_plus, 1)]
+    return list(images_of(network, w_plus, batch=1))

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.latents import RandomLayers, broadcast, mix_styles, style_layers
+from mien.latents import RandomLayers, mix_styles, style_layers
 from mien.media.contact_sheet import sheet
 from mien.models.generator import Generator
-from mien.runtime import Progress, seeded
+from mien.models.sampling import random_codes
+from mien.runtime import Progress
 
 PRESETS = {
     "m1": ("32rgb,64px..", "the usual mask at 1024 px: pose and shape are the reference's, all else is random"),
@@ -106,8 +107,7 @@ def mask_effects(
     """
     network = generator.synthesis
     noise, face = network.noise("const"), network.styles(w_plus)
-    z = torch.randn(count, generator.config.z_dim, generator=seeded(seed)).to(w_plus.device)
-    fresh = [network.styles(broadcast(w, generator.num_ws)) for w in generator.mapping(z).split(1)]
+    fresh = [network.styles(code) for code in torch.split(random_codes(generator, count, seed=seed, psi=1), 1)]
     before = network.render(face, noise).clamp(-1, 1)
 
     def effect(layers: RandomLayers) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from mien.latents import RandomLayers, StyleCodes, broadcast, mix_rows, mix_styl
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.generator import Generator
 from mien.models.model import Model
+from mien.models.sampling import map_latents, random_latents
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.layer_masks import parse_layers
 from mien.oneshot.random_layers import random_layers, random_rows
@@ -34,11 +35,7 @@ def takes_own_faces(config: OneShotConfig, model: Model) -> bool:
 def from_mapping(generator: Generator) -> LatentSource:
     """A new code of the mapping network for each that is asked for, as published."""
 
-    def draw(count: int, random: torch.Generator) -> Tensor:
-        z = torch.randn(count, generator.config.z_dim, generator=random).to(generator.mapping.w_avg.device)
-        return broadcast(generator.mapping(z), generator.num_ws)
-
-    return draw
+    return lambda count, random: map_latents(generator, random_latents(generator, count, random))
 
 
 def from_codes(w_plus: Tensor) -> LatentSource:

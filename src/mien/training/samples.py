@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mien.latents import broadcast, truncate
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.generator import Generator
+from mien.models.sampling import USUAL_PSI, images_of, map_latents, random_latents
 from mien.ops import resize
 
 _GRID = (8, 4)
-_PSI = 0.7
 
 
 def sample_grid(generator: Generator, *, source: Generator | None = None, source_rows: int = 0) -> Tensor:
@@ -30,17 +29,11 @@ def sample_pictures(
 
     `source_rows` first rows of every code come from the source's mapping (FreezeSG).
     """
-    device = generator.mapping.w_avg.device
-    z = torch.randn(count, generator.config.z_dim, generator=torch.Generator().manual_seed(seed)).to(device)
-    codes = _codes(generator, z)
+    z = random_latents(generator, count, seed)
+    codes = map_latents(generator, z, USUAL_PSI)
     if source is not None and source_rows:
-        codes = torch.cat([_codes(source, z)[:, :source_rows], codes[:, source_rows:]], dim=1)
-    noise = generator.synthesis.noise("const")
-    return torch.cat([generator(part, noise).cpu() for part in torch.split(codes, 8)])
-
-
-def _codes(generator: Generator, z: Tensor) -> Tensor:
-    return truncate(broadcast(generator.mapping(z), generator.num_ws), generator.mapping.w_avg, _PSI)
+        codes = torch.cat([map_latents(source, z, USUAL_PSI)[:, :source_rows], codes[:, source_rows:]], dim=1)
+    return images_of(generator.synthesis, codes)
 
 
 @torch.no_grad()

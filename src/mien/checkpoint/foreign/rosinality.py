@@ -38,6 +38,7 @@ from mien.files import written_whole
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model
+from mien.models.sampling import random_latents
 
 _MEAN_SAMPLES = 10_000
 _LR_MULTIPLIER = 0.01  # fixed in the original's training script; not stored
@@ -169,7 +170,7 @@ def build_generator(tensors: Mapping[str, Tensor], latent_avg: Tensor | None, wh
     generator.eval().requires_grad_(False)
     if mean is None:
         remarks.append(f"the file has no usable mean code: it is the mean of {_MEAN_SAMPLES:,} mapped codes")
-        z = torch.randn(_MEAN_SAMPLES, config.z_dim, generator=torch.Generator().manual_seed(0))
+        z = random_latents(generator, _MEAN_SAMPLES)
         with torch.inference_mode():
             mean = torch.cat([generator.mapping(z[i : i + 1000]) for i in range(0, _MEAN_SAMPLES, 1000)]).double().mean(dim=0)
         generator.mapping.w_avg.copy_(mean.float())

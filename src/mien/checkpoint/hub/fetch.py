@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
@@ -19,7 +18,7 @@ from mien import __version__
 from mien.checkpoint.foreign.sniff import container_of
 from mien.checkpoint.hub.published import PublishedFile
 from mien.errors import CheckpointError, InputError
-from mien.files import write_whole, written_whole
+from mien.files import file_sha256, write_whole, written_whole
 from mien.runtime import Progress
 
 _CHUNK = 1 << 20
@@ -71,13 +70,10 @@ def check(entry: PublishedFile, path: Path) -> list[str]:
     size = path.stat().st_size
     if entry.bytes is not None and size != entry.bytes:
         raise CheckpointError(f"{path} has {size} bytes, and {entry.file} has {entry.bytes}: get it again from {entry.page}.")
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_CHUNK):
-            total.update(block)
+    found = file_sha256(path)
     if entry.sha256 is None:
-        return [f"mien knows no checksum of {entry.file}; this one is a {container} file with SHA-256 {total.hexdigest()}."]
-    if total.hexdigest() != entry.sha256:
+        return [f"mien knows no checksum of {entry.file}; this one is a {container} file with SHA-256 {found}."]
+    if found != entry.sha256:
         raise CheckpointError(f"{path} is not {entry.file}: its SHA-256 is another one; get it again from {entry.page}.")
     return []
 

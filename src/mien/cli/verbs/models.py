@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -158,6 +157,7 @@ def _model(path: Path) -> dict[str, Any]:
 
 def _style(path: Path, model: dict[str, Any]) -> dict[str, Any]:
     from mien.checkpoint.native import read_document
+    from mien.files import file_digest
 
     document = read_document(path)
     return {
@@ -165,7 +165,7 @@ def _style(path: Path, model: dict[str, Any]) -> dict[str, Any]:
         "path": str(path),
         "bytes": path.stat().st_size,
         "resolution": document["resolution"],
-        "hash": hashlib.sha256(path.read_bytes()).hexdigest()[:16],
+        "hash": file_digest(path),
         "base": document["base"],
         "licence": model["licence"],
         "fits": document["base"] == model["hash"],

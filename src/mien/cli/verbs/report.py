@@ -137,8 +137,9 @@ def run(
 
 
 def _instruments(features: Path | None, identity: Path | None, *, device: str) -> Instruments:
-    from mien.checkpoint.face_networks import file_digest, read_mobilefacenet, read_mobilenet_v2
+    from mien.checkpoint.face_networks import read_mobilefacenet, read_mobilenet_v2
     from mien.evaluation.model_report.parts import Instruments
+    from mien.files import file_digest
 
     digests = {
         name: file_digest(path) for name, path in (("MobileNetV2", features), ("MobileFaceNet", identity)) if path is not None

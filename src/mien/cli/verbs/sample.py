@@ -67,10 +67,11 @@ def run(
     if walking.walk and number < 2:
         raise InputError("A walk goes from face to face: give at least two with --seeds or --count.")
 
-    from mien.editing import codes_of_seeds, parse_strength, random_codes, round_trip, steps_between
+    from mien.editing import parse_strength, round_trip, steps_between
     from mien.media.animation import write_animation
     from mien.media.contact_sheet import sheet
     from mien.media.images import from_tensor, write_picture
+    from mien.models.sampling import codes_of_seeds, random_codes
     from mien.styles import open_style
 
     stylizer = model.stylizer(machine)

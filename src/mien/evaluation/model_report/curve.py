@@ -15,6 +15,7 @@ from torch import Tensor
 from mien.errors import InputError, shown
 from mien.evaluation.model_report.report_text import NUMBERS
 from mien.files import parse_json, read_text
+from mien.media.eight_bit import from_uint8
 
 _SIZE, _LEFT, _BOTTOM, _AROUND = (640, 400), 70, 56, 24
 _LINE, _FLOOR, _INK = (30, 90, 170), (150, 150, 150), (40, 40, 40)
@@ -116,4 +117,4 @@ def _chart(points: Sequence[Point], across: Sequence[float], axis: str) -> Tenso
     for point, x in zip(points, across, strict=True):
         left, y = place(x, point.fd_mobilenet_v2)
         draw.text((left, y - 9), f"{point.resolution} px", fill=_LINE, font=font, anchor="rb" if left > right - 30 else "mb")
-    return torch.from_numpy(np.array(canvas)).permute(2, 0, 1).float() / 127.5 - 1
+    return from_uint8(torch.from_numpy(np.array(canvas)).permute(2, 0, 1))

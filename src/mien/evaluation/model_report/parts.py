@@ -15,12 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.evaluation.model_report.workspace import Workspace
-from mien.latents import Codes, broadcast, truncate
+from mien.latents import Codes
+from mien.media.eight_bit import to_uint8
 from mien.metrics.distances import cosine_statistics, cosines, frechet_distance, kernel_distance
-from mien.metrics.perceptual import as_pictures, identity_features, in_batches, perceptual_distance, pooled_features
+from mien.metrics.perceptual import as_pictures, identity_features, perceptual_distance, pooled_features
 from mien.models.mobilefacenet import MobileFaceNet
 from mien.models.mobilenet_v2 import MobileNetV2
 from mien.models.model import Model
+from mien.models.sampling import images_of
 
 _Result = TypeVar("_Result")
 Tick = Callable[[float], None]
@@ -54,37 +56,14 @@ class Inversion:
     """Optimisation steps that `refine` takes."""
 
 
-def eight_bit(pictures: Tensor) -> Tensor:
-    """[N, 3, R, R] in [-1, 1] (clipped) as uint8 on the CPU."""
-    return pictures.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to("cpu", torch.uint8)
-
-
 def device_of(model: Model) -> torch.device:
     """Where the model's generator lives."""
     return model.generator.mapping.w_avg.device
 
 
-def latents(model: Model, count: int, seed: int) -> Tensor:
-    """`count` Gaussian inputs [count, z_dim] of a seed; the first ones of a longer list are those of a shorter one."""
-    random = torch.Generator().manual_seed(seed)
-    return torch.stack([torch.randn(model.generator.config.z_dim, generator=random) for _ in range(count)])
-
-
-def codes_of(model: Model, z: Tensor, psi: float) -> Tensor:
-    """W+ codes [N, num_ws, w_dim] of inputs `z` [N, z_dim], truncated."""
-    mapping = model.generator.mapping
-    return broadcast(truncate(mapping(z.to(device_of(model))), mapping.w_avg, psi), model.generator.num_ws)
-
-
 def render(model: Model, codes: Tensor, batch: int = 16, detail: Tensor | None = None) -> Tensor:
-    """The pictures [N, 3, R, R] of W+ codes, and of detail maps where there are any, as uint8, with the stored noise."""
-    noise, device = model.generator.synthesis.noise("const"), device_of(model)
-
-    def drawn(index: Tensor) -> Tensor:
-        more = None if detail is None else detail[index].to(device)
-        return eight_bit(model.generator(codes[index].to(device), noise, detail=more))
-
-    return in_batches(drawn, torch.arange(len(codes)), batch)
+    """The images [N, 3, R, R] of W+ codes, and of feature codes where there are any, as uint8, with the stored noise."""
+    return to_uint8(images_of(model.generator.synthesis, codes, detail, batch=batch))
 
 
 def describe(pixels: Tensor, instruments: Instruments) -> Features:
@@ -195,7 +174,7 @@ def yardsticks(originals: Tensor, instruments: Instruments, batch: int = 16) -> 
     """What an inversion is to be read beside: another person's photo, and the photo reduced to 32 px and back."""
     small = F.interpolate(as_pictures(originals), (32, 32), mode="bicubic", align_corners=False, antialias=True)
     back = F.interpolate(small, originals.shape[2:], mode="bicubic", align_corners=False)
-    found = {"reduced_to_32px": judge(originals, eight_bit(back), instruments, batch).summary()}
+    found = {"reduced_to_32px": judge(originals, to_uint8(back), instruments, batch).summary()}
     if len(originals) > 1:
         found["another_person"] = judge(originals, originals.roll(1, 0), instruments, batch).summary()
     return found

@@ -7,11 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mien.evaluation.model_report.parts import Features, Session, codes_of, diversity, latents, render, set_distances
+from mien.evaluation.model_report.parts import Features, Session, diversity, render, set_distances
 from mien.evaluation.model_report.report_sheets import nearest_sheet
 from mien.evaluation.model_report.workspace import pixels_digest
 from mien.media.image_dataset import Dataset
 from mien.metrics.distances import nearest_neighbours
+from mien.models.sampling import map_latents, random_latents
 
 SAMPLE_WORK = 2.0
 """Work of rendering and describing one sample, in units of one picture described."""
@@ -73,19 +74,19 @@ class Population:
         return self.session.describe_all("training", settings, lambda a, b: pixels[order[a:b]], len(order), 1.0)
 
     def _samples(self, psi: float) -> Features:
-        z = latents(self.session.model, self.count, self.session.seed)
+        z = random_latents(self.session.model.generator, self.count, self.session.seed)
         settings = {"model": self.session.digests["generator"], "psi": psi, "seed": self.session.seed}
         return self.session.describe_all(
             f"samples-{psi:g}", settings, lambda a, b: self._render(z[a:b], psi), self.count, SAMPLE_WORK
         )
 
     def _render(self, z: Tensor, psi: float) -> Tensor:
-        return render(self.session.model, codes_of(self.session.model, z, psi), self.session.batch)
+        return render(self.session.model, map_latents(self.session.model.generator, z, psi), self.session.batch)
 
     def _copies(self, samples: Tensor, real: Tensor) -> dict[str, Tensor]:
         """The first samples, and of all samples those most like a training face, beside that face."""
         assert self.data is not None
-        z = latents(self.session.model, self.count, self.session.seed)
+        z = random_latents(self.session.model.generator, self.count, self.session.seed)
         found = nearest_neighbours(samples, real)
         likeness = found.similarity[:, 0]
         chosen = {

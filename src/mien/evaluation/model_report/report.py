@@ -14,11 +14,12 @@ from mien.errors import InputError
 from mien.evaluation.config import ReportConfig
 from mien.evaluation.model_report import report_sheets as sheets
 from mien.evaluation.model_report.inversion_part import inversion_work, measure_inversion
-from mien.evaluation.model_report.parts import Instruments, Inversion, Session, device_of, latents
+from mien.evaluation.model_report.parts import Instruments, Inversion, Session, device_of
 from mien.evaluation.model_report.population_part import Population
 from mien.evaluation.model_report.workspace import Workspace
 from mien.media.image_dataset import Dataset
 from mien.models.model import Model
+from mien.models.sampling import random_latents
 from mien.runtime import Progress
 
 
@@ -90,7 +91,7 @@ def measure_model(
         report.numbers["inversion"], drawn = measure_inversion(session, photos, inversion)
         report.sheets |= drawn
         clock.lap("inversion")
-    z = latents(model, 64, config.seed)
+    z = random_latents(model.generator, 64, config.seed)
     for psi in (0.7, 1.0):
         report.sheets[f"samples-psi-{psi:g}"] = sheets.sample_sheet(model, z, psi)
     report.sheets["truncation"] = sheets.truncation_sheet(model, z[:8], population.psis)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mien.evaluation.model_report.parts import codes_of, render
-from mien.latents import resolutions
+from mien.editing.config import BANDS
+from mien.evaluation.model_report.parts import render
+from mien.latents import style_layers
 from mien.media.contact_sheet import sheet
 from mien.metrics.perceptual import as_pictures
 from mien.models.model import Model
-
-_BANDS = (("coarse", 0, 3), ("middle", 3, 7), ("fine", 7, 18))
-"""Rows of a W+ code that style mixing exchanges: to 8 px, 16 and 32 px, above (Karras et al. 2019, figure 3)."""
+from mien.models.sampling import map_latents
 
 
 def _cell(model: Model) -> int:
@@ -26,43 +25,38 @@ def _grid(pixels: Tensor, columns: int) -> list[list[Tensor | None]]:
 
 def sample_sheet(model: Model, z: Tensor, psi: float) -> Tensor:
     """All samples of `z` [N, z_dim], eight in a row."""
-    return sheet(_grid(render(model, codes_of(model, z, psi)), 8), size=_cell(model), gap=0)
+    return sheet(_grid(render(model, map_latents(model.generator, z, psi)), 8), size=_cell(model), gap=0)
 
 
 def truncation_sheet(model: Model, z: Tensor, psis: list[float]) -> Tensor:
     """The same inputs at every truncation, one row each."""
-    rows = [list(as_pictures(render(model, codes_of(model, z, psi)))) for psi in psis]
+    rows = [list(as_pictures(render(model, map_latents(model.generator, z, psi)))) for psi in psis]
     return sheet(rows, size=_cell(model), row_labels=[f"psi {psi:g}" for psi in psis], gap=2)
 
 
 def mixing_sheet(model: Model, z: Tensor, psi: float, sources: int = 6) -> Tensor:
     """Style mixing: the first `sources` codes give bands of rows to the next ones, two codes for each band."""
-    codes = codes_of(model, z, psi)
+    codes = map_latents(model.generator, z, psi)
     givers, takers = codes[:sources], iter(codes[sources:])
-    # The last row drives the last toRGB alone: no band of its own.
-    bands = [band for band in _BANDS if band[1] < codes.shape[1] - 1]
+    # Each row belongs to the largest block that it drives; the last one drives the last toRGB alone.
+    driven = {layer.row: layer.resolution for layer in style_layers(model.resolution)}
     rows: list[list[Tensor | None]] = [[None, *as_pictures(render(model, givers))]]
     labels = ["gives"]
-    for name, start, stop in bands:
-        for _ in range(2):
+    for name, (low, high) in BANDS.items():
+        rows_of = [row for row, side in driven.items() if low <= side <= high]
+        for _ in range(2 if rows_of else 0):
             taker = next(takers)[None]
             mixed = taker.repeat(len(givers), 1, 1)
-            mixed[:, start:stop] = givers[:, start:stop]
+            mixed[:, rows_of] = givers[:, rows_of]
             rows.append(list(as_pictures(render(model, torch.cat([taker, mixed])))))
-            labels.append(f"takes {name}\n{_sizes(model, start, stop)}")
+            high = min(high, model.resolution)
+            labels.append(f"takes {name}\n" + (f"{low} px" if low == high else f"{low}-{high} px"))
     return sheet(rows, size=_cell(model), row_labels=labels, gap=2)
-
-
-def _sizes(model: Model, start: int, stop: int) -> str:
-    """Pixels of the convolutions that rows `start` to `stop` of a W+ code drive."""
-    sides = resolutions(model.resolution)
-    low, high = sides[(start + 1) // 2], sides[min(len(sides) - 1, stop // 2)]
-    return f"{low} px" if low == high else f"{low}-{high} px"
 
 
 def interpolation_sheet(model: Model, z: Tensor, psi: float, steps: int = 9) -> Tensor:
     """From each code to the next one on a straight line in W, one row for each pair of `z` [2 N, z_dim]."""
-    codes = codes_of(model, z, psi)
+    codes = map_latents(model.generator, z, psi)
     weights = torch.linspace(0, 1, steps, device=codes.device)[:, None, None]
     rows = [
         list(as_pictures(render(model, torch.lerp(a[None], b[None], weights))))

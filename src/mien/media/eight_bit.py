@@ -1,0 +1,16 @@
+"""The one conversion between images in [-1, 1] and bytes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """[..., H, W] in [-1, 1] as uint8 on the CPU: values beyond are clipped, the rest rounded to the nearest."""
+    return images.detach().float().cpu().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+
+
+def from_uint8(pixels: Tensor) -> Tensor:
+    """uint8 [..., H, W] as float32 in [-1, 1], on the same device."""
+    return pixels.float() / 127.5 - 1
