@@ -52,8 +52,6 @@ _NOT_YET = {
     "cli/verbs/swap.py:run",
     "cli/verbs/sweep.py:run",
     "editing/lockstep.py:render_between",
-    "evaluation/evaluate.py:evaluate",
-    "evaluation/model_report/report.py:measure_model",
     "media/contact_sheet.py:sheet",
     "pipeline.py:Stylizer.fit",
 }
@@ -321,7 +319,7 @@ _ONCE = {
     "latents of a seed": (r"torch\.randn\([^)]*z_dim, generator=(?![^)]*device=)", "models/sampling.py"),
     "bytes of an image": (r"mul\(127\.5\)|/ 127\.5 - 1|div\(127\.5\)", "media/eight_bit.py"),
     "SHA-256 of a file": (r"sha256\((?:path|file)\.read_bytes|total\.update\((?:chunk|block)\)", "files.py"),
-    "bands of style": (r"\(4, 8\).*\(16, 32\)|_BANDS\b", "editing/config.py"),
+    "bands of style": (r"\(4, 8\).*\(16, 32\)", "editing/config.py"),
 }
 
 

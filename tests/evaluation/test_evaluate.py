@@ -311,9 +311,10 @@ def test_a_reference_by_name_replaces_the_small_one(desk: Path, stylizer: Styliz
     config = EvaluateConfig(RenderConfig(refine_steps=0), aligned=True, references_aligned=True)
     steps: list[tuple[int, int]] = []
     found = evaluate(
-        _photos(desk), judges, config, stylizer=stylizer, styles={"mine": style}, outputs={"theirs": desk / "photos"},
+        _photos(desk), judges, replace(config, style_set=desk / "photos"), stylizer=stylizer, styles={"mine": style},
+        outputs={"theirs": desk / "photos"},
         references={"mine": [desk / "photos" / "a.png"], "theirs": [desk / "photos" / "a.png"]},
-        own_set=desk / "photos", progress=lambda done, total, _: steps.append((done, total)),
+        progress=lambda done, total, _: steps.append((done, total)),
     )  # fmt: skip
     assert found.numbers["methods"]["theirs"]["each"]["a"]["style_distance"] == pytest.approx(0.0, abs=1e-6)
     plain = evaluate(_photos(desk), judges, config, stylizer=stylizer, styles={"mine": style})
@@ -325,7 +326,7 @@ def test_a_reference_by_name_replaces_the_small_one(desk: Path, stylizer: Styliz
     model_style = replace(style, settings={})
     noted = evaluate(_photos(desk), judges, config, stylizer=stylizer, styles={"mine": model_style})
     assert "style_distance" not in noted.numbers["methods"]["mine"]
-    assert any("--reference mine=PICTURE" in note for note in noted.notes)
+    assert any("No reference of mine" in note for note in noted.notes)
 
 
 def test_names_must_be_clear(desk: Path, stylizer: Stylizer, style: Style, judges: Judges) -> None:
@@ -334,7 +335,7 @@ def test_names_must_be_clear(desk: Path, stylizer: Stylizer, style: Style, judge
         evaluate(photos, judges)
     with pytest.raises(InputError, match="called 'mine'"):
         evaluate(photos, judges, stylizer=stylizer, styles={"mine": style}, outputs={"mine": folder})
-    with pytest.raises(InputError, match="--reference x="):
+    with pytest.raises(InputError, match="has 'x'"):
         evaluate(photos, judges, outputs={"mine": folder}, references={"x": [photos[0]]})
     with pytest.raises(InputError, match="--reference-aligned"):
         evaluate(photos, judges, outputs={"mine": folder}, references={"mine": [photos[0]]})

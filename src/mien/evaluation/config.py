@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal
 
 from mien.render_config import RenderConfig
@@ -43,6 +44,10 @@ class EvaluateConfig:
     outputs_are: Annotated[
         Shows, "what the pictures of other methods show: whole photos, face crops, or as proportions tell"
     ] = "auto"
+    style_set: Annotated[
+        Path | None,
+        "folder or zip of aligned images in the style, not the reference: adds Frechet and kernel distance",
+    ] = None
 
 
 @dataclass(frozen=True)

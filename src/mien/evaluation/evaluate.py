@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from mien.checkpoint.face_networks import read_identity_network, read_mobileface
 from mien.errors import InputError
 from mien.evaluation.config import EvaluateConfig
 from mien.evaluation.measures import Candidate, Evaluation, measure
-from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_outputs, read_references
+from mien.evaluation.outputs import SIDE, Outputs, PhotoFace, read_faces, read_outputs, read_references
 from mien.files import file_digest
 from mien.latents import USUAL_FIDELITY, Codes
 from mien.media.image_dataset import load_dataset
@@ -55,63 +56,83 @@ def open_judges(features: Path | None = None, identity: Path | None = None, devi
 def evaluate(
     photos: Sequence[Path], judges: Judges, config: EvaluateConfig | None = None, *, stylizer: Stylizer | None = None,
     styles: Mapping[str, Style] | None = None, outputs: Mapping[str, Path] | None = None,
-    references: Mapping[str, Sequence[Path]] | None = None, own_set: Path | None = None, progress: Progress | None = None,
+    references: Mapping[str, Sequence[Path]] | None = None, progress: Progress | None = None,
 ) -> Evaluation:  # fmt: skip
-    """Judge `styles` drawn by `stylizer`, and the pictures in folders of `outputs`, on the largest face of each of the photos.
+    """Judge `styles` drawn by `stylizer`, and the images in folders of `outputs`, on the largest face of each of the photos.
 
-    `references` are the pictures that a style or method (by its name) was made from; without them a style is measured against
-    the small pictures in its file, and outputs against nothing. `own_set` is a folder or zip of aligned pictures in the style,
-    for Frechet and kernel distance. Raises `InputError`; single photos that cannot be used are told in the result.
+    `references` are the images that a style or method (by its name) was made from; without them a style is measured against
+    the small images in its file, and outputs against nothing. Raises `InputError`; single photos that cannot be used are told
+    in the result.
     """
     config, styles, outputs, references = config or EvaluateConfig(), styles or {}, outputs or {}, references or {}
     _check_names(list(styles), list(outputs), list(references))
     if styles and stylizer is None:
         raise ValueError("styles need a stylizer to draw them")
     chosen = {name: read_references(paths, aligned=config.references_aligned) for name, paths in references.items()}
-    known_set = None if own_set is None else load_dataset(own_set, SIDE)
-    count = itertools.count(1)
-
-    def tick() -> None:
-        if progress is not None:
-            progress(next(count), len(photos) * (2 + len(styles) if styles else 1), 0.0)
-
+    style_set = None if config.style_set is None else load_dataset(config.style_set, SIDE)
+    tick = _ticker(progress, len(photos) * (2 + len(styles) if styles else 1))
     sizes = (SIDE,) if stylizer is None else (SIDE, stylizer.resolution)
     faces, failed = read_faces(photos, sizes, aligned=config.aligned, tick=tick)
     candidates, notes = [], []
     if stylizer is not None and styles:
         candidates += _drawn(stylizer, styles, faces, config, chosen, tick)
-        notes += [f"{c.name} was not learned from pictures, and no --reference {c.name}=PICTURE was given: its distance to a "
-                  "reference is left out." for c in candidates[1:] if c.references is None]  # fmt: skip
+        notes += [_without_reference(c.name) for c in candidates[1:] if c.references is None]
     for name, folder in outputs.items():
-        found = read_outputs(name, folder, faces, config.outputs_are)
-        notes += found.notes(name)
-        facts = {"drawn_by": str(folder), "missing": found.missing, "extra": found.extra, "unusable": found.unusable}
-        pictures = torch.stack(list(found.pictures.values()))
-        candidates.append(Candidate(name, list(found.pictures), pictures, chosen.get(name), facts=facts))
-        if name not in chosen:
-            notes.append(f"No --reference {name}=PICTURE was given: the distance of {name} to its reference is left out.")
+        found, made = _made(name, folder, faces, config, chosen.get(name))
+        candidates.append(made)
+        notes += found.notes(name) + ([] if name in chosen else [_without_reference(name)])
     stems, crops = [face.path.stem for face in faces], torch.stack([face.crops[SIDE] for face in faces])
-    own = None if known_set is None else as_pictures(known_set.pixels)
-    evaluation = measure(stems, crops, candidates, judges, own)
+    evaluation = measure(stems, crops, candidates, judges, None if style_set is None else as_pictures(style_set.pixels))
     if styles:
-        evaluation.numbers["settings"] = asdict(config)
-    if known_set is not None:
-        evaluation.numbers["set"]["path"] = str(own_set)
-        notes += [f"{own_set}: {line}" for line in known_set.report().splitlines()[1:]]
+        evaluation.numbers["settings"] = _plain(asdict(config))
+    if style_set is not None:
+        evaluation.numbers["set"]["path"] = str(config.style_set)
+        notes += [f"{config.style_set}: {line}" for line in style_set.report().splitlines()[1:]]
     evaluation.notes, evaluation.failed = notes, failed
     return evaluation
+
+
+def _ticker(progress: Progress | None, total: int) -> Callable[[], None]:
+    count = itertools.count(1)
+
+    def tick() -> None:
+        if progress is not None:
+            progress(next(count), total, 0.0)
+
+    return tick
+
+
+def _without_reference(name: str) -> str:
+    return f"No reference of {name} is known: its distance to one is left out. Name it in `references`."
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """As JSON takes them."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+
+
+def _made(
+    name: str, folder: Path, faces: Sequence[PhotoFace], config: EvaluateConfig, references: Tensor | None
+) -> tuple[Outputs, Candidate]:
+    """What another method made."""
+    found = read_outputs(name, folder, faces, config.outputs_are)
+    facts = {"drawn_by": str(folder), "missing": found.missing, "extra": found.extra, "unusable": found.unusable}
+    pictures = torch.stack(list(found.pictures.values()))
+    return found, Candidate(name, list(found.pictures), pictures, references, facts=facts)
 
 
 def _check_names(styles: Sequence[str], outputs: Sequence[str], references: Sequence[str]) -> None:
     names = [*([NO_STYLE] if styles else []), *styles, *outputs]
     if not names:
-        raise InputError("There is nothing to evaluate: name a style, or give --outputs NAME=FOLDER.")
+        raise InputError("There is nothing to evaluate: give a style in `styles`, or a folder in `outputs`.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise InputError(f"Two of what is evaluated are called '{twice}': give one another name.")
-    stray = next((name for name in references if name not in names[bool(styles) :]), None)
+    known = names[bool(styles) :]
+    stray = next((name for name in references if name not in known), None)
     if stray is not None:
-        raise InputError(f"--reference {stray}=... names nothing that is evaluated: {', '.join(names[bool(styles) :])}.")
+        there = ", ".join(known)
+        raise InputError(f"`references` has '{stray}', and nothing that is evaluated is called so: {there}.")
 
 
 def _drawn(

@@ -94,13 +94,12 @@ def run(
 
     check_free(out, FILES, overwrite=overwrite)
     stylizer = model.stylizer(machine) if files else None
-    config = EvaluateConfig(draw.config(), aligned, reference_aligned, outputs_are)
+    config = EvaluateConfig(draw.config(), aligned, reference_aligned, outputs_are, own_set)
     with progress("evaluating", quiet=screen.quiet) as advance:
         found = evaluate(
             pictures, open_judges(features, identity, pick_device(machine.device)), config, stylizer=stylizer,
             styles={name: open_style(path, stylizer.model) for name, path in files.items()} if stylizer else {},
-            outputs=folders(outputs, "--outputs"), references=named(reference, "--reference"), own_set=own_set,
-            progress=advance,
+            outputs=folders(outputs, "--outputs"), references=named(reference, "--reference"), progress=advance,
         )  # fmt: skip
     head, rows = evaluation_table(found.numbers)
     # A screen is higher than wide: one line for every measure.

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mien.checkpoint.native import digest
 from mien.errors import InputError
@@ -48,38 +48,19 @@ def measure_model(
     `instruments` or an `inversion` that is not given are left out. What `workspace` keeps is not computed again.
     """
     config = config or ReportConfig()
-    for pictures, what in ((data, "training"), (held_out, "held-out")):
-        if pictures is not None and pictures.pixels.shape[-1] != model.resolution:
-            raise ValueError(f"the {what} pictures have {pictures.pixels.shape[-1]} px, the model has {model.resolution} px")
-    if data is not None and len(data) < 4:
-        raise InputError(f"The training set has {len(data)} pictures: give at least 4, for two halves to compare.")
-    parts = {"generator": model.generator, "discriminator": model.discriminator, "encoder": model.encoder}
-    digests = {name: digest(part.state_dict()) for name, part in parts.items() if part is not None}
+    _check(model, data, held_out)
+    digests = {name: digest(part.state_dict()) for name, part in _parts(model).items()}
     session = Session(model, instruments, workspace or Workspace(None), config.seed, config.batch, digests)
     population = Population(session, data, config.samples, sorted({*config.psis, 0.7, 1.0}))
     photos = None if held_out is None else held_out.pixels[: config.held_out]
     measuring = instruments.features is not None or instruments.identity is not None
     inverting = photos is not None and inversion is not None
-
     total = population.work * measuring
     if photos is not None and inversion is not None:
         total += inversion_work(photos, inversion)
     session.tick = _Meter(progress, total)
 
-    report, clock = ModelReport(), _Clock()
-    report.numbers |= {
-        "model": {
-            "name": model.provenance.name,
-            "resolution": model.resolution,
-            "images_seen": model.provenance.images_seen,
-            "digests": digests,
-            "parameters": {k: sum(p.numel() for p in m.parameters()) for k, m in parts.items() if m is not None},
-        },
-        "networks": dict(instruments.digests),
-        "machine": {"device": str(device_of(model)), "threads": torch.get_num_threads()},
-        "data": {"training": 0 if data is None else len(data), "held_out": 0 if held_out is None else len(held_out)},
-        "config": asdict(config),
-    }
+    report, clock = ModelReport(_facts(session, config, data, held_out)), _Clock()
     if measuring:
         numbers, drawn = population.measure()
         report.numbers |= numbers
@@ -91,15 +72,50 @@ def measure_model(
         report.numbers["inversion"], drawn = measure_inversion(session, photos, inversion)
         report.sheets |= drawn
         clock.lap("inversion")
-    z = random_latents(model.generator, 64, config.seed)
-    for psi in (0.7, 1.0):
-        report.sheets[f"samples-psi-{psi:g}"] = sheets.sample_sheet(model, z, psi)
-    report.sheets["truncation"] = sheets.truncation_sheet(model, z[:8], population.psis)
-    report.sheets["style-mixing"] = sheets.mixing_sheet(model, z, 0.7)
-    report.sheets["interpolation"] = sheets.interpolation_sheet(model, z[:8], 0.7)
+    report.sheets |= _sheets(model, config.seed, population.psis)
     clock.lap("sheets")
     report.numbers["seconds"] = clock.laps
     return report
+
+
+def _check(model: Model, data: Dataset | None, held_out: Dataset | None) -> None:
+    for pictures, what in ((data, "training"), (held_out, "held-out")):
+        if pictures is not None and pictures.pixels.shape[-1] != model.resolution:
+            raise ValueError(f"the {what} pictures have {pictures.pixels.shape[-1]} px, the model has {model.resolution} px")
+    if data is not None and len(data) < 4:
+        raise InputError(f"The training set has {len(data)} pictures: give at least 4, for two halves to compare.")
+
+
+def _parts(model: Model) -> dict[str, nn.Module]:
+    parts = {"generator": model.generator, "discriminator": model.discriminator, "encoder": model.encoder}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _facts(session: Session, config: ReportConfig, data: Dataset | None, held_out: Dataset | None) -> dict[str, Any]:
+    """What was measured, by what, on what."""
+    model = session.model
+    return {
+        "model": {
+            "name": model.provenance.name,
+            "resolution": model.resolution,
+            "images_seen": model.provenance.images_seen,
+            "digests": session.digests,
+            "parameters": {k: sum(p.numel() for p in m.parameters()) for k, m in _parts(model).items()},
+        },
+        "networks": dict(session.instruments.digests),
+        "machine": {"device": str(device_of(model)), "threads": torch.get_num_threads()},
+        "data": {"training": 0 if data is None else len(data), "held_out": 0 if held_out is None else len(held_out)},
+        "config": asdict(config),
+    }
+
+
+def _sheets(model: Model, seed: int, psis: list[float]) -> dict[str, Tensor]:
+    z = random_latents(model.generator, 64, seed)
+    drawn = {f"samples-psi-{psi:g}": sheets.sample_sheet(model, z, psi) for psi in (0.7, 1.0)}
+    drawn["truncation"] = sheets.truncation_sheet(model, z[:8], psis)
+    drawn["style-mixing"] = sheets.mixing_sheet(model, z, 0.7)
+    drawn["interpolation"] = sheets.interpolation_sheet(model, z[:8], 0.7)
+    return drawn
 
 
 class _Clock:
