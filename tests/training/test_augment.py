@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mien.training.augment import AdaptiveAugment, adaptive, disturbance, grid_sampling
+from mien.training.augment import AdaptiveAugment, disturbance, grid_sampling
 from mien.training.augment import transformations as augment
 from mien.training.augment.transformations import BLIT, COLOR, GEOMETRY, chain
+from mien.training.config import LETTERS
 
 GROUPS = ("blit", "geometry", "color", "filter", "corruption")
 
@@ -171,7 +172,7 @@ def _waves(r: int, cycles: float, dtype: torch.dtype = torch.float64) -> Tensor:
 
 def test_the_default_groups_are_those_of_the_paper() -> None:
     assert [getattr(AdaptiveAugment(), group) for group in GROUPS] == [True, True, True, False, False]
-    assert adaptive.LETTERS == "bgcfn"
+    assert LETTERS == "bgcfn"
 
 
 @pytest.mark.parametrize("r", [8, 16, 64])
