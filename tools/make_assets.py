@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("--psi", type=float, default=0.6)
     arguments = parser.parse_args()
     stylizer = Stylizer.load()
-    faces = [as_picture(image).rgb() for image in stylizer.sample(48, seed=7, psi=arguments.psi)]
+    faces = torch.stack([as_picture(image).rgb() for image in stylizer.sample(48, seed=7, psi=arguments.psi)])
     people, sitters = faces[list(PEOPLE)], faces[list(SITTERS)]
     write_picture(EXAMPLES / "face.png", from_tensor(photo_of(people[0])), overwrite=True)
     write_picture(EXAMPLES / "portrait.png", from_tensor(photo_of(people[1])), overwrite=True)

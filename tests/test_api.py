@@ -1,0 +1,160 @@
+"""What somebody would try first in Python works, or says what to do instead."""
+
+import copy
+import importlib.util
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import mien
+from mien.checkpoint.model_file import write_model
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
+from mien.models.model import Model
+from mien.styles import find_model
+from toys import tiny, tiny_discriminator
+
+pytestmark = [pytest.mark.filterwarnings("ignore:To the model"), pytest.mark.filterwarnings("ignore:.*was drawn at 32 px")]
+
+R = 32
+WHOLE = mien.AlignConfig(aligned=True)
+QUICK = mien.OneShotConfig(steps=2, random_from="32px")
+PLAIN = mien.RenderConfig(refine_steps=0)
+
+
+def toy_model() -> Model:
+    torch.manual_seed(0)
+    encoder = CompactEncoder(CompactEncoderConfig(R, num_ws=8, w_dim=16, width=8, max_width=16))
+    return Model(tiny(R), tiny_discriminator(R), encoder)
+
+
+@pytest.fixture(scope="module")
+def photo() -> Image.Image:
+    torch.manual_seed(3)
+    smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6), (64, 64), mode="bicubic").clamp(0, 1)[0]
+    return Image.fromarray((smooth.permute(1, 2, 0).numpy() * 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def pipe() -> mien.Stylizer:
+    return mien.Stylizer(toy_model())
+
+
+@pytest.fixture(scope="module")
+def style(pipe: mien.Stylizer, photo: Image.Image) -> mien.Style:
+    return pipe.fit(photo, QUICK, align=WHOLE)
+
+
+def test_an_image_of_any_kind_goes_in_and_a_pil_image_comes_out(
+    pipe: mien.Stylizer, style: mien.Style, photo: Image.Image, tmp_path: Path
+) -> None:
+    photo.save(tmp_path / "me.png")
+    data = (tmp_path / "me.png").read_bytes()
+    images = [photo, np.asarray(photo), data, io.BytesIO(data), tmp_path / "me.png", str(tmp_path / "me.png")]
+    drawn = [pipe(style, image, PLAIN, align=WHOLE).image for image in images]
+    assert all(image.tobytes() == drawn[0].tobytes() for image in drawn)
+    assert drawn[0].tobytes() != photo.tobytes()
+    with_alpha = photo.copy()
+    with_alpha.putalpha(128)
+    assert pipe(style, with_alpha, PLAIN, align=WHOLE).image.mode == "RGBA"
+
+
+def test_style_and_photo_in_either_order(pipe: mien.Stylizer, style: mien.Style, photo: Image.Image) -> None:
+    wanted = pipe.apply(style, photo, mien.RenderConfig(0.5, refine_steps=0), align=WHOLE).image.tobytes()
+    assert pipe(style, photo, PLAIN, strength=0.5, align=WHOLE).image.tobytes() == wanted
+    assert pipe(photo, style=style, config=PLAIN, strength=0.5, align=WHOLE).image.tobytes() == wanted
+    with pytest.raises(mien.MienError, match="style and a photo"):
+        pipe(photo)  # type: ignore[call-overload]
+
+
+def test_a_result_shows_saves_and_notes(pipe: mien.Stylizer, style: mien.Style, photo: Image.Image, tmp_path: Path) -> None:
+    with pytest.warns(mien.MienWarning, match="enlarged 2.0 times"):
+        result = pipe(style, photo, PLAIN, align=WHOLE)
+    assert "enlarged 2.0 times" in result.notes[0]
+    assert result.faces[0].box == (0, 0, 64, 64)
+    assert result.faces[0].image.size == (R, R)
+    for name in ("out.png", "out.webp", "out.jpg"):
+        assert Image.open(result.save(tmp_path / name)).size == (64, 64)
+    assert Image.open(tmp_path / "out.png").tobytes() == result.image.tobytes()
+    with pytest.raises(mien.MienError, match="exists already"):
+        result.save(tmp_path / "out.png")
+
+
+def test_a_photo_is_searched_once(pipe: mien.Stylizer, style: mien.Style, photo: Image.Image) -> None:
+    found = pipe.align(photo, WHOLE)
+    assert pipe.align(found) is found
+    assert pipe(style, found, PLAIN).image.tobytes() == pipe(style, photo, PLAIN, align=WHOLE).image.tobytes()
+    assert found.faces[0].image.size == (R, R)
+
+
+def test_a_model_that_was_not_loaded_here_stays_as_it_is(photo: Image.Image) -> None:
+    model = toy_model()
+    model.generator.requires_grad_(True).train()
+    assert model.discriminator is not None
+    before = copy.deepcopy(model.generator.state_dict())
+    pipe = mien.Stylizer(model)
+    pipe.fit(photo, QUICK, align=WHOLE)
+    assert model.generator.training
+    assert all(p.requires_grad and p.grad is None for p in model.generator.parameters())
+    assert all(p.grad is None for p in model.discriminator.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in model.generator.state_dict().items())
+    assert not any(p.requires_grad for p in pipe.model.generator.parameters())
+
+
+def test_models_and_styles_have_names(tmp_path: Path) -> None:
+    assert mien.list_styles() == ["ink", "neon", "pastel", "poster"]
+    assert mien.list_models()[0] == "faces"
+    assert mien.Style.load("Ink").name == mien.Style.load("ink").name
+    with pytest.raises(mien.MienError, match="Did you mean ink"):
+        mien.Style.load("inc")
+    assert find_model("Faces") == find_model() == find_model(None)
+    write_model(tmp_path / "tiny.safetensors", toy_model())
+    for load in (mien.Stylizer.load, mien.Stylizer.from_pretrained):
+        assert load(tmp_path / "tiny.safetensors", device="cpu", dtype=torch.bfloat16).to("cpu").resolution == R
+    with pytest.raises(mien.MienError, match="no device 'gpu'"):
+        mien.Stylizer.load(tmp_path / "tiny.safetensors", device="gpu")
+
+
+def test_one_call(pipe: mien.Stylizer, style: mien.Style, photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(mien.MienError, match="one of the two"):
+        mien.stylize(photo, model=pipe)
+    with pytest.raises(mien.MienError, match="No face"):
+        mien.stylize(photo, style=style, model=pipe)
+    crop = mien.invert(photo, PLAIN, align=WHOLE, model=pipe)
+    assert crop.image.size == (R, R)
+    assert [face.size for face in mien.sample(2, seed=1, style=style, model=pipe)] == [(R, R)] * 2
+    assert mien.align_faces(photo, WHOLE, size=48)[0].image.size == (48, 48)
+
+
+def test_swapped_layers_of_files(tmp_path: Path) -> None:
+    write_model(tmp_path / "tiny.safetensors", toy_model())
+    swapped = mien.swap_layers(tmp_path / "tiny.safetensors", str(tmp_path / "tiny.safetensors"), at=16)
+    mien.save_model(tmp_path / "swapped.safetensors", swapped)
+    assert (
+        mien.inspect_file(tmp_path / "swapped.safetensors").resolution
+        == mien.load_model(tmp_path / "swapped.safetensors").resolution
+    )
+
+
+def test_warnings_can_be_silenced_alone(pipe: mien.Stylizer, style: mien.Style, photo: Image.Image) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warnings.filterwarnings("ignore", category=mien.MienWarning)
+        pipe(style, photo, PLAIN, align=WHOLE)
+    assert not [w for w in caught if issubclass(w.category, mien.MienWarning)]
+
+
+@pytest.mark.slow
+def test_the_example_runs(tmp_path: Path) -> None:
+    file = Path(__file__).parent.parent / "examples" / "stylize.py"
+    spec = importlib.util.spec_from_file_location("example", file)
+    assert spec is not None
+    assert spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    example.main(str(file.parent / "face.png"), str(file.parent / "poster.png"), str(tmp_path), steps=2)
+    assert {path.name for path in tmp_path.iterdir()} == {"own.safetensors", "own.png", "ink.png"}
