@@ -2,29 +2,15 @@
 
 import subprocess
 import sys
-from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
-from mien.cli.options import DrawFlags, RenderFlags
 from mien.config import settings
-from mien.editing.config import Control, Strength
 from mien.errors import InputError
 from mien.inversion.config import InvertConfig
 from mien.latents import USUAL_FIDELITY
 from mien.render_config import RenderConfig
-
-
-def test_the_command_starts_from_the_defaults_of_the_library() -> None:
-    library = replace(RenderConfig(), strength=Strength.of(RenderConfig().strength))
-    assert RenderFlags().config() == DrawFlags().config() == library
-
-
-def test_every_flag_reaches_its_setting() -> None:
-    given = RenderFlags("coarse=1,middle=0.5,fine=2", 0.3, "w+", 7, True).config(Control({"eyes": 1.0}, {"nose": 0.5}))
-    plain = RenderConfig()
-    assert all(getattr(given, f.name) != getattr(plain, f.name) for f in fields(given) if f.name != "upscale")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Write docs/commands.md from the command line itself, so that page and `--help` say the same.
+"""Write docs/reference/cli.md from the command line itself, so that page and `--help-all` say the same.
 
 python tools/commands_page.py
 """
@@ -12,11 +12,13 @@ from typing import Any
 import typer
 
 from mien.cli.app import VERBS, build
+from mien.cli.help import GENERAL, names
 
-PAGE = Path(__file__).parent.parent / "docs" / "commands.md"
+PAGE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 _OPENING = """# Commands
 
-Written by `tools/commands_page.py` from the program's own help: change it there. `mien COMMAND --help` shows the same.
+Written by `tools/commands_page.py` from the program's own help: change it there. `mien COMMAND --help` shows the common
+options, `mien COMMAND --help-all` all of them.
 """
 
 
@@ -29,33 +31,31 @@ def page() -> str:
 def _verb(name: str, command: Any) -> str:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option"]
-    usage = " ".join(["mien", name, *(p.metavar or p.name.upper() for p in arguments), "[OPTIONS]"])
-    rows = [f"| `{p.metavar or p.name.upper()}` | | {p.help} |" for p in arguments]
-    rows += [f"| {', '.join(f'`{flag}`' for flag in p.opts)} | {_default(p)} | {p.help} |" for p in options]
-    examples = import_module(f"mien.cli.verbs.{name}").EXAMPLES
-    return "\n".join(
-        [
-            f"## mien {name}\n",
-            command.help,
-            f"\n```text\n{usage}\n```\n",
-            "| | default | |\n|---|---|---|",
-            *rows,
-            "\nExamples:\n\n```text",
-            *examples,
-            "```\n",
-        ]
-    )
+    panels: dict[str, list[Any]] = {"": arguments}
+    for option in options:
+        panels.setdefault(option.rich_help_panel or "Options", []).append(option)
+    panels[GENERAL] = panels.pop(GENERAL, [])
+    lines = [f"## mien {name}\n", command.help, "\n| | default | |\n|---|---|---|"]
+    for heading, parameters in panels.items():
+        lines += [f"| **{heading}** | | |"] if heading and parameters else []
+        lines += [f"| `{names(p).replace('|', '&#124;')}` | {_default(p)} | {_help(p)} |" for p in parameters]
+    return "\n".join([*lines, "\nExamples:\n\n```text", *import_module(f"mien.cli.verbs.{name}").EXAMPLES, "```\n"])
+
+
+def _help(parameter: Any) -> str:
+    return (parameter.help or "").replace("|", "\\|")
 
 
 def _default(option: Any) -> str:
+    if isinstance(getattr(option, "show_default", None), str):
+        return f"`{option.show_default}`"
     if option.required:
-        return "needed"
+        return "needed" if option.param_type_name == "option" else ""
     default = option.default
-    if default is None or default is False or callable(default):
-        return ""
-    return f"`{default}`"
+    return "" if default is None or isinstance(default, bool) or callable(default) else f"`{default}`"
 
 
 if __name__ == "__main__":
+    PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(), encoding="utf-8")
     print(PAGE)

@@ -74,7 +74,7 @@ CONTROLS = (
         "likeness", "Likeness",
         "How much is kept of what no code of the model can say of the person: without it the face is freer, and nearer to the "
         "reference.",
-        tuple((s, _apply(f"--likeness {s}")) for s in ("0", "0.35", "0.7", "1")), (_FIT,),
+        tuple((s, _apply(f"--fidelity {s}")) for s in ("0", "0.35", "0.7", "1")), (_FIT,),
     ),
     Control(
         "refine", "Refinement",

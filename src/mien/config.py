@@ -4,19 +4,16 @@
     class OneShotConfig:
         steps: Annotated[int, "optimisation steps"] = 300
 
-The sentence is the one source of what `--help`, the documentation and a saved TOML file say about a setting.
+The sentence is the one source of what the help, the documentation and a saved TOML file say about a setting.
 """
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import importlib.util
 import json
 import sys
 import types
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -54,39 +51,6 @@ def settings(config: type) -> tuple[Setting, ...]:
 def _sentence(hint: object) -> str:
     texts = [text for text in get_args(hint)[1:] if isinstance(text, str)] if get_origin(hint) is Annotated else []
     return texts[0] if texts else ""
-
-
-@lru_cache
-def settings_in_source(module: str, config: str) -> dict[str, Setting]:
-    """The same as `settings`, by name, read from the module's source text instead of by importing it.
-
-    For `mien --help`: the modules that define the configuration import torch, which takes longer than the help may take.
-    Defaults that are not literals are `MISSING`.
-    """
-    package, *parts = module.split(".")
-    spec = importlib.util.find_spec(package)  # of the module itself would import the packages around it
-    if spec is None or spec.origin is None or not parts:
-        raise ValueError(f"there is no module {module}")
-    tree = ast.parse(Path(spec.origin).parent.joinpath(*parts).with_suffix(".py").read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef) and node.name == config:
-            return {s.name: s for s in map(_setting_of, node.body) if s is not None}
-    raise ValueError(f"there is no class {config} in {module}")
-
-
-def _setting_of(node: ast.stmt) -> Setting | None:
-    if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
-        return None
-    sentence = ""
-    if isinstance(node.annotation, ast.Subscript) and ast.unparse(node.annotation.value).endswith("Annotated"):
-        parts = node.annotation.slice.elts if isinstance(node.annotation.slice, ast.Tuple) else []
-        texts = [p.value for p in parts if isinstance(p, ast.Constant) and isinstance(p.value, str)]
-        sentence = texts[0] if texts else ""
-    try:
-        default = dataclasses.MISSING if node.value is None else ast.literal_eval(node.value)
-    except ValueError:
-        default = dataclasses.MISSING
-    return Setting(node.target.id, sentence, default)
 
 
 def from_mapping(config: type[T], values: Mapping[str, Any], source: str = "the configuration") -> T:

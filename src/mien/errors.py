@@ -12,6 +12,9 @@ class MienError(Exception):
     is too long to read.
     """
 
+    about: object | None = None
+    """The configuration whose settings the message names, in backticks, where there are several of its class."""
+
     def __init__(self, message: str) -> None:
         super().__init__(printable(message, _LONGEST_MESSAGE))
 

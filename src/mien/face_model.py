@@ -126,7 +126,7 @@ class FaceModel:
 
         Of `config` the inverter and `refine_steps` count.
         """
-        config, face = config or RenderConfig(), self.align(photo, align or AlignConfig(face="largest")).faces[0]
+        config, face = config or RenderConfig(), self.align(photo, (align or AlignConfig()).one()).faces[0]
         codes = self.invert_crops(
             face.crop[None], inverter=config.inversion, refine_steps=config.refine_steps, progress=progress
         )

@@ -24,6 +24,7 @@ from mien.face_model import FaceModel
 from mien.faces import AlignConfig
 from mien.faces.background import as_learned
 from mien.faces.feature_strength import eased
+from mien.faces.locate import of_the_reference
 from mien.faces.paste import head_mask, paste_back
 from mien.faces.results import AlignedPhoto, Result, StylizedFace, note_enlargement
 from mien.inversion import Codes, mean_code
@@ -86,13 +87,14 @@ class Stylizer(FaceModel):
         if not given_pictures:
             raise InputError("A style needs at least one reference picture: give one.")
         if control and config.extreme:
-            raise InputError("extreme learns from the mean face alone, so keep and exaggerate change nothing: choose.")
+            raise InputError("`extreme` learns from the mean face alone, so `keep` and `exaggerate` change nothing: choose.")
         if (config.loss == "mobilenet-v2") != (loss_network is not None):
-            raise InputError("The loss mobilenet-v2 and its network (loss_network, a .tflite file) go together: give both.")
-        align = align or AlignConfig(face="largest")
+            raise InputError("The loss mobilenet-v2 and its network (`loss_network`, a .tflite file) go together: give both.")
+        align = align or AlignConfig()
         by_hand = align.box is not None or align.landmarks is not None
-        align = AlignConfig(aligned=True) if config.extreme and not by_hand else replace(align, purpose="reference")
-        faces = [self.align(picture, align).faces[0] for picture in given_pictures]
+        where = AlignConfig(aligned=True) if config.extreme and not by_hand else align.one()
+        with of_the_reference(align):
+            faces = [self.align(picture, where).faces[0] for picture in given_pictures]
         crops, valid = [face.crop for face in faces], [face.valid for face in faces]
         files = [picture.path or Path("picture") for picture in given_pictures]
         if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
@@ -115,7 +117,7 @@ class Stylizer(FaceModel):
 
     def _virtual_codes(self, w_plus: Tensor, config: OneShotConfig, control: Control) -> StyleCodes:
         if config.space != "s":
-            raise InputError("keep and exaggerate blend channels of S: leave out space w_plus.")
+            raise InputError("`keep` and `exaggerate` blend channels of S: leave out `space` w_plus.")
         layers = random_layers(self.resolution, config, self.features_in(config.random_layers))
         mean = mean_code(self.model, len(w_plus))
         return virtual_codes(self.model.generator.synthesis, self.regions, control, w_plus, mean, layers)
@@ -166,7 +168,7 @@ class Stylizer(FaceModel):
         """
         config, style = config or RenderConfig(), self.style(style)
         tuned, steering = self._tuned_network(style), self._steering(style, config.control)
-        photo = self.align(photo, align or AlignConfig(face="largest" if config.crop else "all"))
+        photo = self.align(photo, (align or AlignConfig()).one() if config.crop else align)
         fidelity = style.fidelity if config.fidelity is None else config.fidelity
         codes = self.invert_crops(
             torch.stack([face.crop for face in photo.faces]), inverter=config.inversion, refine_steps=config.refine_steps,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from mien.editing.config import Control, Strength
+from mien.editing.config import EXAGGERATE, KEEP, Control, Strength
 from mien.errors import InputError
 from mien.inversion.config import InvertConfig, Method
 
@@ -34,13 +34,8 @@ class RenderConfig:
     refine_steps: Annotated[
         int, "optimization steps that make the face more like the person; 0: the inverter's answer alone"
     ] = 20
-    keep: Annotated[
-        Mapping[str, float],
-        "parts of the face that stay the person's own, and how much, 0 to 1: eyes, brows, nose, mouth, jaw, hair",
-    ] = field(default_factory=dict)
-    exaggerate: Annotated[Mapping[str, float], "parts of the face that take the reference's shape, and how much, 0 to 2"] = (
-        field(default_factory=dict)
-    )
+    keep: Annotated[Mapping[str, float], KEEP] = field(default_factory=dict)
+    exaggerate: Annotated[Mapping[str, float], EXAGGERATE] = field(default_factory=dict)
     crop: Annotated[bool, "the square of the first face alone, not pasted back into the photo"] = False
     upscale: Annotated[
         Upscale,

@@ -26,6 +26,14 @@ Progress = Callable[[int, int, float], None]
 """Called with (steps done, steps in all, loss of the last step) while something long runs."""
 
 
+def device_kind(name: str) -> str:
+    """`cuda` of `cuda:1`; raises `InputError` for what cannot be a device on any machine."""
+    kind, colon, index = name.partition(":")
+    if kind not in get_args(Device) or (colon and not (index.isdecimal() and kind != "auto")):
+        raise InputError(f"There is no device '{name}': choose one of {', '.join(get_args(Device))}, or cuda:1 of several.")
+    return kind
+
+
 def pick_device(name: str = "auto") -> torch.device:
     """The device of that name; `auto` takes CUDA, then Apple's MPS, then the CPU. `cuda:1` picks one of several.
 
@@ -33,16 +41,14 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     import torch
 
-    kind = name.split(":", 1)[0]
-    if kind not in get_args(Device):
-        raise InputError(f"There is no device '{name}': choose one of {', '.join(get_args(Device))}.")
+    kind = device_kind(name)
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if kind == "auto":
         return torch.device(next(d for d in ("cuda", "mps", "cpu") if present[d]))
     if not present[kind]:
         raise InputError(
             f"Device '{kind}' is not available to torch {torch.__version__} on this machine: "
-            "use `--device cpu`, or install a build of torch for your GPU (README, 'Other machines')."
+            "set `device` to cpu, or install a build of torch for your GPU (README, 'Other machines')."
         )
     try:
         device = torch.device(name)
@@ -63,12 +69,18 @@ def pick_dtype(name: str = "float32") -> torch.dtype:
     return found
 
 
+def check_threads(count: int | None) -> None:
+    """Raise `InputError` for a number of threads that this machine has no cores for."""
+    cores = os.cpu_count() or 1
+    if count is not None and not 1 <= count <= cores:
+        raise InputError(f"`threads` must be from 1 to {cores}, the cores of this machine; got {count}.")
+
+
 def set_threads(count: int | None) -> None:
     """Limit torch to `count` CPU threads; `None` leaves its own choice (one per core)."""
+    check_threads(count)
     if count is None:
         return
-    if count < 1:
-        raise InputError(f"--threads must be at least 1, got {count}.")
     import torch
 
     torch.set_num_threads(count)

@@ -34,7 +34,7 @@ def stylize(
         raise InputError("A photo takes its style from a reference or from a finished style: give one of the two.")
     pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
     found = pipe.align(
-        photo, AlignConfig(face="largest" if config and config.crop else "all")
+        photo, AlignConfig().one() if config and config.crop else AlignConfig()
     )  # told before a style is learned
     look = pipe.style(style) if style is not None else pipe.fit(_given(reference), learning, progress=progress)
     return pipe.apply(look, found, config).image

@@ -91,9 +91,9 @@ def test_half_precision_halves_the_file_and_digests_what_is_stored(tmp_path: Pat
 def test_existing_files_are_kept(tmp_path: Path) -> None:
     file, model = tmp_path / "model.pt", small_model()
     file.write_text("precious")
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         save_model(file, model)
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         save_model(file, model, format="mien")
     assert file.read_text() == "precious"
     save_model(file, model, overwrite=True)
@@ -546,7 +546,7 @@ def test_encoders_are_told_apart_by_their_options(tmp_path: Path, encoder_type: 
     assert inspect_file(tmp_path / "a.pt").kind == TYPES[encoder_type]
     with pytest.raises(CheckpointError, match=f"is {TYPES[encoder_type]}, not"):
         load_encoder(tmp_path / "a.pt", kind=next(kind for kind in TYPES.values() if kind != TYPES[encoder_type]))
-    with pytest.raises(CheckpointError, match="--encoder"):
+    with pytest.raises(CheckpointError, match="`encoder`"):
         load_model(tmp_path / "a.pt")
 
 
@@ -566,7 +566,7 @@ def test_bare_state_dicts_need_a_kind(tmp_path: Path, one: EncoderKind, other: E
         load_encoder(file, kind="x")
     info = inspect_file(file)
     assert info.kind == f"{one} or {other}"
-    assert "--kind" in info.warnings[0]
+    assert "`kind`" in info.warnings[0]
 
 
 @torch.inference_mode()
@@ -690,7 +690,7 @@ def test_convert_there_and_back(shared: Path, tmp_path: Path) -> None:
     assert torch.equal(one.generator.mapping.w_avg, other.generator.mapping.w_avg)
     half = convert(source, tmp_path / "c.safetensors", half=True)
     assert half.target.stat().st_size < 0.6 * (tmp_path / "b.safetensors").stat().st_size
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         convert(source, tmp_path / "a.pt")
     with pytest.raises(InputError, match="another name"):
         convert(tmp_path / "a.pt", tmp_path / "a.pt", overwrite=True)

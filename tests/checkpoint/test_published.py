@@ -235,7 +235,7 @@ def test_a_part_that_is_complete_or_too_long(server: type[Server], entry: Publis
 @pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/octet-stream"])
 def test_web_pages_are_refused(server: type[Server], entry: PublishedFile, tmp_path: Path, kind: str) -> None:
     server.page = kind
-    with pytest.raises(InputError, match=r"web page instead of the file.*--file file.pt"):
+    with pytest.raises(InputError, match=r"web page instead of the file.*`file`"):
         download(unknown(entry), tmp_path / "file.pt")
     assert not (tmp_path / "file.pt").exists()
     server.page = None

@@ -12,13 +12,9 @@ from typing import Any
 import pytest
 
 from mien.cli import app, result
-from mien.cli.align_flags import AlignFlags, StyleAlignFlags, numbers, whole_numbers
 from mien.cli.app import VERBS, shell
-from mien.cli.fit_flags import FitFlags
-from mien.cli.flags import MachineFlags, ScreenFlags, expand
-from mien.cli.paths import Job, check_outputs, plan
+from mien.cli.paths import check_outputs, plan
 from mien.cli.result import Report, pairs, table
-from mien.config import settings_in_source
 from mien.errors import InputError, MienError
 
 
@@ -51,7 +47,7 @@ def test_help_has_examples_that_are_valid(verb: str, capsys: pytest.CaptureFixtu
     assert shell([verb, "--help"]) == 0
     shown = capsys.readouterr()
     assert shown.err == ""
-    assert "Examples:" in shown.out
+    assert "Examples" in shown.out
     from importlib import import_module
 
     for example in import_module(f"mien.cli.verbs.{verb}").EXAMPLES:
@@ -92,35 +88,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert shell(["--version"]) == 0
     assert capsys.readouterr().out == f"mien {mien.__version__}\n"
-
-
-def test_flags_have_the_defaults_and_sentences_of_the_configuration() -> None:
-    from mien.config import settings
-    from mien.oneshot.config import OneShotConfig
-
-    assert FitFlags().config() == OneShotConfig()
-    source = settings_in_source("mien.oneshot.config", "OneShotConfig")
-    assert [(s.name, s.sentence, s.default) for s in source.values()] == [
-        (s.name, s.sentence, s.default) for s in settings(OneShotConfig)
-    ]
-
-
-def test_fit_flags_reach_the_configuration() -> None:
-    assert FitFlags(steps="auto").config().steps == "auto"
-    flags = FitFlags(
-        steps="7",
-        learning_rate=0.1,
-        color="photo",
-        space="w-plus",
-        random_from="16px",
-        random_rows="m2",
-        batch=3,
-        noise="const",
-        seed=5,
-    )
-    config = flags.config()
-    assert (config.steps, config.learning_rate, config.color, config.space) == (7, 0.1, "photo", "w_plus")
-    assert (config.random_from, config.random_rows, config.batch, config.noise, config.seed) == ("16px", "m2", 3, "const", 5)
 
 
 # --- exit codes ---------------------------------------------------------------------------------------------------------------
@@ -180,8 +147,16 @@ def test_an_error_is_json_too(raising: Callable[[BaseException], None], capsys: 
         "apply ink a.jpg -o c.png --strength big=1",
         "apply ink a.jpg -o c.png --refine -1",
         "apply ink a.jpg -o c.png --threads 0",
+        "apply ink a.jpg -o c.png --threads 9999",
+        "apply ink a.jpg -o c.png --face left",
+        "apply ink a.jpg -o c.png --box 1,2",
+        "apply ink a.jpg -o c.png --landmarks 1,2",
+        "apply ink a.jpg -o c.png --aligned --box 1,2,3",
+        "apply ink a.jpg -o c.png --keep eyes=much",
+        "apply ink a.jpg -o c.png --keep ears",
+        "sample --seeds five -o c.png",
         "sample -n 0 -o c.png",
-        "sample --walk --frames 1 -o c.png",
+        "sample --interpolate --frames 1 -o c.png",
         "sample --fps 0 -o c.gif",
         "fit b.png -o c.safetensors --batch -1",
         "align b.png -o c.png --size 0",
@@ -289,25 +264,6 @@ def test_progress_on_a_terminal_shows_counts_and_time_left(
     assert capsys.readouterr().err == ""
 
 
-def test_expand_builds_groups_and_shows_warnings(capsys: pytest.CaptureFixture[str]) -> None:
-    import warnings
-
-    def verb(align: AlignFlags, machine: MachineFlags, screen: ScreenFlags, name: str = "x") -> Report:
-        warnings.warn("odd colours", stacklevel=1)
-        return Report(lines=[f"{align.face} {machine.device} {name}"])
-
-    assert MachineFlags(dtype="bfloat16").bf16
-    assert not MachineFlags().bf16
-    call = expand(verb)
-    values = {f"align__{k}": v for k, v in {"face": "2", "aligned": False, "box": None, "landmarks": None}.items()}
-    values |= {"machine__device": "cpu", "machine__threads": None, "machine__dtype": "float32"}
-    values |= {"screen__json": False, "screen__quiet": False, "screen__debug": False}
-    assert call(name="y", **values) == 0
-    shown = capsys.readouterr()
-    assert shown.out == "2 cpu y\n"
-    assert "odd colours" in shown.err
-
-
 # --- which files --------------------------------------------------------------------------------------------------------------
 
 
@@ -405,11 +361,12 @@ def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
 
 
 def test_endings_agree_with_what_the_writer_can() -> None:
-    from mien.cli.paths import FILMS, WRITABLE
+    from mien.cli.paths import WRITABLE
+    from mien.evaluation.random_faces import ANIMATIONS
     from mien.media import animation, images
 
     assert set(WRITABLE) == set(images._WRITERS)
-    assert set(FILMS) == set(animation._FILMS)
+    assert set(ANIMATIONS) == set(animation._FILMS)
 
 
 def test_a_long_job_does_not_start_when_the_output_is_there(
@@ -421,47 +378,3 @@ def test_a_long_job_does_not_start_when_the_output_is_there(
     assert shell(line) == 2
     assert "exists already" in capsys.readouterr().err
     assert (tmp_path / "out.png").read_bytes() == b"mine"
-
-
-# --- numbers by hand ----------------------------------------------------------------------------------------------------------
-
-
-def test_numbers() -> None:
-    assert numbers("1,2.5, 3", "--box", "X,Y,SIDE", 3) == [1.0, 2.5, 3.0]
-    assert numbers(None, "--box", "X,Y,SIDE", 3) == []
-    for wrong in ("1,2", "a,b,c", "", "1,2,inf", "1,2,nan"):
-        with pytest.raises(InputError, match="--box takes X,Y,SIDE"):
-            numbers(wrong, "--box", "X,Y,SIDE", 3)
-
-
-def test_whole_numbers() -> None:
-    assert whole_numbers("3, 8,0", "--seeds") == [3, 8, 0]
-    assert whole_numbers(None, "--seeds") == []
-    for wrong in ("", "1.5", "-1", "a"):
-        with pytest.raises(InputError, match="--seeds takes"):
-            whole_numbers(wrong, "--seeds")
-
-
-def test_align_flags_reach_the_configuration(tmp_path: Path) -> None:
-    from mien.faces import AlignConfig
-
-    photo = [Job(tmp_path / "a.jpg", 0, tmp_path / "o.png")]
-    assert AlignFlags().for_photos(photo, crop=False) == AlignConfig(face="all", purpose="photo")
-    assert AlignFlags().for_photos(photo, crop=True).face == "largest"
-    assert AlignFlags(face="2").for_photos(photo, crop=True).face == 2
-    assert AlignFlags().for_references([tmp_path]) == AlignConfig(face="largest", purpose="reference")
-    assert AlignFlags(aligned=True).for_photos(photo, crop=False).aligned
-    assert AlignFlags(box="1,2,30").for_photos(photo, crop=False).box == (1.0, 2.0, 30.0)
-    points = AlignFlags(landmarks="10,20 30,20 20,30 12,40 28,40").for_photos(photo, crop=False).landmarks
-    assert points == ((10, 20), (30, 20), (20, 30), (12, 40), (28, 40))
-    with pytest.raises(InputError, match="--face takes"):
-        AlignFlags(face="left").for_photos(photo, crop=False)
-    with pytest.raises(InputError):
-        AlignFlags(landmarks="1,2").for_photos(photo, crop=False)
-    with pytest.raises(InputError, match="give one of them"):
-        AlignFlags(aligned=True, box="1,2,3").for_photos(photo, crop=False)
-
-
-def test_a_box_belongs_to_one_picture(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="one by one"):
-        StyleAlignFlags(box="1,2,3").for_references([tmp_path / "a", tmp_path / "b"])

@@ -218,7 +218,7 @@ def test_sample_of_seeds_and_in_a_style(desk: Path, model: Path, style: str, cap
 
 
 def test_walks(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
-    line = f"sample --seeds 5,2,9 --walk --frames 4 --model {model}"
+    line = f"sample --seeds 5,2,9 --interpolate --frames 4 --model {model}"
     assert mien(f"{line} -o strips.png") == 0
     strips = read_picture(desk / "strips.png").rgb()
     assert strips.shape == (3, 2 * _SIDE, 4 * _SIDE)  # 5 to 2, 2 to 9
@@ -234,10 +234,10 @@ def test_walks(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixtur
             if name.endswith(".gif"):
                 assert film.info["duration"] == (500 if name == "slow.gif" else 80)
     assert (desk / "film.gif").read_bytes() != (desk / "other.gif").read_bytes()
-    assert mien(f"sample -n 1 --walk --model {model} -o one.gif") == 2
+    assert mien(f"sample -n 1 --interpolate --model {model} -o one.gif") == 2
     assert "at least two" in capsys.readouterr().err
     assert mien(f"sample -n 2 --model {model} -o still.gif") == 2
-    assert mien(f"sample -n 60 --walk --model {model} -o long.gif") == 2
+    assert mien(f"sample -n 60 --interpolate --model {model} -o long.gif") == 2
     assert "fewer" in capsys.readouterr().err
     assert not (desk / "long.gif").exists()
 
@@ -354,7 +354,7 @@ def test_a_preset_fills_in_what_is_not_given(desk: Path, model: Path) -> None:
     assert "random_layers" not in fit["colour"]
     drawn = f"apply preset.safetensors photos/a.png --aligned --crop --model {model}"
     for name, options in {
-        "a": "--preset paper", "b": "--inverter iterated --likeness 0 --refine 0", "c": "", "d": "--preset paper --refine 3"
+        "a": "--preset paper", "b": "--inverter iterated --fidelity 0 --refine 0", "c": "", "d": "--preset paper --refine 3"
     }.items():  # fmt: skip
         assert mien(f"{drawn} {options} -o {name}.png") == 0
     pictures = {name: (desk / f"{name}.png").read_bytes() for name in "abcd"}

@@ -52,7 +52,7 @@ def test_films(tmp_path: Path, suffix: str) -> None:
             film.seek(index)
             values.append(film.convert("L").getpixel((5, 5)))
     assert values == pytest.approx([0, 128, 255], abs=3)
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         write_animation(path, shades)
     for name, frames, words in (("x.mp4", shades, r"\.gif or \.webp"), ("x.gif", [], "at least one")):
         with pytest.raises(InputError, match=words):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from mien.checkpoint import native
 from mien.checkpoint.regions_file import Regions
-from mien.editing import Control, Steering, feature_masks, parse_amounts, render_between, virtual_inversion
+from mien.editing import Control, Steering, feature_masks, render_between, virtual_inversion
 from mien.editing import regions as finding
 from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
 from mien.editing.regions import FFHQ_POINTS, PARTS, find_regions, mean_face_points, places, region_maps
@@ -185,11 +185,6 @@ def test_weights_channels_and_counts() -> None:
 
 
 def test_amounts_and_controls() -> None:
-    assert parse_amounts("eyes, mouth=0.5", "--keep") == {"eyes": 1.0, "mouth": 0.5}
-    assert parse_amounts(None, "--keep") == {}
-    for wrong in ("", "ears", "eyes=", "eyes=much", "eyes,eyes", "eyes=-1", "eyes=nan", "skin"):
-        with pytest.raises(InputError, match=r"--keep takes .*eyes, brows"):
-            parse_amounts(wrong, "--keep")
     assert not Control()
     assert Control(keep={"eyes": 1.0})
     with pytest.raises(InputError, match="at once"):

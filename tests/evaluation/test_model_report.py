@@ -343,7 +343,7 @@ def test_written_reports_hold_the_numbers(model: Model, instruments: Instruments
 def test_reports_are_not_overwritten_silently(model: Model, tmp_path: Path) -> None:
     report = measure_model(model, Instruments(), _CONFIG)
     write_report(report, tmp_path)
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         write_report(report, tmp_path)
     report.numbers["data"] = "changed"
     write_report(report, tmp_path, overwrite=True)

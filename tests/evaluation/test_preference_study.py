@@ -76,7 +76,7 @@ def test_the_shuffle_is_fair_and_follows_the_seed(desk: Path) -> None:
 
 def test_votes_are_never_thrown_away(desk: Path) -> None:
     _study(desk)
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         _study(desk)
     _study(desk, config=BlindConfig(rows=8, aligned=True, reference_aligned=True), overwrite=True)
     assert not (desk / "study" / "sheet-02.png").exists()

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from mien.checkpoint.face_networks import read_landmark_network, write_landmark_network
 from mien.errors import CheckpointError, FaceNotFoundError, InputError
-from mien.faces import CropFrame, Face, choose, extract, ffhq_frame, find_faces, find_landmarks
+from mien.faces import AlignConfig, CropFrame, Face, choose, extract, ffhq_frame, find_faces, find_landmarks
+from mien.faces.locate import locate, of_the_reference
 from mien.media.images import read_picture
 from mien.models.landmarks import LandmarkConfig, LandmarkNetwork
 
@@ -196,11 +197,13 @@ def test_choose() -> None:
 def test_no_face_says_what_to_do() -> None:
     with pytest.raises(FaceNotFoundError) as caught:
         choose([], "all", name="me.jpg")
-    for word in ("me.jpg", "--aligned", "--box", "--landmarks"):
+    for word in ("me.jpg", "`aligned`", "`box`", "`landmarks`"):
         assert word in str(caught.value)
-    assert "--extreme" not in str(caught.value)
-    with pytest.raises(FaceNotFoundError, match="--extreme"):
-        choose([], purpose="reference")
+    assert "extreme" not in str(caught.value)
+    align = AlignConfig()
+    with pytest.raises(FaceNotFoundError, match="`extreme`") as caught, of_the_reference(align):
+        locate(torch.zeros(3, 64, 64), align)
+    assert caught.value.about is align
 
 
 def test_find_faces_wants_one_rgb_picture() -> None:

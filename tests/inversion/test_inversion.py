@@ -213,7 +213,7 @@ def test_ways_beside_each_other(model: Model, pictures: torch.Tensor, tmp_path: 
     assert [file.name for file in files] == ["inverters.png", "inverters.md", "inverters.json"]
     assert "| iterated |" in files[1].read_text()
     assert json.loads(files[2].read_text())["identity"] == "mien-identity"
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="`overwrite`"):
         write_comparison(made, tmp_path / "out")
     assert set(usual_ways(model_has_encoder=False)) == {"w", "w+", "prior", "mean"}
 

@@ -73,7 +73,7 @@ def test_learning_warns_and_extreme_does_not(
         write_picture(file, from_tensor(torch.rand(3, R, R) * 2 - 1))
     stylizer, config = Stylizer(model), OneShotConfig(steps=1, random_from="32px")
     monkeypatch.setattr(out_of_distribution, "remoteness", lambda *_: [Remoteness(0.8), Remoteness(0.2)])
-    with pytest.warns(UserWarning, match=r"model cat\.png \(0\.8\) is .*--extreme"):
+    with pytest.warns(UserWarning, match=r"model cat\.png \(0\.8\) is .*`extreme`"):
         stylizer.fit(files, config, align=AlignConfig(aligned=True))
     recwarn.clear()
     stylizer.fit(files, replace(config, extreme=True))

@@ -10,7 +10,6 @@ from torch import Tensor
 from mien.checkpoint import native
 from mien.checkpoint.face_networks import read_identity_network, write_identity_network
 from mien.cli.app import shell
-from mien.cli.fit_flags import FitFlags
 from mien.errors import CheckpointError, InputError
 from mien.losses.face import identity_loss
 from mien.losses.features import grey
@@ -217,8 +216,6 @@ def test_weights_that_are_none_are_refused() -> None:
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert FitFlags(identity_weight=0.02).config().identity_weight == 0.02
-    assert FitFlags(identity_weight=0.02).identity() is None
     (picture := tmp_path / "face.png").write_bytes(b"")
     (arcface := tmp_path / "arcface.pth").write_bytes(b"nothing of the kind")
     line = ["fit", str(picture), "-o", str(tmp_path / "style.safetensors"), "--identity-network", str(arcface)]

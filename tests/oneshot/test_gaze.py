@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from mien.cli.fit_flags import FitFlags
 from mien.errors import InputError
 from mien.faces.expression import expression_region
 from mien.losses.face import layout_loss
@@ -91,11 +90,6 @@ def test_the_plain_twin_agrees() -> None:
     fast, plain = (kind(g, d, given, config) for kind in (OneShotTuner, ReferenceTuner))
     for _ in range(2):
         assert fast.step() == pytest.approx(plain.step(), rel=1e-3)
-
-
-def test_on_the_command_line() -> None:
-    assert FitFlags(gaze="photo").config().gaze == "photo"
-    assert FitFlags().config().gaze == "reference"
 
 
 def test_an_extreme_reference_has_no_gaze() -> None:

@@ -57,7 +57,7 @@ def test_random_layers_are_the_random_ones_of_the_family() -> None:
     assert OneShotTuner(
         g, d, References(pictures, w_plus), OneShotConfig(color="photo", random_layers="color")
     ).mixing.layers == parse_layers("color", 64)
-    with pytest.raises(InputError, match="random_layers"):
+    with pytest.raises(InputError, match="`random_layers`"):
         OneShotConfig(space="w_plus", random_layers="m2")
 
 

@@ -321,7 +321,7 @@ def test_mean_layers_put_the_mean_face_in_place_of_the_reference() -> None:
     for name in own:
         wanted = mean[name].expand(2, -1) if name in ("16up", "32up") else own[name]
         assert torch.equal(tuner.mixing.reference_styles[name], wanted)
-    with pytest.raises(InputError, match="mean_layers"):
+    with pytest.raises(InputError, match="`mean_layers`"):
         OneShotConfig(mean_layers="16up", space="w_plus", random_rows="5")
     with pytest.raises(InputError, match="names no layer"):
         OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(mean_layers="nose"))

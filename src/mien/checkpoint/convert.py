@@ -40,7 +40,7 @@ def save_model(
     if path.is_dir():
         raise InputError(f"{path} is a folder: give the name of the file to write.")
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already: choose another name or add --overwrite.")
+        raise InputError(f"{path} exists already: choose another name or allow to `overwrite` it.")
     if chosen == "rosinality":
         return tuple(rosinality.write(path, model, half=half))
     model_file.write_model(path, model, half=half)
@@ -55,7 +55,9 @@ def save_format(path: Path, format: str | None = None) -> SaveFormat:
     if format is not None:
         raise InputError(f"There is no format {format!r} to write: choose one of {', '.join(get_args(SaveFormat))}.")
     if path.suffix.lower() not in _BY_SUFFIX:
-        raise InputError(f"{path.name} does not say which format to write: end it in .safetensors or .pt, or add --to.")
+        raise InputError(
+            f"{path.name} does not say which format to write: end it in .safetensors or .pt, or say which with `to`."
+        )
     return _BY_SUFFIX[path.suffix.lower()]
 
 
@@ -74,7 +76,7 @@ def convert(
     if target.exists() and source.exists() and target.samefile(source):
         raise InputError(f"{target} is the file to convert: give the result another name.")
     if target.exists() and not overwrite:
-        raise InputError(f"{target} exists already: choose another name or add --overwrite.")
+        raise InputError(f"{target} exists already: choose another name or allow to `overwrite` it.")
     model = load_model(source, kind=kind)
     remarks = save_model(target, model, format=chosen, half=half, overwrite=overwrite)
     return Conversion(target, chosen, model, remarks)

@@ -127,7 +127,7 @@ def _encoder(contents: Contents, form: Format) -> Built:
     kinds = encoders.possible_kinds(parts, what)
     loaded = encoders.build_encoder(parts, kinds[0], what)
     name, config = " or ".join(kinds), loaded.encoder.config
-    remarks = (f"it does not say whether it is {name}: --kind is needed to load it",) if len(kinds) > 1 else ()
+    remarks = (f"it does not say whether it is {name}: `kind` is needed to load it",) if len(kinds) > 1 else ()
     summary, document = f"{form.title} {name}, {config.num_ws} rows", {"opts": parts.opts}
     return Built(loaded, {"encoder": loaded.encoder}, name, summary, config.resolution, remarks, document)
 

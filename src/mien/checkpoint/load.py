@@ -34,7 +34,7 @@ def load_model(path: str | Path, *, kind: str | None = None) -> Model:
     if not found:
         raise CheckpointError(f"{path} {_not_a_model(contents)}.")
     if kind not in (None, found[0].name):
-        raise CheckpointError(f"{path} is of kind {found[0].name}, not {kind}: change or leave out --kind.")
+        raise CheckpointError(f"{path} is of kind {found[0].name}, not {kind}: change or leave out `kind`.")
     built = found[0].build(contents, found[0])
     check_networks(built.networks, path)
     assert isinstance(built.value, Model)
@@ -45,7 +45,7 @@ def _not_a_model(contents: Contents) -> str:
     for form in formats_of(contents):
         if form.role == "identity":
             return "is an identity network (ArcFace), not a generator"
-        return "is an encoder without a generator, which --encoder takes"
+        return "is an encoder without a generator, which `encoder` takes"
     return not_known(contents)
 
 

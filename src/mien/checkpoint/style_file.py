@@ -60,7 +60,7 @@ class StyleFile:
         if digest != self.base:
             raise ModelMismatchError(
                 f"The style {self.name!r} was learned on another base model ({self.base}, this one is {digest}): "
-                "give its own model with --model, or learn the style again with `mien fit`."
+                "give its own model with `model`, or learn the style again with `mien fit`."
             )
 
     @property
@@ -81,7 +81,7 @@ class StyleFile:
         """Write the style to `path`; an existing file is kept unless `overwrite`."""
         path = Path(path)
         if path.exists() and not overwrite:
-            raise InputError(f"{path} exists already: choose another name or add --overwrite.")
+            raise InputError(f"{path} exists already: choose another name or allow to `overwrite` it.")
         tensors = {f"{_PART}.{name}": gap for name, gap in self.changes.items()} | {"thumbnail": self.thumbnail}
         document = {"name": self.name, "base": self.base, "resolution": self.resolution, "settings": self.settings}
         native.write(path, KIND, tensors, document)

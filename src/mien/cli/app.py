@@ -14,11 +14,13 @@ import typer
 
 from mien import __version__
 from mien.cli.flags import expand
+from mien.cli.help import Program, VerbCommand
+from mien.cli.shown import SHOWN
 from mien.errors import MienError
 
 # A new verb is a new module in `verbs/` and its name here, under the heading that `mien --help` shows.
 GROUPS = {
-    "Photos": ("stylize", "fit", "apply"),
+    "Photos": ("stylize", "apply", "fit"),
     "Pieces of the work": ("sample", "masks", "regions", "align", "invert"),
     "Comparing": ("evaluate", "blind"),
     "Models": ("models", "inspect", "convert", "dataset", "train", "swap", "sweep", "report", "bench"),
@@ -30,7 +32,7 @@ EXIT_USER, EXIT_BUG, EXIT_STOPPED = 2, 70, 130
 
 def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
     """The command line with these verbs."""
-    app = typer.Typer(name="mien", rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(name="mien", cls=Program, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
     first = "mien stylize me.jpg --style reference.png -o out.png"
 
     @app.callback(invoke_without_command=True, epilog=f"Example: {first}")
@@ -49,11 +51,12 @@ def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
 
     for name in verbs:
         verb = import_module(f"mien.cli.verbs.{name}")
-        # Paragraphs, because rich joins the lines of one.
-        epilog = "\n\n".join(["Examples:", *verb.EXAMPLES])
+        epilog = "\n".join(verb.EXAMPLES)
         heading = next(heading for heading, group in GROUPS.items() if name in group)
         needs = bool(getattr(verb, "NEEDS_ARGUMENTS", True))
-        app.command(name, epilog=epilog, rich_help_panel=heading, no_args_is_help=needs)(expand(verb.run))
+        app.command(name, cls=VerbCommand, epilog=epilog, rich_help_panel=heading, no_args_is_help=needs)(
+            expand(verb.run, SHOWN)
+        )
     return app
 
 
@@ -72,7 +75,8 @@ def shell(arguments: Sequence[str]) -> int:
     except BaseException as error:  # the one place where every error ends
         if isinstance(error, SystemExit):
             return error.code if isinstance(error.code, int) else EXIT_BUG
-        if type(error).__name__ == "NoArgsIsHelpError":  # the help was shown
+        if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
+            print(error.format_message(), file=sys.stderr)  # type: ignore[attr-defined]
             return EXIT_USER
         code, sentence = _verdict(error)
         if "--debug" in arguments:

@@ -1,80 +1,168 @@
-"""Flags as dataclasses: `expand` turns a verb's dataclass parameters into one option per field."""
+"""Options made from settings: `expand` turns the configuration classes that a verb takes into one option per field."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, get_args, get_type_hints
+from collections.abc import Callable, Mapping, Sequence, Sized
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from typer import Context, Option
-from typer.models import OptionInfo
+from typer import BadParameter, Context, Exit, Option
+from typer.models import ArgumentInfo, OptionInfo
 
+from mien.cli.help import GENERAL
+from mien.cli.machine import Screen, Threads
+from mien.cli.messages import translated
 from mien.cli.result import Report
-from mien.errors import MienWarning
+from mien.cli.values import Parse, choices, form, metavar, parser, written
+from mien.config import Setting, settings
+from mien.errors import InputError, MienError, MienWarning
 from mien.oneshot.presets import preset_values
-from mien.runtime import Device, Dtype, set_threads
+from mien.runtime import set_threads
 
 
-@dataclasses.dataclass(frozen=True)
-class ScreenFlags:
-    """How a command talks."""
+@dataclass(frozen=True)
+class Shown:
+    """How the settings of a class appear on the command line. Everything else comes from the class itself."""
 
-    PANEL: ClassVar[str] = "Screen"
+    panel: str
+    """Heading in the help."""
+    common: tuple[str, ...] | None = None
+    """Settings that `--help` shows, the others only under `--help-all`; None: all."""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Options that are not called like their setting; the first one is said in messages."""
+    prefix: str = ""
+    """Before the names of all others."""
+    without: tuple[str, ...] = ()
+    """Settings that are no options."""
+    only: tuple[str, ...] | None = None
+    """Settings that are options; None: all."""
+    parsers: Mapping[str, Parse] = field(default_factory=dict)
+    metavars: Mapping[str, str] = field(default_factory=dict)
+    sentences: Mapping[str, str] = field(default_factory=dict)
+    """What a help says of a setting in place of its own sentence."""
+    classes: Mapping[type, Parse] = field(default_factory=dict)
+    """How classes that a setting can be are read."""
+    changes: str | None = None
+    """The verb gets {dotted name: value} of what was given, with this before the names, instead of an object."""
 
-    json: Annotated[bool, Option("--json", help="Print one JSON document on stdout instead of lines.")] = False
-    quiet: Annotated[bool, Option("--quiet", help="No progress and no notes on stderr; errors are still shown.")] = False
-    debug: Annotated[bool, Option("--debug", help="Show the whole traceback of an error.")] = False
 
+@dataclass
+class Group:
+    """One parameter of a verb whose settings are options."""
 
-@dataclasses.dataclass(frozen=True)
-class MachineFlags:
-    """Where a command computes."""
+    name: str
+    config: type
+    shown: Shown
+    built: Any = None
+    """The object that the verb got."""
 
-    PANEL: ClassVar[str] = "Machine"
+    def __post_init__(self) -> None:
+        keep = [s for s in settings(self.config) if s.name not in self.shown.without]
+        only = self.shown.only
+        self.settings: list[Setting] = keep if only is None else [s for s in keep if s.name in only]
+        self.hints = get_type_hints(self.config)
+        nested = {name for name, hint in self.hints.items() if dataclasses.is_dataclass(hint)}
+        self.settings = [s for s in self.settings if s.name not in nested]
 
-    device: Annotated[Device, Option(help="Where to compute; auto takes CUDA, then MPS, then the CPU.")] = "auto"
-    threads: Annotated[int | None, Option(help="CPU threads; without it one per core.", show_default=False, min=1)] = None
-    dtype: Annotated[
-        Dtype, Option(help="Number type of the convolutions; float32 is exact, bfloat16 is quicker where supported.")
-    ] = "float32"
+    def options(self, setting: str) -> tuple[str, ...]:
+        """The names of a setting's option."""
+        return self.shown.names.get(setting) or (f"--{self.shown.prefix}{setting.replace('_', '-')}",)
 
-
-def expand(verb: Callable[..., Report]) -> Callable[..., int]:
-    """A command for typer from a verb that takes dataclasses of flags and returns a report.
-
-    Every parameter annotated with a dataclass becomes one option per field, and its object is built when the command is called.
-    """
-    groups: dict[str, type] = {}
-    parameters: list[inspect.Parameter] = []
-    for parameter in inspect.signature(verb, eval_str=True).parameters.values():
-        if dataclasses.is_dataclass(parameter.annotation):
-            groups[parameter.name] = parameter.annotation  # type: ignore[assignment]
-            parameters += _options(parameter.name, parameter.annotation)  # type: ignore[arg-type]
+    def parameter(self, setting: Setting) -> inspect.Parameter:
+        """The option of one setting, for typer. It is None where it was not given."""
+        hint, names = self.hints[setting.name], self.options(setting.name)
+        said = {s.name: next(o for o in self.options(s.name) if o.startswith("--")) for s in self.settings}
+        sentence = translated(self.shown.sentences.get(setting.name, setting.sentence), said).replace("None: ", "without it ")
+        hidden = self.shown.common is not None and setting.name not in self.shown.common
+        default = None if self.shown.changes is not None else setting.default
+        shared: dict[str, Any] = {
+            "help": _sentence(sentence, hint), "rich_help_panel": self.shown.panel, "hidden": hidden,
+"show_default": _default(default),
+        }  # fmt: skip
+        if _is_switch(hint):
+            both = setting.default is not False or self.shown.changes is not None
+            names = (f"{names[0]}/--no-{names[0][2:]}", *names[1:]) if both else names
+            kind: Any = Annotated[bool | None, Option(*names, **shared)]
         else:
-            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            read = self.shown.parsers.get(setting.name) or parser(hint, self.shown.classes)
+            meta = self.shown.metavars.get(setting.name) or metavar(hint)
+            kind = Annotated[str | None, Option(*names, metavar=meta, callback=_callback(read), **shared)]
+        return inspect.Parameter(f"{self.name}__{setting.name}", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
-    def command(context: Context | None = None, **values: Any) -> int:
-        former = {"fidelity": "likeness", "refine_steps": "refine"}
-        preset = preset_values(values.get("preset"), lambda option: _given(context, groups, former.get(option, option)))
-        preset = {former.get(option, option): value for option, value in preset.items()}
-        for name, group in groups.items():
-            found = {field.name: values.pop(f"{name}__{field.name}") for field in dataclasses.fields(group)}
-            values[name] = group(**found | {option: preset[option] for option in found.keys() & preset.keys()})
-        machine = next((v for v in values.values() if isinstance(v, MachineFlags)), None)
-        set_threads(machine.threads if machine else None)
-        screen = next((v for v in values.values() if isinstance(v, ScreenFlags)), ScreenFlags())
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", MienWarning)
-            report = verb(**values)
-        noted = [str(w.message) for w in caught if issubclass(w.category, MienWarning)]
-        for other in caught:  # those of libraries go where Python shows them
-            if not issubclass(other.category, MienWarning):
-                warnings.showwarning(other.message, other.category, other.filename, other.lineno)
-        report.warnings = list(dict.fromkeys([*noted, *report.warnings]))
-        return report.show(as_json=screen.json, quiet=screen.quiet)
+    def build(self, given: Mapping[str, Any]) -> Any:
+        """What the verb gets, from the options that were given."""
+        if self.shown.changes is not None:
+            if all(setting.default is not dataclasses.MISSING for setting in settings(self.config)):
+                self.config(**given)  # for its checks
+            before = f"{self.shown.changes}." if self.shown.changes else ""
+            self.built = {before + name: value for name, value in given.items()}
+        else:
+            self.built = self.config(**given)
+        return self.built
 
+
+def groups_of(verb: Callable[..., Any], shown: Mapping[type, Shown]) -> tuple[list[Group], list[inspect.Parameter]]:
+    """The parameters of a verb that are settings, and those that are arguments and options by themselves.
+
+    `shown` says how classes appear, unless the parameter's annotation does.
+    """
+    groups, others = [], []
+    for parameter in inspect.signature(verb, eval_str=True).parameters.values():
+        hint, more = parameter.annotation, get_args(parameter.annotation)[1:]
+        inner = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+        own = next((m for m in more if isinstance(m, Shown)), None)
+        config = next((m for m in more if isinstance(m, type)), inner)
+        if isinstance(config, type) and dataclasses.is_dataclass(config):
+            groups.append(Group(parameter.name, config, own or shown[config]))
+        else:
+            others.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            for told in more:
+                if isinstance(told, (OptionInfo, ArgumentInfo)) and not _is_switch(inner):
+                    told.metavar, told.case_sensitive = told.metavar or metavar(inner), False
+                    told.help = _sentence(told.help or "", inner)
+    return groups, others
+
+
+def _show_all(context: Context, value: bool) -> None:
+    if value:
+        context.command.everything = True  # type: ignore[attr-defined]
+        print(context.get_help())
+        raise Exit
+
+
+_HELP_ALL = Annotated[
+    bool, Option("--help-all", is_eager=True, callback=_show_all, help="Show all options and exit.", rich_help_panel=GENERAL)
+]
+
+
+def expand(verb: Callable[..., Report], shown: Mapping[type, Shown]) -> Callable[..., int]:
+    """A command for typer from a verb that takes settings and returns a report.
+
+    Every parameter annotated with a configuration class becomes one option per field; its object is built when the command is
+    called. Options that were not given have the value of the preset, or else the default of their class. What the library says
+    of settings is said of their options.
+    """
+    groups, others = groups_of(verb, shown)
+
+    def command(context: Context, help_all: bool = False, **values: Any) -> int:
+        given = {name for name in values if (source := context.get_parameter_source(name)) and source.name != "DEFAULT"}
+        said = {name.rpartition("__")[2] for name in given}
+        preset = preset_values(values.get("preset"), said.__contains__)
+        for group in groups:
+            found = {s.name: values.pop(f"{group.name}__{s.name}") for s in group.settings}
+            found = {n: v for n, v in found.items() if f"{group.name}__{n}" in given}
+            filled = {s.name: preset[s.name] for s in group.settings if s.name in preset}
+            try:
+                values[group.name] = group.build(filled | found)
+            except (InputError, ValueError) as error:
+                raise BadParameter(translated(str(error), option_names(context, group)), ctx=context) from error
+        return _call(verb, values, context, groups)
+
+    parameters = [p for group in groups for p in map(group.parameter, group.settings)] + others
+    parameters.append(inspect.Parameter("help_all", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_HELP_ALL))
     parameters.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=Context))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -82,27 +170,69 @@ def expand(verb: Callable[..., Report]) -> Callable[..., int]:
     return command
 
 
-def _given(context: Context | None, groups: Mapping[str, Any], option: str) -> bool:
-    """Whether the user wrote this option, in whichever group it is."""
-    names = [
-        f"{name}__{option}" for name, group in groups.items() if option in {field.name for field in dataclasses.fields(group)}
-    ]
-    sources = [context.get_parameter_source(name) for name in names] if context is not None else []
-    return any(source is not None and source.name != "DEFAULT" for source in sources)
+def _call(verb: Callable[..., Report], values: dict[str, Any], context: Context, groups: Sequence[Group]) -> int:
+    machine = next((v for v in values.values() if isinstance(v, Threads)), Threads())
+    screen = next((v for v in values.values() if isinstance(v, Screen)), Screen())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MienWarning)
+        try:
+            set_threads(machine.threads)
+            report = verb(**values)
+        except MienError as error:
+            about = next((g for g in groups if g.built is not None and g.built is error.about), None)
+            error.args = (translated(str(error), option_names(context, about)),)
+            Report(warnings=_sentences(caught, context)).notes(quiet=screen.quiet)
+            raise
+    said = [translated(text, option_names(context)) for text in report.warnings]
+    report.warnings = list(dict.fromkeys([*_sentences(caught, context), *said]))
+    report.failed = {name: translated(text, option_names(context)) for name, text in report.failed.items()}
+    return report.show(as_json=screen.json, quiet=screen.quiet)
 
 
-def _options(prefix: str, group: type) -> list[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
-    found = []
-    for field in dataclasses.fields(group):
-        told = get_args(hints[field.name])[1]
-        assert isinstance(told, OptionInfo), f"{group.__name__}.{field.name} is no option"
-        told.rich_help_panel = getattr(group, "PANEL", None)
-        if not isinstance(told.default, str):  # typer keeps the first name of an annotated option there
-            told.param_decls = (f"--{field.name.replace('_', '-')}",)
-        found.append(
-            inspect.Parameter(
-                f"{prefix}__{field.name}", inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-            )
-        )
+def _sentences(caught: Sequence[warnings.WarningMessage], context: Context) -> list[str]:
+    """Our own warnings; those of other libraries go where Python shows them."""
+    for other in caught:
+        if not issubclass(other.category, MienWarning):
+            warnings.showwarning(other.message, other.category, other.filename, other.lineno)
+    texts = [str(w.message) for w in caught if issubclass(w.category, MienWarning)]
+    return list(dict.fromkeys(translated(text, option_names(context)) for text in texts))
+
+
+def option_names(context: Context, first: Group | None = None) -> dict[str, str]:
+    """{setting or parameter: its option} of the command that runs; where two share a name, that of the group `first`."""
+    found: dict[str, str] = {}
+    for parameter in context.command.params:
+        group, _, name = (parameter.name or "").rpartition("__")
+        option = next((o for o in parameter.opts if o.startswith("--")), None)
+        if option is not None and (name not in found or (first is not None and group == first.name)):
+            found[name] = option
     return found
+
+
+def _callback(read: Parse) -> Callable[[str | None], Any]:
+    def callback(value: str | None) -> Any:
+        if value is None or not isinstance(value, str):
+            return value
+        try:
+            return read(value)
+        except (InputError, ValueError) as error:
+            raise BadParameter(str(error)) from error
+
+    return callback
+
+
+def _default(value: object) -> str | bool:
+    """What a help says of a default; nothing of switches and of what is empty."""
+    empty = value is None or isinstance(value, bool) or (isinstance(value, Sized) and not value)
+    return False if empty else written(value)
+
+
+def _is_switch(hint: Any) -> bool:
+    return hint is bool or set(get_args(hint)) == {bool, type(None)}
+
+
+def _sentence(text: str, hint: Any) -> str:
+    names = choices(hint)
+    if names and not all(name in text for name in names) and len("|".join(names)) > 18:
+        text = f"{text}; {form(hint)}"
+    return f"{text[:1].upper()}{text[1:]}." if text and not text.endswith(".") else text

@@ -12,7 +12,6 @@ from pathlib import Path
 from mien.errors import InputError
 
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
-FILMS = (".gif", ".webp")
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.cli.options import RenderFlags
 from mien.cli.paths import Job, existing
 from mien.cli.result import Report, progress
+from mien.render_config import RenderConfig
 
 if TYPE_CHECKING:
-    from mien.editing.config import Control
     from mien.faces.config import AlignConfig
     from mien.faces.results import AlignedPhoto
     from mien.pipeline import Stylizer
@@ -29,8 +28,8 @@ def find_styles(text: str) -> list[Path]:
 
 
 def render(
-    stylizer: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], align: AlignConfig, flags: RenderFlags, *,
-    control: Control | None = None, found: AlignedPhoto | None = None, quiet: bool,
+    stylizer: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], align: AlignConfig, config: RenderConfig, *,
+    found: AlignedPhoto | None = None, quiet: bool,
 ) -> Report:  # fmt: skip
     """Make every job's picture; a photo that cannot be used fails alone.
 
@@ -38,7 +37,7 @@ def render(
     """
     from mien.media.images import write_picture
 
-    report, config = Report(), flags.config(control)
+    report = Report()
     with progress("photos", quiet=quiet or len(jobs) == 1) as advance:
 
         def one(index: int) -> None:
@@ -46,7 +45,7 @@ def render(
             job = jobs[index]
             if found is None or (index and job.photo != jobs[index - 1].photo):
                 found = None
-                found = stylizer.align(job.photo, align)
+                found = stylizer.align(job.photo, align.one() if config.crop else align)
             result = stylizer.apply(styles[job.style], found, config)
             write_picture(job.out, result.picture, overwrite=True)  # whether it may be was decided before
             faces = [{"scale": round(face.scale, 3)} for face in result.faces]

@@ -44,10 +44,14 @@ class Report:
                 self.failed[str(name)] = str(error)
             advance()
 
-    def show(self, *, as_json: bool, quiet: bool) -> int:
-        """Print the report; the exit code is 0, or 1 when some inputs failed."""
+    def notes(self, *, quiet: bool) -> None:
+        """Print the warnings."""
         for warning in [] if quiet else self.warnings:
             print(f"mien: note: {warning}", file=sys.stderr)
+
+    def show(self, *, as_json: bool, quiet: bool) -> int:
+        """Print the report; the exit code is 0, or 1 when some inputs failed."""
+        self.notes(quiet=quiet)
         for name, message in self.failed.items():
             print(f"mien: {name}: {message}", file=sys.stderr)
         if self.failed:

@@ -20,7 +20,7 @@ class CropConfig:
 
     def __post_init__(self) -> None:
         if not 8 <= self.resolution <= 4096:
-            raise InputError(f"--resolution must be from 8 to 4096 pixels, got {self.resolution}.")
+            raise InputError(f"`resolution` must be from 8 to 4096 pixels, got {self.resolution}.")
 
 
 @dataclass(frozen=True)
@@ -37,4 +37,4 @@ class SelectionConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.alike <= 256:
-            raise InputError(f"--alike must be from 0 to 256 bits, got {self.alike}.")
+            raise InputError(f"`alike` must be from 0 to 256 bits, got {self.alike}.")

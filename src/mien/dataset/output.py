@@ -39,11 +39,11 @@ def check_output(out: Path, sources: Sequence[Path], *, overwrite: bool) -> None
     for source in sources:
         there = source.resolve()
         if here == there:
-            raise InputError(f"{out} is also a source, and is never overwritten: give another -o.")
+            raise InputError(f"{out} is also a source, and is never overwritten: give another `out`.")
         if here in there.parents:
-            raise InputError(f"{out} holds the source {source}, which is never overwritten: give another -o.")
+            raise InputError(f"{out} holds the source {source}, which is never overwritten: give another `out`.")
         if not is_zip(out) and there in here.parents:
-            raise InputError(f"{out} lies in the source {source}, and would be read the next time: give another -o.")
+            raise InputError(f"{out} lies in the source {source}, and would be read the next time: give another `out`.")
     if is_zip(out):
         if out.is_dir():
             raise InputError(f"{out} is a folder, and a zip is to be written there: give another name.")
@@ -53,9 +53,9 @@ def check_output(out: Path, sources: Sequence[Path], *, overwrite: bool) -> None
             raise InputError(f"{out} is a file, and a folder is to be written there: give another name, or one with .zip.")
         there_already = [out] if out.is_dir() and any(out.iterdir()) else []
         if there_already and overwrite and not _is_ours(out):
-            raise InputError(f"{out} is a folder that `mien dataset` did not make, and is not replaced: give another -o.")
+            raise InputError(f"{out} is a folder that `mien dataset` did not make, and is not replaced: give another `out`.")
     if there_already and not overwrite:
-        raise InputError(f"{there_already[0]} exists already: give another -o, or --overwrite to replace it.")
+        raise InputError(f"{there_already[0]} exists already: give another `out`, or `overwrite` to replace it.")
 
 
 def _is_ours(folder: Path) -> bool:

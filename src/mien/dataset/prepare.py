@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from mien.dataset.workers import each
 from mien.errors import InputError
 from mien.media.collection import picture_names, read_pictures
 from mien.runtime import Progress
+
+_FEW = 16  # images for which another process is not worth its start
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def prepare_dataset(
     crops: CropConfig | None = None,
     selection: SelectionConfig | None = None,
     *,
-    workers: int = 1,
+    workers: int | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total, loss: None,
 ) -> Preparation:
@@ -85,8 +88,8 @@ def prepare_dataset(
 
     Pictures keep their sub-folders; of several sources, one that has none gives its pictures its own name as a folder. `out`
     appears when it is complete; what was done is kept beside it until then, and the same call goes on from there. More than one
-    of `workers` are processes of their own. Raises `InputError` for sources without pictures, where nothing is left, and for an
-    output that cannot be written or exists without `overwrite`.
+    of `workers` are processes of their own; None: one per core, of few pictures one. Raises `InputError` for sources without
+    pictures, where nothing is left, and for an output that cannot be written or exists without `overwrite`.
 
     >>> mien.prepare_dataset("photos", "faces.zip", mien.CropConfig(resolution=128)).files
     """
@@ -97,6 +100,10 @@ def prepare_dataset(
     total = sum(len(picture_names(source)) for source in paths)
     if not total:
         raise InputError(f"There are no pictures in {', '.join(map(str, paths))}: give folders, zips or pictures.")
+    if workers is None:
+        workers = max(1, min(os.cpu_count() or 1, total // _FEW))
+    if workers < 1:
+        raise InputError(f"`workers` must be at least 1, got {workers}.")
     check_output(out, paths, overwrite=overwrite)
     journal = Journal(work_folder(out), crops)
     files: list[SourceFile] = []

@@ -44,7 +44,7 @@ def each(work: Callable[[In], Out], inputs: Iterable[In], workers: int) -> Itera
             yield done, future.result()
     except BrokenProcessPool as error:
         raise InputError(
-            "A process at work was ended from outside, probably for want of memory: use fewer --workers."
+            "A process at work was ended from outside, probably for want of memory: use fewer `workers`."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

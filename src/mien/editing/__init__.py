@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from mien.editing.config import FEATURES as FEATURES
     from mien.editing.config import Control as Control
     from mien.editing.config import Strength as Strength
-    from mien.editing.config import parse_amounts as parse_amounts
     from mien.editing.config import parse_strength as parse_strength
     from mien.editing.control import Steering as Steering
     from mien.editing.control import feature_masks as feature_masks
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 __getattr__ = names_from(
     __name__,
     {
-        "config": "FEATURES Control Strength parse_amounts parse_strength",
+        "config": "FEATURES Control Strength parse_strength",
         "control": "Steering feature_masks virtual_inversion",
         "interpolation": "round_trip steps_between",
         "lockstep": "render_between",

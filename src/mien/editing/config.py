@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Annotated, Literal
 
 from mien.errors import InputError
 
+Side = Literal["low", "high"]
+"""A model of a layer swap: the one that gives the low resolutions, or the high ones."""
+
+KEEP = "parts of the face that stay the person's own, 0 to 1: eyes, brows, nose, mouth, jaw, hair"
+EXAGGERATE = "parts of the face that take the reference's shape, 0 to 2"
 FEATURES = ("eyes", "brows", "nose", "mouth", "jaw", "hair")
 _MOST = 2.0
 BANDS = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 1024)}
@@ -79,10 +85,8 @@ def parse_strength(text: str) -> Strength:
 class Control:
     """Amounts per part of the face; parts that are not named are left as they are, or, beside `keep`, taken in full."""
 
-    keep: Mapping[str, float] = field(default_factory=dict)
-    """{part: how much of it stays the person's own, 0 to 1}."""
-    exaggerate: Mapping[str, float] = field(default_factory=dict)
-    """{part: how much of the reference's shape it takes, 0 to 2}."""
+    keep: Annotated[Mapping[str, float], KEEP] = field(default_factory=dict)
+    exaggerate: Annotated[Mapping[str, float], EXAGGERATE] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         both = sorted(self.keep.keys() & self.exaggerate.keys())
@@ -92,23 +96,8 @@ class Control:
             for part, amount in amounts.items():
                 if part not in FEATURES or not 0 <= amount <= most:
                     raise InputError(
-                        f"--{what} takes {', '.join(FEATURES)}, each with an amount from 0 to {most:g}; got {part}={amount:g}."
+                        f"`{what}` takes {', '.join(FEATURES)}, each with an amount from 0 to {most:g}; got {part}={amount:g}."
                     )
 
     def __bool__(self) -> bool:
         return bool(self.keep or self.exaggerate)
-
-
-def parse_amounts(text: str | None, flag: str) -> dict[str, float]:
-    """`eyes,mouth=0.5` as {"eyes": 1.0, "mouth": 0.5}; None is nothing. Raises `InputError` for anything else."""
-    amounts: dict[str, float] = {}
-    for part in text.split(",") if text is not None else []:
-        name, equals, number = (piece.strip() for piece in part.partition("="))
-        try:
-            amount = float(number) if equals else 1.0
-        except ValueError:
-            amount = -1.0
-        if name not in FEATURES or name in amounts or not amount >= 0:
-            raise InputError(f"{flag} takes parts of the face ({', '.join(FEATURES)}), as in eyes,mouth=0.5; got '{text}'.")
-        amounts[name] = amount
-    return amounts

@@ -91,5 +91,5 @@ def virtual_codes(
     """
     resolution = network.resolutions[-1]
     if all(wholly_random(layers, name) for name in controlled_layers(resolution)):
-        raise InputError("The mask leaves no code for --keep and --exaggerate to blend: give --random-from 64px, say.")
+        raise InputError("The mask leaves no code for `keep` and `exaggerate` to blend: set `random_from` to 64px, say.")
     return virtual_inversion(regions, control, network.styles(w_plus), network.styles(mean), resolution)

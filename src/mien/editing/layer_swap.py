@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 import math
 from pathlib import Path
-from typing import Literal
 
 import torch
 
 from mien.checkpoint import load_model
+from mien.editing.config import Side
 from mien.errors import InputError, ModelMismatchError
 from mien.models.model import Model, Provenance
 
@@ -31,7 +31,7 @@ def swap_weights(resolutions: tuple[int, ...], at: int, blend: float = 0.0) -> d
 
 
 def swap_layers(
-    low: Model | str | Path, high: Model | str | Path, at: int, *, blend: float = 0.0, mapping: Literal["low", "high"] = "low"
+    low: Model | str | Path, high: Model | str | Path, at: int, *, blend: float = 0.0, mapping: Side = "low"
 ) -> Model:
     """A new model with the blocks of `low` below `at` pixels (shape, pose) and those of `high` from there on (texture, line).
 

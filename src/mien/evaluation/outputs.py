@@ -38,8 +38,8 @@ class PhotoFace:
     """That reading the photo and finding the face took."""
 
 
-def read_face(path: Path, sizes: Sequence[int] = (SIDE,), *, aligned: bool = False, flag: str = "--aligned") -> PhotoFace:
-    """The largest face of a photo; `aligned` says that the photo is a face crop already (`flag` is what says so to us).
+def read_face(path: Path, sizes: Sequence[int] = (SIDE,), *, aligned: bool = False, flag: str = "aligned") -> PhotoFace:
+    """The largest face of a photo; `aligned` says that the photo is a face crop already (`flag` is the setting that says so).
 
     Raises `FaceNotFoundError` where there is none.
     """
@@ -48,7 +48,7 @@ def read_face(path: Path, sizes: Sequence[int] = (SIDE,), *, aligned: bool = Fal
     try:
         frame = locate(rgb, AlignConfig(face="largest", aligned=aligned))[0]
     except FaceNotFoundError as error:
-        raise FaceNotFoundError(f"No face was found in {path}: give {flag} if it is a face crop already.") from error
+        raise FaceNotFoundError(f"No face was found in {path}: set `{flag}` if it is a face crop already.") from error
     crops = {size: extract(rgb, frame, size)[0] for size in sizes}
     return PhotoFace(path, rgb.shape[2], rgb.shape[1], frame, crops, time.perf_counter() - start)
 
@@ -141,7 +141,7 @@ def _frame(name: str, rgb: Tensor, face: PhotoFace, shows: Shows) -> CropFrame |
     if shows == "auto" and like_photo and square and face.frame.side < 0.9 * face.width:
         raise InputError(
             f"{face.path.name} is square, so it cannot be told whether the pictures of {name} are whole photos or face crops: "
-            "give --outputs-are photos, or --outputs-are crops."
+            "set `outputs_are` to photos, or to crops."
         )
     if like_photo and shows != "crops":
         scale = width / face.width
@@ -152,7 +152,7 @@ def _frame(name: str, rgb: Tensor, face: PhotoFace, shows: Shows) -> CropFrame |
 
 def read_references(paths: Sequence[Path], *, aligned: bool = False) -> Tensor:
     """The aligned faces [N, 3, SIDE, SIDE] of reference pictures; `aligned`: they are face crops already."""
-    return torch.stack([read_face(path, aligned=aligned, flag="--reference-aligned").crops[SIDE] for path in paths])
+    return torch.stack([read_face(path, aligned=aligned, flag="references_aligned").crops[SIDE] for path in paths])
 
 
 def _twice(paths: Sequence[Path]) -> str | None:

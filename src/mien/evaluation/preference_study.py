@@ -49,7 +49,7 @@ def lay_out(
     if len(outputs) != 2:
         raise InputError(f"A pair needs two methods, and {len(outputs)} folders of outputs are given: give two.")
     if config.rows < 1:
-        raise InputError(f"--rows must be at least 1, got {config.rows}.")
+        raise InputError(f"`rows` must be at least 1, got {config.rows}.")
     old = _earlier(folder, overwrite=overwrite)
     faces, failed = read_faces(photos, aligned=config.aligned)
     made = {name: read_outputs(name, place, faces, config.outputs_are) for name, place in outputs.items()}
@@ -86,13 +86,15 @@ def lay_out(
 def _earlier(folder: Path, *, overwrite: bool) -> list[Path]:
     """The files of an earlier study, which may go; votes may not, whatever is allowed."""
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, and the sheets need a folder: give another -o.")
+        raise InputError(f"{folder} is a file, and the sheets need a folder: give another `out`.")
     files = [*folder.glob(KEY), *sorted(folder.glob("sheet-*.png")), *vote_files(folder)]
     if files and not overwrite:
-        raise InputError(f"{folder} holds {files[0].name} already: give another -o, or --overwrite to replace the study.")
+        raise InputError(f"{folder} holds {files[0].name} already: give another `out`, or `overwrite` to replace the study.")
     voted = next((file for file in vote_files(folder) if has_votes(file)), None)
     if voted:
-        raise InputError(f"There are votes in {voted}, which would count for other pairs: give another -o, or move them away.")
+        raise InputError(
+            f"There are votes in {voted}, which would count for other pairs: give another `out`, or move them away."
+        )
     return files
 
 

@@ -70,7 +70,7 @@ def run_sweep(variants: Sequence[Variant], config: TrainConfig, folder: Path, se
     if len(set(names)) < len(names):
         raise InputError(f"Two of {', '.join(names)} are the same: give each once.")
     if not config.source or not config.kimg:
-        raise InputError("A sweep compares fine-tunings of one model, all of one length: give --from MODEL and --kimg.")
+        raise InputError("A sweep compares fine-tunings of one model, all of one length: give a `source` and `kimg`.")
     outcomes: dict[str, Outcome] = {}
     for variant in variants:
         run = RunFolder(folder / variant.name)
@@ -120,7 +120,7 @@ def measure_sweep(
     real = load_dataset(data, read_model(folder / names[0] / "model.safetensors").resolution).pixels
     count = min(samples, len(real) // 2)
     if count < 2:
-        raise InputError(f"{data} has too few pictures to measure with: --features needs four or more.")
+        raise InputError(f"{data} has too few pictures to measure with: `features` needs four or more.")
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
     half, other = (in_batches(describe, real[order[part : part + count]]) for part in (0, count))
     rows: list[Transfer] = []

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from mien.errors import InputError
-
-Purpose = Literal["photo", "reference"]
 
 
 @dataclass(frozen=True)
 class AlignConfig:
     """How faces are found in a picture; by hand at most one of `aligned`, `box` and `landmarks`."""
 
-    face: Annotated[Literal["largest", "all"] | int, "which faces: largest, all, or a number from 1 by size"] = "all"
+    face: Annotated[
+        Literal["auto", "largest", "all"] | int,
+        "which faces: largest, all, or a number from 1 by size; auto: all of a photo, the largest of a reference",
+    ] = "auto"
     aligned: Annotated[bool, "the picture is a face crop already: take all of it"] = False
     box: Annotated[tuple[float, float, float] | None, "the square around the head by hand: x, y, side in pixels"] = None
     landmarks: Annotated[
         tuple[tuple[float, float], ...] | None, "eyes, nose and mouth corners by hand, image left first, in pixels"
     ] = None
-    purpose: Annotated[Purpose, "what the picture is for; errors then name the right options"] = "photo"
+
+    def one(self) -> AlignConfig:
+        """The same, but with the largest face where it does not say which."""
+        return replace(self, face="largest") if self.face == "auto" else self
 
     def __post_init__(self) -> None:
         given = [n for n, v in (("aligned", self.aligned), ("box", self.box), ("landmarks", self.landmarks)) if v]
         if len(given) > 1:
-            raise InputError(f"--{given[0]} and --{given[1]} both say where the face is: give one of them.")
+            raise InputError(f"`{given[0]}` and `{given[1]}` both say where the face is: give one of them.")

@@ -69,7 +69,7 @@ class _Box:
 
 @lru_cache(maxsize=1)
 def _detector() -> Any:
-    import dlib  # here: importing it takes a while, and only pictures without --aligned, --box or --landmarks need it
+    import dlib  # here: importing it takes a while, and only pictures whose faces must be looked for need it
 
     return dlib.get_frontal_face_detector()
 
@@ -212,17 +212,15 @@ def choose(
     which: Literal["largest", "all"] | int = "largest",
     *,
     name: str = "the picture",
-    purpose: Literal["photo", "reference"] = "photo",
 ) -> list[Face]:
     """The faces to work on: "largest", "all", or one by its number from 1 (the largest), as `find_faces` orders them.
 
     `name` is the picture in messages. Raises FaceNotFoundError when there is none, InputError for a number that does not exist.
     """
     if not faces:
-        extreme = "; --extreme takes the whole picture as a reference without a human face" if purpose == "reference" else ""
         raise FaceNotFoundError(
-            f"No face was found in {name}: give --aligned if it is a face crop already, --box x,y,side for the square around "
-            f"the head, or --landmarks for five points by hand{extreme}."
+            f"No face was found in {name}: give `aligned` if it is a face crop already, `box` x,y,side for the square around "
+            "the head, or `landmarks` for five points by hand."
         )
     if which == "all":
         return list(faces)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-from mien.errors import InputError
+from mien.errors import FaceNotFoundError, InputError, MienError
 from mien.faces.align import CropFrame, ffhq_frame, frame_from_box, whole_frame
 from mien.faces.config import AlignConfig
 from mien.faces.crop_reader import CropReader
@@ -63,7 +65,19 @@ def _by_hand(width: int, height: int, config: AlignConfig, name: str) -> list[Cr
 
 
 def _found(rgb: Tensor, config: AlignConfig, name: str) -> list[CropFrame]:
-    return [face.frame() for face in choose(find_faces(rgb), config.face, name=name, purpose=config.purpose)]
+    return [face.frame() for face in choose(find_faces(rgb), "all" if config.face == "auto" else config.face, name=name)]
+
+
+@contextmanager
+def of_the_reference(align: AlignConfig) -> Iterator[None]:
+    """What is wrong with a face in the block is said of the reference, which `align` belongs to."""
+    try:
+        yield
+    except MienError as error:
+        if isinstance(error, FaceNotFoundError):
+            error.args = (f"{error} A reference without a human face is taken whole with `extreme`.",)
+        error.about = align
+        raise
 
 
 def align_faces(photo: ImageLike, align: AlignConfig | None = None, *, size: int = 256) -> list[AlignedFace]:

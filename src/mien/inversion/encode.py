@@ -30,7 +30,7 @@ def encode(model: Model, pictures: Tensor) -> Codes:
     if model.encoder is None:
         raise ModelMismatchError(
             "This model has no encoder, so pictures cannot be inverted in one look: "
-            "give one with --encoder, or use --refine 300 to optimise the code from the mean face."
+            "give one as `encoder`, or 300 `refine_steps` to optimise the code from the mean face."
         )
     encoder = model.encoder
     if isinstance(encoder, IrseEncoder):

@@ -98,7 +98,7 @@ def warn_of_strangers(model: Model, pictures: Tensor, w_plus: Tensor, names: Seq
     if far:
         warnings.warn(
             f"To the model {', '.join(far)} is far from a face (faces have less than 0.5): its answer to it is odd, and does "
-            "not resemble it. If the style comes out badly, take --extreme, which starts from the mean face.",
+            "not resemble it. If the style comes out badly, take `extreme`, which starts from the mean face.",
             MienWarning,
             stacklevel=3,
         )

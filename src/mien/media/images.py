@@ -176,7 +176,7 @@ def write_picture(path: Path | str, picture: Picture, *, overwrite: bool = False
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Raise `InputError` for a file that is there, unless it may be overwritten."""
     if path.exists() and not overwrite:
-        raise InputError(f"{path} exists already: choose another name or allow overwriting with --overwrite.")
+        raise InputError(f"{path} exists already: choose another name or allow to `overwrite` it.")
 
 
 def encode_picture(picture: Picture, kind: str, quality: int = 95) -> bytes:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mien.errors import InputError
 from mien.media.contact_sheet import sheet
 from mien.media.images import write_picture
 from mien.media.picture import from_tensor
@@ -16,7 +17,7 @@ from mien.oneshot.checkpointing import save_fit
 from mien.oneshot.config import SnapshotConfig
 from mien.oneshot.tuner import OneShotTuner
 
-_STATE_EVERY = 50
+_STATE_EVERY, _PREVIEW_EVERY = 50, 50
 _REFERENCES, _FACES = 4, 6
 _LARGEST_CELL, _SMALLEST_CELL = 256, 96
 
@@ -26,12 +27,20 @@ def has_previews(folder: Path) -> bool:
     return next(folder.glob("step-*.png"), None) is not None
 
 
+def check_previews(config: SnapshotConfig, *, overwrite: bool) -> None:
+    """Refuse a folder that holds previews of another fit, unless they may be overwritten or a state there is resumed."""
+    resumed = config.state is not None and config.state.exists()
+    if config.previews is not None and has_previews(config.previews) and not overwrite and not resumed:
+        raise InputError(f"{config.previews} has previews in it: give another folder, or set `overwrite` to replace them.")
+
+
 class Follower:
     """Called after every step of a tuner."""
 
     def __init__(self, tuner: OneShotTuner, config: SnapshotConfig, base: str) -> None:
         """`base` is the digest of the generator that is tuned."""
         self.tuner, self.config, self.base = tuner, config, base
+        self.every = config.preview_every or _PREVIEW_EVERY
         if config.previews is not None:
             g = tuner.base
             if tuner.references.mixing_latents is not None:
@@ -43,7 +52,7 @@ class Follower:
         """Write what is due after `step` steps."""
         if self.config.state is not None and step % _STATE_EVERY == 0:
             save_fit(self.config.state, self.tuner, self.base)
-        if self.config.previews is not None and step % self.config.preview_every == 0:
+        if self.config.previews is not None and step % self.every == 0:
             self.preview(self.config.previews, step)
 
     def finish(self) -> None:
@@ -51,7 +60,7 @@ class Follower:
         step = len(self.tuner.losses)
         if self.config.state is not None and step % _STATE_EVERY:
             save_fit(self.config.state, self.tuner, self.base)
-        if self.config.previews is not None and step % self.config.preview_every:
+        if self.config.previews is not None and step % self.every:
             self.preview(self.config.previews, step)
 
     def preview(self, folder: Path, step: int) -> None:

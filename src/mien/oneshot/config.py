@@ -80,19 +80,21 @@ class OneShotConfig:
 
     def __post_init__(self) -> None:
         if self.steps != "auto" and self.steps < 0:
-            raise InputError(f"steps must not be negative, got {self.steps}.")
+            raise InputError(f"`steps` must not be negative, got {self.steps}.")
         if self.random_layers is not None and self.space != "s":
-            raise InputError("random_layers names layers of S: leave out space w_plus, or name its rows with random_rows.")
+            raise InputError(
+                "`random_layers` names layers of S: leave out `space` w_plus, or name its rows with `random_rows`."
+            )
         if self.mean_layers is not None and self.space != "s":
-            raise InputError("mean_layers blends layers of S: leave out space w_plus.")
+            raise InputError("`mean_layers` blends layers of S: leave out `space` w_plus.")
         if self.extreme and self.gaze == "photo":
-            raise InputError("gaze photo looks for eyes and a mouth, and extreme says that there are none: choose one.")
+            raise InputError("`gaze` photo looks for eyes and a mouth, and `extreme` says that there are none: choose one.")
         if self.mixing_latents not in get_args(MixingLatents):
             known = ", ".join(get_args(MixingLatents))
-            raise InputError(f"mixing_latents is one of {known}, got {self.mixing_latents!r}: choose one.")
-        for name in ("feature_code", "identity_weight"):
+            raise InputError(f"`mixing_latents` is one of {known}, got {self.mixing_latents!r}: choose one.")
+        for name in ("learning_rate", "feature_code", "identity_weight", "batch", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} must be 0 or more, got {getattr(self, name)}.")
+                raise InputError(f"`{name}` must be 0 or more, got {getattr(self, name)}.")
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,14 @@ class SnapshotConfig:
     """What is written while a style is learned."""
 
     previews: Annotated[Path | None, "folder for preview images: the references and random faces, in the style so far"] = None
-    preview_every: Annotated[int, "steps from one preview to the next"] = 50
+    preview_every: Annotated[int | None, "steps from one preview to the next; without it 50"] = None
     state: Annotated[Path | None, "folder for the training state; learning resumes from one that is there"] = None
 
     def __post_init__(self) -> None:
-        if self.preview_every < 1:
-            raise InputError(f"preview_every must be at least 1, got {self.preview_every}.")
+        if self.preview_every is not None and self.preview_every < 1:
+            raise InputError(f"`preview_every` must be at least 1, got {self.preview_every}.")
+        if self.preview_every is not None and self.previews is None:
+            raise InputError("`preview_every` needs a folder for the images: give one with `previews`.")
         for folder in (self.previews, self.state):
             if folder is not None and folder.exists() and not folder.is_dir():
                 raise InputError(f"{folder} is a file, and a folder is needed: choose another name.")

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from mien.runtime import FirMethod
+from mien.errors import InputError
+from mien.runtime import Fir
 from mien.training.ranges import out_of_range
 
 CudaGraphs = Literal["auto", "on", "off"]
@@ -194,5 +195,36 @@ class TrainSpeedConfig:
     batch: Annotated[int, "pictures per step"] = 32
     iterations: Annotated[int, "steps that are timed, after two that are not"] = 64
     bf16: Annotated[bool, "convolutions in bfloat16"] = False
-    fir: Annotated[FirMethod, "how the low-pass filter is computed"] = "depthwise"
+    fir: Annotated[Fir, "method of the low-pass filter; auto: on CUDA the fastest, measured first"] = "auto"
     cuda_graphs: Annotated[CudaGraphs, "record steps as CUDA graphs and replay them; auto: where that is possible"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.resolution < 8 or self.resolution & (self.resolution - 1):
+            raise InputError(f"`resolution` must be a power of two such as 64, got {self.resolution}.")
+        if self.batch < 4 or self.iterations < 1:
+            raise InputError(f"`batch` must be at least 4 and `iterations` at least 1, got {self.batch}, {self.iterations}.")
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    """How one call of a training runs, as opposed to what the run is."""
+
+    max_minutes: Annotated[float | None, "stop after so many minutes, with a snapshot; without it when the run is complete"] = (
+        None
+    )
+    part_megabytes: Annotated[
+        float | None, "write the training state in files of at most so many megabytes; without it in one"
+    ] = None
+    light_state: Annotated[bool, "states leave out Adam's moments: two fifths smaller, but another run goes on"] = False
+    memory_share: Annotated[
+        float, "share of the free memory for the decoded pictures; if they need more, they lie in a file in the run folder"
+    ] = 0.5
+    fir: Annotated[Fir, "method of the low-pass filter; auto: as the run began, which on CUDA is measured"] = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.memory_share <= 1:
+            raise InputError(f"`memory_share` is a number from 0 to 1, got {self.memory_share:g}.")
+        if self.part_megabytes is not None and self.part_megabytes < 0.01:
+            raise InputError(f"`part_megabytes` must be at least 0.01, got {self.part_megabytes:g}.")
+        if self.max_minutes is not None and self.max_minutes < 0:
+            raise InputError(f"`max_minutes` must not be negative, got {self.max_minutes:g}.")

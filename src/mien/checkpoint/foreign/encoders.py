@@ -130,12 +130,12 @@ def kind_of(parts: EncoderParts, what: str, kind: str | None = None) -> EncoderK
         one, other = possible
         raise CheckpointError(
             f"{what} does not say whether it is {one} or {other} (their weights have the same names and shapes): "
-            f"add --kind {one} or --kind {other}."
+            f"say its `kind`, {one} or {other}."
         )
     for option in possible:
         if kind in (None, option):
             return option
-    raise CheckpointError(f"{what} is {' or '.join(possible)}, not {kind}: change or leave out --kind.")
+    raise CheckpointError(f"{what} is {' or '.join(possible)}, not {kind}: change or leave out `kind`.")
 
 
 def build_encoder(parts: EncoderParts, kind: EncoderKind, what: str) -> LoadedEncoder:

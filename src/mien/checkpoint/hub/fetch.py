@@ -56,7 +56,7 @@ def download(entry: PublishedFile, target: Path, progress: Progress = lambda don
         note.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"{target} cannot be written ({error.strerror or error}): free some room or give another -o."
+            f"{target} cannot be written ({error.strerror or error}): free some room or give another `out`."
         ) from error
     return remarks
 
@@ -101,7 +101,9 @@ def _receive(entry: PublishedFile, part: Path, note: Path, progress: Progress) -
         if None not in (entry.bytes, total) and total != entry.bytes:
             raise InputError(f"{_host(entry)} offers {total} bytes where {entry.file} has {entry.bytes}: {_by_hand(entry)}.")
         if total is not None and shutil.disk_usage(part.parent).free < total - start:
-            raise InputError(f"{entry.file} needs {total - start} bytes in {part.parent}: free some room or give another -o.")
+            raise InputError(
+                f"{entry.file} needs {total - start} bytes in {part.parent}: free some room or give another `out`."
+            )
         if not start:
             write_whole(note, json.dumps({"url": entry.url, "validator": _validator(response.headers)}))
         with part.open("ab" if start else "wb") as file:
@@ -185,7 +187,7 @@ def _host(entry: PublishedFile) -> str:
 
 
 def _by_hand(entry: PublishedFile) -> str:
-    return f"get {entry.file} by hand from {entry.page} and run `mien models get {entry.name} --file {entry.file}`"
+    return f"get {entry.file} by hand from {entry.page} and give it to `mien models get {entry.name}` as its `file`"
 
 
 def _page_sentence(entry: PublishedFile) -> str:

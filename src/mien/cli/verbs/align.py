@@ -6,11 +6,11 @@ from typing import Annotated
 
 from typer import Option
 
-from mien.cli.align_flags import AlignFlags
-from mien.cli.flags import ScreenFlags
-from mien.cli.options import Out, Overwrite, Photos
+from mien.cli.machine import Screen
+from mien.cli.options import Out, Overwrite, Photos, one_by_hand
 from mien.cli.paths import plan
 from mien.cli.result import Report
+from mien.faces.config import AlignConfig
 
 EXAMPLES = (
     "mien align me.jpg -o crop.png",
@@ -22,8 +22,8 @@ EXAMPLES = (
 def run(
     photos: Photos,
     out: Out,
-    align: AlignFlags,
-    screen: ScreenFlags,
+    align: AlignConfig,
+    screen: Screen,
     size: Annotated[int, Option(help="Side of the crop in pixels.", min=8, max=8192)] = 256,
     overwrite: Overwrite = False,
 ) -> Report:
@@ -32,15 +32,15 @@ def run(
     Takes one face of each photo, the largest unless you say otherwise.
     """
     jobs = plan(photos, ["face"], out, overwrite=overwrite)
+    one_by_hand(align, [job.photo for job in jobs])
 
     from mien.faces.locate import cut_out
     from mien.media.images import from_tensor, read_picture, write_picture
 
     report = Report()
-    where = align.for_photos(jobs, crop=True)
 
     def one(index: int) -> None:
-        frame, crop, _ = cut_out(read_picture(jobs[index].photo), where, size)[0]
+        frame, crop, _ = cut_out(read_picture(jobs[index].photo), align.one(), size)[0]
         write_picture(jobs[index].out, from_tensor(crop), overwrite=True)
         facts = {"centre": frame.centre, "side": frame.side, "angle": frame.angle}
         report.wrote(jobs[index].out, {"photo": str(jobs[index].photo), **facts})

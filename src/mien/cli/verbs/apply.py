@@ -6,13 +6,13 @@ from typing import Annotated
 
 from typer import Argument
 
-from mien.cli.align_flags import AlignFlags
-from mien.cli.control_flags import ControlFlags
-from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import InvertingModelFlags, Out, Overwrite, Photos, PresetOption, RenderFlags
+from mien.cli.machine import Machine, Screen
+from mien.cli.options import InvertingModel, Out, Overwrite, Photos, PresetOption, Regions, give_regions, one_by_hand
 from mien.cli.paths import plan
 from mien.cli.render import find_styles, render
 from mien.cli.result import Report
+from mien.faces.config import AlignConfig
+from mien.render_config import RenderConfig
 
 EXAMPLES = (
     "mien apply ink me.jpg -o out.png",
@@ -25,21 +25,16 @@ EXAMPLES = (
 
 def run(
     style: Annotated[
-        str,
-        Argument(
-            metavar="STYLE",
-            help="A style file, a ready style, a model fine-tuned from the face model, several with commas, or all ready ones.",
-            show_default=False,
-        ),
+        str, Argument(metavar="STYLE", help="A style file, a ready style, a fine-tuned model, several with commas, or all.")
     ],
     photos: Photos,
     out: Out,
-    align: AlignFlags,
-    render_flags: RenderFlags,
-    parts: ControlFlags,
-    model: InvertingModelFlags,
-    machine: MachineFlags,
-    screen: ScreenFlags,
+    drawing: RenderConfig,
+    align: AlignConfig,
+    model: InvertingModel,
+    machine: Machine,
+    screen: Screen,
+    regions: Regions = None,
     preset: PresetOption = None,
     overwrite: Overwrite = False,
 ) -> Report:
@@ -49,11 +44,11 @@ def run(
     """
     files = find_styles(style)
     jobs = plan(photos, [file.stem for file in files], out, overwrite=overwrite)
+    one_by_hand(align, [job.photo for job in jobs])
 
     from mien.styles import open_style
 
-    where = align.for_photos(jobs, crop=render_flags.crop)
-    control, stylizer = parts.control(), model.stylizer(machine)
-    parts.give_regions(stylizer)
+    stylizer = model.stylizer(machine)
+    give_regions(stylizer, regions)
     styles = [open_style(file, stylizer.model) for file in files]
-    return render(stylizer, styles, jobs, where, render_flags, control=control, quiet=screen.quiet)
+    return render(stylizer, styles, jobs, align, drawing, quiet=screen.quiet)

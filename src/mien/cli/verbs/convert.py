@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from mien.cli.flags import ScreenFlags
+from mien.cli.machine import Screen
 from mien.cli.options import Overwrite
 from mien.cli.paths import check_outputs, existing
 from mien.cli.result import Report
@@ -20,16 +20,16 @@ EXAMPLES = (
 
 
 def run(
-    source: Annotated[Path, Argument(metavar="IN", help="Model to read: ours, .pt or NVIDIA's .pkl.", show_default=False)],
-    target: Annotated[Path, Argument(metavar="OUT", help="File to write.", show_default=False)],
-    screen: ScreenFlags,
+    source: Annotated[Path, Argument(metavar="IN", help="Model to read: ours, .pt or NVIDIA's .pkl.")],
+    target: Annotated[Path, Argument(metavar="OUT", help="File to write.")],
+    screen: Screen,
     to: Annotated[
         Literal["mien", "rosinality"] | None,
-        Option("--to", help="Format to write; without it .safetensors is ours and .pt is rosinality.", show_default=False),
+        Option("--to", help="Format to write; without it .safetensors is ours and .pt is rosinality."),
     ] = None,
     kind: Annotated[
         Literal["mien", "rosinality", "nvidia"] | None,
-        Option("--kind", help="Insist on what IN is; without it its content tells.", show_default=False),
+        Option("--kind", help="Insist on what IN is; without it its content tells."),
     ] = None,
     half: Annotated[bool, Option("--half", help="Store half precision: half the size, a rounding nobody sees.")] = False,
     overwrite: Overwrite = False,

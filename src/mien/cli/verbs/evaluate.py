@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
-from mien.cli.flags import MachineFlags, ScreenFlags
+from mien.cli.machine import Machine, Screen
 from mien.cli.named import distinct, folders, named
-from mien.cli.options import (
-    DrawFlags,
-    InvertingModelFlags,
-    JudgeOfLooks,
-    JudgeOfPeople,
-    OutputsAre,
-    Overwrite,
-    PhotosAligned,
-)
+from mien.cli.options import Extractors, InvertingModel, Overwrite
 from mien.cli.paths import existing, photos_in
 from mien.cli.render import find_styles
 from mien.cli.result import Report, progress, table
+from mien.cli.shown import EVALUATING
+from mien.evaluation.config import EvaluateConfig
+from mien.render_config import RenderConfig
 from mien.runtime import pick_device
 
 EXAMPLES = (
@@ -32,47 +29,25 @@ EXAMPLES = (
 
 
 def run(
-    photos: Annotated[Path, Option(help="Folder of photos; the largest face of each counts.", show_default=False)],
-    out: Annotated[Path, Option("--out", "-o", help="Folder to write.", show_default=False)],
-    draw: DrawFlags,
-    model: InvertingModelFlags,
-    machine: MachineFlags,
-    screen: ScreenFlags,
+    photos: Annotated[Path, Option(help="Folder of photos; the largest face of each counts.")],
+    out: Annotated[Path, Option("--out", "-o", help="Folder to write.")],
+    config: EvaluateConfig,
+    drawing: Annotated[RenderConfig, EVALUATING],
+    networks: Extractors,
+    model: InvertingModel,
+    machine: Machine,
+    screen: Screen,
     styles: Annotated[
-        list[str] | None,
-        Argument(metavar="[STYLE...]", help="Style files and ready styles, as mien apply takes them.", show_default=False),
+        list[str] | None, Argument(metavar="[STYLE...]", help="Style files and ready styles, as mien apply takes them.")
     ] = None,
     outputs: Annotated[
         list[str] | None,
-        Option(
-            metavar="NAME=FOLDER",
-            help="What another method made of the photos: files called as the photos are; repeated for several methods.",
-            show_default=False,
-        ),
+        Option(metavar="NAME=FOLDER", help="What another method made of the photos, files called as they are; repeated."),
     ] = None,
-    outputs_are: OutputsAre = "auto",
-    reference: Annotated[
+    references: Annotated[
         list[str] | None,
-        Option(
-            metavar="NAME=PICTURE",
-            help="What a style or method was made from; repeated for several. Without it the small one in the style's file.",
-            show_default=False,
-        ),
+        Option("--reference", metavar="NAME=PICTURE", help="What a style or method was made from; repeated for several."),
     ] = None,
-    aligned: PhotosAligned = False,
-    reference_aligned: Annotated[
-        bool, Option("--reference-aligned", help="The references are aligned square crops: look for no face.")
-    ] = False,
-    own_set: Annotated[
-        Path | None,
-        Option(
-            "--set",
-            help="Folder or zip of aligned pictures in the style, not the reference: adds Frechet and kernel distance.",
-            show_default=False,
-        ),
-    ] = None,
-    features: JudgeOfLooks = None,
-    identity: JudgeOfPeople = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Measure styles on photos: near to the reference, true to the people, as different as they are, and how long it takes.
@@ -80,12 +55,10 @@ def run(
     Other methods are measured beside them in pictures that they made. Writes a table, its numbers and a contact sheet.
     """
     files = distinct([path for text in styles or [] for path in find_styles(text)])
-    pictures = photos_in([photos])
-    for path in (features, identity, *(path for paths in named(reference, "--reference").values() for path in paths)):
-        if path is not None:
-            existing(path)
+    pictures, made_from = photos_in([photos]), named(references, "--reference")
+    for path in (networks.features, networks.identity, *(path for paths in made_from.values() for path in paths)):
+        _ = path and existing(path)
 
-    from mien.evaluation.config import EvaluateConfig
     from mien.evaluation.evaluate import evaluate, open_judges
     from mien.evaluation.evaluation_text import FILES, write_evaluation
     from mien.evaluation.evaluation_text import table as evaluation_table
@@ -94,18 +67,21 @@ def run(
 
     check_free(out, FILES, overwrite=overwrite)
     stylizer = model.stylizer(machine) if files else None
-    config = EvaluateConfig(draw.config(), aligned, reference_aligned, outputs_are, own_set)
     with progress("evaluating", quiet=screen.quiet) as advance:
         found = evaluate(
-            pictures, open_judges(features, identity, pick_device(machine.device)), config, stylizer=stylizer,
+            pictures, open_judges(networks.features, networks.identity, pick_device(machine.device)),
+            replace(config, render=drawing), stylizer=stylizer,
             styles={name: open_style(path, stylizer.model) for name, path in files.items()} if stylizer else {},
-            outputs=folders(outputs, "--outputs"), references=named(reference, "--reference"), progress=advance,
+            outputs=folders(outputs, "--outputs"), references=made_from, progress=advance,
         )  # fmt: skip
-    head, rows = evaluation_table(found.numbers)
-    # A screen is higher than wide: one line for every measure.
-    first, *lines = zip(head, *rows, strict=True)
-    report = Report(table(first, lines), {"evaluation": found.numbers}, found.notes, found.failed)
+    notes = [*found.notes, f"{out / 'sheet.png'} shows people's photos: think before you publish it."]
+    report = Report(_upright(*evaluation_table(found.numbers)), {"evaluation": found.numbers}, notes, found.failed)
     for path in write_evaluation(found, out, overwrite=overwrite):
         report.wrote(path)
-    report.warnings.append(f"{out / 'sheet.png'} shows people's photos: think before you publish it.")
     return report
+
+
+def _upright(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A table with a line for every measure: a screen is higher than wide."""
+    first, *lines = zip(head, *rows, strict=True)
+    return table(first, lines)

@@ -7,13 +7,13 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from mien.cli.align_flags import AlignFlags
-from mien.cli.control_flags import ControlFlags
-from mien.cli.fit_flags import FitFlags
-from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import InvertingModelFlags, Overwrite, PresetOption
+from mien.cli.machine import Machine, Screen
+from mien.cli.options import InvertingModel, LossNetworks, Overwrite, PresetOption, Regions, give_regions, one_by_hand
 from mien.cli.paths import check_outputs, existing
 from mien.cli.result import Report, progress
+from mien.editing.config import Control
+from mien.faces.config import AlignConfig
+from mien.oneshot.config import OneShotConfig, SnapshotConfig
 
 EXAMPLES = (
     "mien fit reference.png -o comic.safetensors",
@@ -26,30 +26,34 @@ EXAMPLES = (
 
 
 def run(
-    references: Annotated[
-        list[Path], Argument(metavar="REFERENCE...", help="One picture or a few of one style.", show_default=False)
-    ],
-    out: Annotated[Path, Option("--out", "-o", help="Style file to write (.safetensors).", show_default=False)],
-    fit: FitFlags,
-    parts: ControlFlags,
-    align: AlignFlags,
-    model: InvertingModelFlags,
-    machine: MachineFlags,
-    screen: ScreenFlags,
+    references: Annotated[list[Path], Argument(metavar="REFERENCE...", help="One picture or a few of one style.")],
+    out: Annotated[Path, Option("--out", "-o", help="Style file to write (.safetensors).")],
+    config: OneShotConfig,
+    networks: LossNetworks,
+    parts: Control,
+    snapshots: SnapshotConfig,
+    align: AlignConfig,
+    model: InvertingModel,
+    machine: Machine,
+    screen: Screen,
+    regions: Regions = None,
     preset: PresetOption = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Learn a style from one picture, or a few, and save it as a small file for mien apply."""
     pictures = [existing(path) for path in references]
     check_outputs([out], pictures, overwrite=overwrite)
+    one_by_hand(align, pictures)
 
-    config, where, snapshots = fit.config(), align.for_references(pictures), fit.snapshots(overwrite=overwrite)
-    control, stylizer, identity = parts.control(), model.stylizer(machine), fit.identity()
-    parts.give_regions(stylizer)
+    from mien.oneshot.callbacks import check_previews
+
+    check_previews(snapshots, overwrite=overwrite)
+    (looks, identity), stylizer = networks.opened(config), model.stylizer(machine)
+    give_regions(stylizer, regions)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, config, align=where, loss_network=fit.judge(), identity=identity,
-            control=control, snapshots=snapshots, progress=advance,
+            pictures, config, align=align, loss_network=looks, identity=identity, control=parts,
+            snapshots=snapshots, progress=advance,
         )  # fmt: skip
     style.save(out, overwrite=overwrite)
     report = Report()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument
 
-from mien.cli.flags import ScreenFlags
+from mien.cli.machine import Screen
 from mien.cli.paths import existing
 from mien.cli.result import Report, pairs
+
+if TYPE_CHECKING:
+    from mien.checkpoint import FileInfo
 
 EXAMPLES = (
     "mien inspect model.pt",
@@ -18,10 +21,8 @@ EXAMPLES = (
 
 
 def run(
-    files: Annotated[
-        list[Path], Argument(metavar="FILE...", help="Models, styles, encoders of any origin.", show_default=False)
-    ],
-    screen: ScreenFlags,
+    files: Annotated[list[Path], Argument(metavar="FILE...", help="Models, styles, encoders of any origin.")],
+    screen: Screen,
 ) -> Report:
     """Say what weights files are: kind, size, parts, licence, where they come from, what is odd. Nothing in them is run."""
     from mien.checkpoint import inspect_file
@@ -33,21 +34,25 @@ def run(
         info = inspect_file(paths[index])
         report.document["files"].append(info.as_json())
         report.warnings += [f"{info.path}: {warning}" for warning in info.warnings]
-        facts = {
-            "file": info.path,
-            "is": info.summary,
-            "size": f"{info.size / 1e6:.1f} MB",
-            "sha256": info.sha256,
-            "hash": info.digest,
-            "pictures": f"{info.resolution} px" if info.resolution else "",
-            "numbers in": ", ".join(f"{part} {count:,}" for part, count in info.parameters.items())
-            if len(info.parameters) < 6
-            else "",
-            "channels": ", ".join(f"{size} px {width}" for size, width in info.channels.items()),
-            "licence": info.licence,
-            "source": info.provenance.get("source", ""),
-        }
-        report.lines += [*pairs({name: value for name, value in facts.items() if value}), ""]
+        report.lines += [*pairs(_facts(info)), ""]
 
     report.attempt(paths, one)
     return report
+
+
+def _facts(info: FileInfo) -> dict[str, str]:
+    facts = {
+        "file": info.path,
+        "is": info.summary,
+        "size": f"{info.size / 1e6:.1f} MB",
+        "sha256": info.sha256,
+        "hash": info.digest,
+        "pictures": f"{info.resolution} px" if info.resolution else "",
+        "numbers in": ", ".join(f"{part} {count:,}" for part, count in info.parameters.items())
+        if len(info.parameters) < 6
+        else "",
+        "channels": ", ".join(f"{size} px {width}" for size, width in info.channels.items()),
+        "licence": info.licence,
+        "source": info.provenance.get("source", ""),
+    }
+    return {name: value for name, value in facts.items() if value}

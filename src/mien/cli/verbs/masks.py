@@ -7,11 +7,11 @@ from typing import Annotated
 
 from typer import Option
 
-from mien.cli.align_flags import AlignFlags
-from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import InvertingModelFlags, Overwrite
+from mien.cli.machine import Machine, Screen
+from mien.cli.options import InvertingModel, Overwrite
 from mien.cli.paths import check_outputs, existing, picture_name
 from mien.cli.result import Report, progress, table
+from mien.faces.config import AlignConfig
 
 EXAMPLES = (
     "mien masks -o masks.png",
@@ -21,21 +21,16 @@ EXAMPLES = (
 
 
 def run(
-    out: Annotated[Path, Option("--out", "-o", help="Picture to write.", show_default=False)],
-    align: AlignFlags,
-    model: InvertingModelFlags,
-    machine: MachineFlags,
-    screen: ScreenFlags,
+    out: Annotated[Path, Option("--out", "-o", help="Picture to write.")],
+    align: AlignConfig,
+    model: InvertingModel,
+    machine: Machine,
+    screen: Screen,
     mask: Annotated[
         list[str] | None,
-        Option(
-            help="A mask as --random-layers takes it; several: one row each. Without it every preset and layer.",
-            show_default=False,
-        ),
+        Option(help="A mask as --random-layers of mien fit takes it; several: a row each. Without it every preset and layer."),
     ] = None,
-    picture: Annotated[
-        Path | None, Option(help="Take the face of this picture; without it a random one.", show_default=False)
-    ] = None,
+    picture: Annotated[Path | None, Option(help="Take the face of this picture; without it a random one.")] = None,
     seed: Annotated[int, Option(help="Seed of the face and of the codes.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> Report:
@@ -50,9 +45,8 @@ def run(
     from mien.media.images import from_tensor, write_picture
 
     stylizer = model.stylizer(machine)
-    where = align.for_references([picture]) if picture else None
     with progress("masks", quiet=screen.quiet) as advance:
-        drawn, shares = draw_masks(stylizer, mask or (), picture=picture, align=where, seed=seed, progress=advance)
+        drawn, shares = draw_masks(stylizer, mask or (), picture=picture, align=align, seed=seed, progress=advance)
     write_picture(out, from_tensor(drawn), overwrite=True)
     report = Report(document={"masks": {name: round(share, 4) for name, share in shares.items()}})
     report.wrote(out, {"kind": "picture"})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Argument, Option
 
-from mien.cli.flags import ScreenFlags
+from mien.cli.machine import Screen
 from mien.cli.paths import existing
 from mien.cli.result import Report, progress, table
 from mien.errors import InputError
@@ -32,20 +32,16 @@ _USE = (
 
 
 def run(
-    screen: ScreenFlags,
-    action: Annotated[
-        Literal["get"] | None, Argument(metavar="get", help="Get a model of somebody else.", show_default=False)
-    ] = None,
-    name: Annotated[
-        str | None, Argument(metavar="NAME", help="Which one; `mien models` lists them.", show_default=False)
-    ] = None,
+    screen: Screen,
+    action: Annotated[Literal["get"] | None, Argument(metavar="get", help="Get a model of somebody else.")] = None,
+    name: Annotated[str | None, Argument(metavar="NAME", help="Which one; `mien models` lists them.")] = None,
     file: Annotated[
         Path | None,
-        Option("--file", help="Take this file, which you have already, instead of downloading it.", show_default=False),
+        Option("--file", help="Take this file, which you have already, instead of downloading it."),
     ] = None,
     out: Annotated[
         Path | None,
-        Option("--out", "-o", help="File to write; without it one in the folder of models.", show_default=False),
+        Option("--out", "-o", help="File to write; without it one in the folder of models."),
     ] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace a file that is there and is another one.")] = False,
 ) -> Report:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from typer import Option
 
-from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import ModelFlags, Overwrite
+from mien.cli.machine import Machine, Screen
+from mien.cli.options import ModelChoice, Overwrite
 from mien.cli.paths import check_outputs
 from mien.cli.result import Report, progress, table
 from mien.errors import InputError
@@ -20,12 +20,10 @@ EXAMPLES = (
 
 
 def run(
-    out: Annotated[
-        Path, Option("--out", "-o", help="File to write (.safetensors); a picture goes beside it.", show_default=False)
-    ],
-    model: ModelFlags,
-    machine: MachineFlags,
-    screen: ScreenFlags,
+    out: Annotated[Path, Option("--out", "-o", help="File to write (.safetensors); a picture goes beside it.")],
+    model: ModelChoice,
+    machine: Machine,
+    screen: Screen,
     seed: Annotated[int, Option(help="Seed of the random faces.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> Report:

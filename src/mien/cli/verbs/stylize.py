@@ -7,14 +7,26 @@ from typing import Annotated
 
 from typer import Option
 
-from mien.cli.align_flags import AlignFlags, StyleAlignFlags, speaking_of_the_reference
-from mien.cli.control_flags import ControlFlags
-from mien.cli.fit_flags import FitFlags
-from mien.cli.flags import MachineFlags, ScreenFlags
-from mien.cli.options import InvertingModelFlags, Out, Overwrite, Photos, PresetOption, RenderFlags
+from mien.cli.machine import Machine, Screen
+from mien.cli.options import (
+    InvertingModel,
+    LossNetworks,
+    Out,
+    Overwrite,
+    Photos,
+    PresetOption,
+    Regions,
+    give_regions,
+    one_by_hand,
+)
 from mien.cli.paths import check_outputs, existing, plan
 from mien.cli.render import render
 from mien.cli.result import Report, progress
+from mien.cli.shown import DRAWING, OF_THE_REFERENCE
+from mien.editing.config import Control
+from mien.faces.config import AlignConfig
+from mien.oneshot.config import OneShotConfig, SnapshotConfig
+from mien.render_config import RenderConfig
 
 EXAMPLES = (
     "mien stylize me.jpg --style reference.png -o out.png",
@@ -27,17 +39,20 @@ EXAMPLES = (
 
 def run(
     photos: Photos,
-    style: Annotated[list[Path], Option("--style", "-s", help="Reference; several: one style of all.", show_default=False)],
+    style: Annotated[list[Path], Option("--style", "-s", help="Reference; several: one style of all.")],
     out: Out,
-    fit: FitFlags,
-    parts: ControlFlags,
-    style_align: StyleAlignFlags,
-    align: AlignFlags,
-    render_flags: RenderFlags,
-    model: InvertingModelFlags,
-    machine: MachineFlags,
-    screen: ScreenFlags,
-    save_style: Annotated[Path | None, Option(help="Also save the style, for `mien apply`.", show_default=False)] = None,
+    config: OneShotConfig,
+    drawing: Annotated[RenderConfig, DRAWING],
+    networks: LossNetworks,
+    parts: Control,
+    snapshots: SnapshotConfig,
+    align: AlignConfig,
+    style_align: Annotated[AlignConfig, OF_THE_REFERENCE],
+    model: InvertingModel,
+    machine: Machine,
+    screen: Screen,
+    save_style: Annotated[Path | None, Option(help="Also save the style, for `mien apply`.")] = None,
+    regions: Regions = None,
     preset: PresetOption = None,
     overwrite: Overwrite = False,
 ) -> Report:
@@ -45,28 +60,27 @@ def run(
 
     Learns the style first (about a minute), then renders. To use a style again, save it and take mien apply.
     """
-    references = [existing(path) for path in style]
-    jobs = plan(photos, [references[0].stem], out, overwrite=overwrite)
-    if save_style:
-        check_outputs([save_style], [*references, *(job.photo for job in jobs)], overwrite=overwrite)
-    check_outputs([job.out for job in jobs], references, overwrite=overwrite)
+    pictures, saved = [existing(path) for path in style], [save_style] if save_style else []
+    jobs = plan(photos, [pictures[0].stem], out, overwrite=overwrite)
+    check_outputs([*saved, *(job.out for job in jobs)], [*pictures, *(job.photo for job in jobs)], overwrite=overwrite)
+    one_by_hand(align, [job.photo for job in jobs])
+    one_by_hand(style_align, pictures)
 
-    config, where = fit.config(), align.for_photos(jobs, crop=render_flags.crop)
-    with speaking_of_the_reference():
-        where_references = style_align.for_references(references)
-    control, snapshots = parts.control(), fit.snapshots(overwrite=overwrite)
-    stylizer, identity = model.stylizer(machine), fit.identity()
-    parts.give_regions(stylizer)
+    from mien.oneshot.callbacks import check_previews
+
+    check_previews(snapshots, overwrite=overwrite)
+    (looks, identity), stylizer = networks.opened(config), model.stylizer(machine)
+    give_regions(stylizer, regions)
     # One photo that cannot be used is told before the style is learned, and what was found in it is kept.
-    first = stylizer.align(jobs[0].photo, where) if len(jobs) == 1 else None
-    with progress("learning the style", quiet=screen.quiet) as advance, speaking_of_the_reference():
+    first = stylizer.align(jobs[0].photo, align.one() if drawing.crop else align) if len(jobs) == 1 else None
+    with progress("learning the style", quiet=screen.quiet) as advance:
         learned = stylizer.fit(
-            references, config, align=where_references, loss_network=fit.judge(), control=control,
-            identity=identity, snapshots=snapshots, progress=advance,
+            pictures, config, align=style_align, loss_network=looks, identity=identity, control=parts,
+            snapshots=snapshots, progress=advance,
         )  # fmt: skip
-    if save_style:
-        learned.save(save_style, overwrite=overwrite)
-    report = render(stylizer, [learned], jobs, where, render_flags, found=first, quiet=screen.quiet)
-    if save_style:
-        report.wrote(save_style, {"kind": "style", "name": learned.name})
+    for path in saved:
+        learned.save(path, overwrite=overwrite)
+    report = render(stylizer, [learned], jobs, align, drawing, found=first, quiet=screen.quiet)
+    for path in saved:
+        report.wrote(path, {"kind": "style", "name": learned.name})
     return report

@@ -67,7 +67,7 @@ def read_point(folder: Path) -> Point:
             f"{path} is not a report's numbers ({shown(error)}): give the folder of an earlier `mien report`."
         ) from error
     if point is None:
-        raise InputError(f"The report in {folder} has no distances: make it again with --data and --features.")
+        raise InputError(f"The report in {folder} has no distances: make it again with `data` and `features`.")
     return point
 
 
@@ -79,7 +79,7 @@ def curve(points: Sequence[Point]) -> tuple[dict[str, Any], Tensor]:
     if len({point.count for point in points}) != 1:
         counts = ", ".join(map(str, sorted({point.count for point in points})))
         raise InputError(
-            f"The reports compare {counts} pictures, and such distances do not compare: measure with one --samples."
+            f"The reports compare {counts} pictures, and such distances do not compare: measure with one `samples`."
         )
     by_hours = all(point.hours is not None for point in points)
     ordered = sorted(points, key=lambda point: (point.hours or 0.0) if by_hours else point.images_seen)

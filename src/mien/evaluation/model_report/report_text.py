@@ -39,10 +39,10 @@ def write_report(report: ModelReport, folder: Path, *, overwrite: bool = False) 
 def check_free(folder: Path, names: Sequence[str], *, overwrite: bool) -> None:
     """Raise `InputError` when `folder` is a file, or holds one of `names` and `overwrite` is not set."""
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file, and a report is a folder: give another -o.")
+        raise InputError(f"{folder} is a file, and a report is a folder: give another `out`.")
     there = [name for name in names if (folder / name).exists()]
     if there and not overwrite:
-        raise InputError(f"{folder} holds {there[0]} already: give another -o, or --overwrite to replace the report.")
+        raise InputError(f"{folder} holds {there[0]} already: give another `out`, or `overwrite` to replace the report.")
 
 
 def tables(numbers: Mapping[str, Any]) -> str:

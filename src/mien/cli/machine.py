@@ -1,0 +1,55 @@
+"""What every verb can be told: how it talks, and where it computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from mien.runtime import Dtype, check_threads, device_kind
+
+DeviceName = Annotated[str, "where to compute: cpu, cuda, cuda:1, mps, or auto for CUDA, then MPS, then the CPU"]
+_DTYPE = "number type of the convolutions: float32 is exact, bfloat16 is faster where supported"
+
+
+@dataclass(frozen=True)
+class Screen:
+    """How a command talks."""
+
+    json: Annotated[bool, "print one JSON document on stdout instead of lines"] = False
+    quiet: Annotated[bool, "no progress and no notes on stderr; errors are still shown"] = False
+    debug: Annotated[bool, "show the whole traceback of an error"] = False
+
+
+@dataclass(frozen=True)
+class Threads:
+    """How many threads a command computes with."""
+
+    threads: Annotated[int | None, "CPU threads; without it one per core"] = None
+
+    def __post_init__(self) -> None:
+        check_threads(self.threads)
+
+
+@dataclass(frozen=True)
+class Machine(Threads):
+    """Where a command computes."""
+
+    device: DeviceName = "cpu"
+    dtype: Annotated[Dtype, _DTYPE] = "float32"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        device_kind(self.device)
+
+    @property
+    def bf16(self) -> bool:
+        """Whether convolutions run in bfloat16."""
+        return self.dtype == "bfloat16"
+
+
+@dataclass(frozen=True)
+class TrainMachine(Machine):
+    """Where training computes."""
+
+    device: DeviceName = "auto"
+    dtype: Annotated[Literal["auto", Dtype], f"{_DTYPE}; auto takes it on GPUs that have it"] = "auto"  # type: ignore[assignment]
