@@ -18,7 +18,6 @@ from mien.checkpoint import inspect_file, load_encoder, load_identity, load_mode
 from mien.checkpoint.foreign.tflite import read_tflite
 from mien.checkpoint.regions_file import Regions
 from mien.checkpoint.state import write_state
-from mien.checkpoint.style_file import Style
 from mien.config import from_toml, to_toml
 from mien.dataset.config import CropConfig
 from mien.dataset.journal import Journal
@@ -29,6 +28,7 @@ from mien.faces.align import ffhq_frame, frame_from_box, parse_landmarks
 from mien.media.collection import read_pictures
 from mien.media.images import decode_picture
 from mien.models.model import Model
+from mien.styles import Style
 from mien.training.config import TrainConfig
 from mien.training.html_report import page
 from mien.training.run_folder import RunFolder
