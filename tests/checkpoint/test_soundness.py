@@ -10,10 +10,10 @@ from mien.checkpoint import inspect_file, load_model, save_model
 from mien.checkpoint.model_file import read_model, write_model
 from mien.checkpoint.regions_file import Regions
 from mien.checkpoint.state import read_state, write_state
-from mien.checkpoint.style_file import Style
 from mien.errors import CheckpointError, ModelMismatchError
 from mien.latents import style_layers
 from mien.models.model import Model
+from mien.styles import Style
 from toys import tiny, tiny_discriminator
 
 _BROKEN = r"not finite \(first in {}\)"

@@ -413,7 +413,7 @@ def test_page_escapes_names(pictures: Path, tmp_path: Path) -> None:
     [
         ({"stages": (16, 8), "stage_kimg": (1.0,)}, "rising powers of two"), ({"stages": (12,)}, "powers of two"),
         ({"stages": (8, 16), "stage_kimg": ()}, "lengths"), ({"augment": "bx"}, "letters of 'bgcfn'"),
-        ({"kimg": -1.0}, "positive"), ({"stats_steps": 0}, "stats_steps"), ({"stages": ()}, "rising"),
+        ({"kimg": -1.0}, "kimg must be"), ({"stats_steps": 0}, "stats_steps"), ({"stages": ()}, "rising"),
     ],
 )  # fmt: skip
 def test_impossible_configurations_are_refused(pictures: Path, wishes: dict[str, Any], word: str) -> None:

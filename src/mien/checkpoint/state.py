@@ -79,7 +79,7 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if not (folder / name).exists():
             raise CheckpointError(f"{folder / name} is missing: copy all parts of the state.")
         if check_regular(folder / name, CheckpointError) != size:
-            raise CheckpointError(f"{folder / name} is damaged: it has another size; copy it again.")
+            raise CheckpointError(f"{folder / name} is damaged: its size, and so its checksum, is wrong; copy it again.")
         piece = read_bytes(folder / name, size, CheckpointError)
         if len(piece) != size or hashlib.sha256(piece).hexdigest() != sha:
             raise CheckpointError(f"{folder / name} is damaged: its checksum is wrong; copy it again.")

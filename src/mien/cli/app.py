@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from json import dumps
 from typing import Annotated
 
 import typer
@@ -39,12 +39,19 @@ def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
     def mien(
         context: typer.Context,
         version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+        json: Annotated[
+            bool, typer.Option("--json", help="With --version: all versions that change results, as JSON.")
+        ] = False,
     ) -> None:
         """Make anybody's face look like one picture.
 
         The picture is yours to choose, and everything runs on your own computer, offline.
         """
-        if version:
+        if version and json:
+            from mien.cli.versions import versions
+
+            print(dumps(versions(), indent=1))
+        elif version:
             print(f"mien {__version__}")
         elif context.invoked_subcommand is None:
             print(context.get_help())
@@ -83,7 +90,7 @@ def shell(arguments: Sequence[str]) -> int:
             traceback.print_exception(error)
         print(f"mien: {sentence}", file=sys.stderr)
         if "--json" in arguments:
-            print(json.dumps({"ok": False, "error": sentence, "code": code}, ensure_ascii=False))
+            print(dumps({"ok": False, "error": sentence, "code": code}, ensure_ascii=False))
         return code
 
 

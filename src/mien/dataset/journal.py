@@ -55,12 +55,12 @@ def _entry(line: str) -> dict[str, Any] | None:
 
 def _is_crop(crop: Mapping[str, Any]) -> bool:
     numbers = [crop["bytes"], crop["side"], crop["sharpness"]]
-    texts = [] if crop["hashes"] is None else list(crop["hashes"])
+    hashes = crop["hashes"]
     return (
         all(type(n) in (int, float) and 0 <= n < 1e12 for n in numbers)
         and type(crop["side"]) is int
-        and len(texts) in (0, 2)
-        and all(isinstance(text, str) and re.fullmatch("[0-9a-f]+", text) for text in texts)
+        and (hashes is None or (isinstance(hashes, list) and len(hashes) == 2))
+        and all(isinstance(text, str) and re.fullmatch("[0-9a-f]+", text) for text in hashes or ())
     )
 
 

@@ -12,7 +12,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "batch": (1, 65536), "micro_batch": (0, 65536),
     "r1_interval": (1, 1e6), "pl_interval": (1, 1e6), "ada_interval": (1, 1e6), "pl_batch_shrink": (1, 65536),
     "pl_decay": (0, 1), "mixing": (0, 1), "ada_target": (-1, 1), "ada_kimg": (1e-3, 1e9), "ada_max": (0, 1),
-    "ema_kimg": (0, 1e9), "learning_rate": (0, 10), "degraded_share": (0, 1), "feature_code_share": (0, 1), "share": (0, 1),
+    "ema_kimg": (0, 1e9), "learning_rate": (0, 1e38), "degraded_share": (0, 1), "feature_code_share": (0, 1), "share": (0, 1),
     "z_dim": (1, 8192), "w_dim": (1, 8192), "mapping_layers": (1, 64), "channel_base": (4, 2**20), "channel_max": (1, 8192),
     "mbstd_group": (1, 1024), "width": (1, 8192), "max_width": (1, 8192), "resolution": (8, 2048), "stages": (8, 2048),
     "stats_steps": (1, 1e9), "seed": (0, 2**63 - 1), "widen": (1, 64), "decay_share": (0, 1), "decay_floor": (0, 1),
