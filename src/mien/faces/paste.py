@@ -27,7 +27,7 @@ _MATCH_SIZE = 128  # side in pixels at which colours are compared
 _MATCH_REACH = 0.05  # of the side: how far into the mask the colours of its border are felt (standard deviation)
 _MATCH_LIKENESS = 0.35  # how far from the border's colour (in [-1, 1]) a shift still acts (standard deviation)
 _MATCH_MOST = 0.5  # of the range [-1, 1]: the largest shift of a colour
-_FAITHFUL_BELOW = 1.5  # enlargement from which detail of single pixels is not there to be kept
+_FAITHFUL = (0.9, 1.5)  # enlargements between which detail of single pixels could be kept, and resampling dulls it
 _FAITHFUL_ROUNDS = 4
 _ROWS_AT_ONCE = 256
 _NOTHING = 1 / 512  # mask values below are none at all
@@ -95,7 +95,7 @@ def _warp_faithfully(face: Tensor, frame: CropFrame, height: int, width: int) ->
     size = face.shape[-1]
     to_photo, to_crop = frame.to_photo(size), frame.to_crop(size)
     warped = warp(face, to_crop, height, width)
-    if enlargement(frame, size) >= _FAITHFUL_BELOW:
+    if not _FAITHFUL[0] < enlargement(frame, size) < _FAITHFUL[1]:
         return warped
     inside = distance_outside(frame, size, width, height) < 0
 
