@@ -103,14 +103,14 @@ def test_bfloat16_is_nearly_float32() -> None:
 
 def test_every_factor_has_its_size_and_one_changes_nothing() -> None:
     face, network = _drawing(24), _toy()
-    for factor in (2, 3, 4):
+    for factor in (2, 2.5, 3, 4, 6):
         assert upscaled(face, factor, network).shape == (3, 24 * factor, 24 * factor)
     assert upscaled(face, 1) is face
 
 
 def test_factor_follows_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mien.faces.upscale.upscaler_is_installed", lambda: True)
-    assert [upscale_factor("auto", scale) for scale in (0.5, 1.0, 1.5, 2.5, 3.5, 9.0)] == [1, 1, 2, 3, 4, 4]
+    assert [upscale_factor("auto", scale) for scale in (0.5, 1.0, 1.5, 2.5, 3.5, 9.0)] == [1, 1, 1.5, 2.5, 3.5, 4]
     assert [upscale_factor(3, scale) for scale in (0.5, 9.0)] == [3, 3]
     assert upscale_factor("none", 9.0) == 1
 

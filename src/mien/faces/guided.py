@@ -29,12 +29,12 @@ def guided_lines(guide: Tensor, planes: Tensor, reach: int, *, tolerance: float 
     mean_guide, mean_planes = mean(guide), mean(planes)
     products = (guide[:, None] * guide[None]).reshape(9, height, width)
     covariance = mean(products).reshape(3, 3, height, width) - mean_guide[:, None] * mean_guide[None]
-    with_planes = mean((planes[:, None] * guide[None]).flatten(0, 1)).unflatten(0, (-1, 3))
+    with_planes = mean((planes[:, None] * guide[None]).flatten(0, 1)).reshape(-1, 3, height, width)
     with_planes = with_planes - mean_planes[:, None] * mean_guide[None]
     matrix = covariance.permute(2, 3, 0, 1) + tolerance * torch.eye(3)
     slopes = torch.linalg.solve(matrix, with_planes.permute(2, 3, 1, 0)).permute(3, 2, 0, 1)  # [k, 3, h, w]
     offsets = mean_planes - (slopes * mean_guide[None]).sum(dim=1)
-    return mean(slopes.flatten(0, 1)).unflatten(0, (-1, 3)), mean(offsets)
+    return mean(slopes.flatten(0, 1)).reshape(-1, 3, height, width), mean(offsets)
 
 
 def along(guide: Tensor, slopes: Tensor, offsets: Tensor) -> Tensor:

@@ -15,17 +15,15 @@ _WORKING_SIZE = 192  # largest side in pixels at which the mask is made to follo
 _REACH = 0.04  # of the side: radius of the windows in which mask and colours are related
 _WIDER = 0.012  # of the side: how far the mask reaches beyond head and hair, so that no rim of the old ones stays
 _NECK = (0.84, 1.0)  # height in the crop at which the mask begins to fade, and has faded: from the chin to the shoulders
-# Where the photo's own head is covered even if nothing is drawn over it, lest a second cheek or jaw show beside the drawn one:
-# centre and radii of an ellipse in sides of the crop, and how steep its edge is. Hair outside it stays.
-_FACE, _FACE_RADII, _FACE_STEEPNESS = (0.5, 0.60), (0.31, 0.36), 14.0
+# The face in its frame: centre and radii of an ellipse in sides of the crop, and how steep its edge is.
+_FACE, _FACE_RADII, _FACE_STEEPNESS = (0.5, 0.61), (0.30, 0.36), 14.0
 
 
 def head_mask(crop: Tensor, stylized: Tensor | None = None, network: HeadMaskNetwork | None = None) -> Tensor:
     """Where the head is in a crop of a photo, or in its stylised twin (both [3, s, s] in [-1, 1]): [1, s, s] in [0, 1].
 
-    Both crops are in the FFHQ frame. The mask covers the head, hair and neck of the twin, and the photo's face, so that no second
-    cheek stays beside a smaller drawn one; the photo's hair outside it stays. It fades below the chin. Without a twin it covers
-    the crop's own head and hair. `network`: None takes the one with mien.
+    Both crops are in the FFHQ frame. The mask covers the head, hair and neck of the twin; see `covering_mask`. Without a twin
+    it covers the crop's own head and hair; it fades below the chin. `network`: None takes the one with mien.
     """
     if stylized is None:
         return _fading(_heads([crop], network)[0])
@@ -38,13 +36,18 @@ def head_masks(crop: Tensor, stylized: Tensor, network: HeadMaskNetwork | None =
     return own, drawn
 
 
-def covering_mask(own: Tensor, drawn: Tensor) -> Tensor:
-    """Where a drawn head is to cover a photo, from the masks [1, s, s] of both heads."""
+def covering_mask(own: Tensor, drawn: Tensor, *, hair: float = 1.0) -> Tensor:
+    """Where a drawn head is to cover a photo, from the masks [1, s, s] of both heads.
+
+    The photo's face is covered even where nothing is drawn over it, lest a second cheek or jaw show beside the drawn one; the
+    photo's hair stays there. `hair` is how much of the photo's hair is covered where both heads are.
+    """
     size = own.shape[-1]
     place = (torch.arange(size) + 0.5) / size
     x, y = (place - _FACE[0]) / _FACE_RADII[0], (place - _FACE[1]) / _FACE_RADII[1]
     face = torch.sigmoid((1 - (x.square()[None] + y.square()[:, None]).sqrt()) * _FACE_STEEPNESS)
-    return _fading(torch.maximum(drawn, own * face))
+    covered = torch.maximum(drawn, own * face)
+    return _fading(covered * (1 - (1 - hair) * own * (1 - face)))
 
 
 def _heads(pictures: list[Tensor], network: HeadMaskNetwork | None) -> Tensor:

@@ -27,7 +27,7 @@ _MATCH_SIZE = 128  # side in pixels at which colours are compared
 _MATCH_REACH = 0.05  # of the side: how far into the mask the colours of its border are felt (standard deviation)
 _MATCH_LIKENESS = 0.35  # how far from the border's colour (in [-1, 1]) a shift still acts (standard deviation)
 _MATCH_MOST = 0.5  # of the range [-1, 1]: the largest shift of a colour
-_FAITHFUL = (0.9, 1.5)  # enlargements between which detail of single pixels could be kept, and resampling dulls it
+_FAITHFUL_BELOW = 1.5  # enlargement from which detail of single pixels is not there to be kept
 _FAITHFUL_ROUNDS = 4
 _ROWS_AT_ONCE = 256
 _NOTHING = 1 / 512  # mask values below are none at all
@@ -38,11 +38,14 @@ def enlargement(frame: CropFrame, size: int) -> float:
     return frame.side / size
 
 
-def paste_back(picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *, match_colours: bool = True) -> Picture:
+def paste_back(
+    picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *, match_colours: bool = True, faithful: bool = True
+) -> Picture:
     """Put a face [3, s, s] in [-1, 1] (sRGB) back where `frame` says, through a mask [1, s, s] in [0, 1].
 
     The mask fades by itself towards those edges of the crop beyond which the photo goes on. `match_colours` shifts the colours
-    of the face near the mask's border to those of the photo there. Returns a new picture; a grey one stays grey.
+    of the face near the mask's border to those of the photo there. `faithful` keeps detail of single pixels, at ten times the
+    work; without it they are dulled. Returns a new picture; a grey one stays grey.
     """
     size = face.shape[-1]
     if face.shape != (3, size, size) or mask.shape != (1, size, size):
@@ -67,7 +70,10 @@ def paste_back(picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *
     for first in range(0, height, strip):
         count, inside = min(strip, height - first), _below(local.to_crop(size), first)
         weight = _faded_mask(mask, frame, inside, (count, width), (picture.width, picture.height))
-        warped = _warp_faithfully(face, local, height, width) if strip == height else warp(face, inside, count, width)
+        if faithful and strip == height:
+            warped = _warp_faithfully(face, local, height, width)
+        else:
+            warped = warp(face, inside, count, width, oversample=2.0 if faithful else 1.0)
         warped = warped.clamp(-1, 1)
         for start in range(0, count, _ROWS_AT_ONCE):
             rows = slice(start, min(count, start + _ROWS_AT_ONCE))
@@ -95,7 +101,7 @@ def _warp_faithfully(face: Tensor, frame: CropFrame, height: int, width: int) ->
     size = face.shape[-1]
     to_photo, to_crop = frame.to_photo(size), frame.to_crop(size)
     warped = warp(face, to_crop, height, width)
-    if not _FAITHFUL[0] < enlargement(frame, size) < _FAITHFUL[1]:
+    if enlargement(frame, size) >= _FAITHFUL_BELOW:
         return warped
     inside = distance_outside(frame, size, width, height) < 0
 

