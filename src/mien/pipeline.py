@@ -17,16 +17,18 @@ from PIL import Image
 from torch import Tensor
 
 from mien.checkpoint.style_file import thumbnail
+from mien.checkpoint.upscaler_weights import upscaler_is_installed
 from mien.editing import FEATURES, Control, Steering, Strength, feature_masks
 from mien.editing.control import virtual_codes
 from mien.errors import InputError, ModelMismatchError
 from mien.face_model import FaceModel
 from mien.faces import AlignConfig
 from mien.faces.background import as_learned
+from mien.faces.blend import blend_face
 from mien.faces.feature_strength import eased
 from mien.faces.locate import of_the_reference
-from mien.faces.paste import head_mask, paste_back
-from mien.faces.results import AlignedPhoto, Result, StylizedFace, note_enlargement
+from mien.faces.results import AlignedPhoto, Result, StylizedFace, note_softness
+from mien.faces.upscale import MISSING, upscale_factor, upscaled
 from mien.inversion import Codes, mean_code
 from mien.inversion.encode import encode
 from mien.latents import StyleCodes
@@ -177,13 +179,15 @@ class Stylizer(FaceModel):
         before, after = self.render(codes), self.render(codes, tuned, config.strength, steering)
         result = Result(photo.picture, [])
         for face, inversion, stylized in zip(photo.faces, before, after, strict=True):
-            scale = face.frame.side / self.resolution
-            result.faces.append(StylizedFace(face.frame, face.crop, inversion, stylized, scale))
+            one = StylizedFace(face.frame, face.crop, inversion, stylized, face.frame.side / self.resolution)
+            result.faces.append(one)
             if not config.crop:
-                result.picture = paste_back(result.picture, face.frame, stylized, head_mask(face.crop, stylized))
-                note_enlargement(result, face.frame, self.resolution)
+                result.picture = blend_face(result.picture, one, upscale=config.upscale, hair=config.hair, dtype=self._dtype)
+                missing = MISSING if config.upscale == "auto" and not upscaler_is_installed() and not result.notes else ""
+                note_softness(result, one, upscale_factor(config.upscale, one.scale), missing=missing)
         if config.crop:
-            result.picture = from_tensor(result.faces[0].stylized)
+            one = result.faces[0]
+            result.picture = from_tensor(upscaled(one.stylized, upscale_factor(config.upscale, one.scale), dtype=self._dtype))
         return result
 
     def style(self, style: StyleLike) -> Style:

@@ -39,9 +39,14 @@ class RenderConfig:
     crop: Annotated[bool, "the square of the first face alone, not pasted back into the photo"] = False
     upscale: Annotated[
         Upscale,
-        "how a face that is smaller than its place in the photo is enlarged: auto, by a network where it is needed; none, by "
-        "plain resampling; a number, by a network and at most so many times",
+        "how a face that is smaller than its place in the photo is enlarged: auto, by a network that draws it sharply, as far "
+        "as the photo is finer (at most 4 times); none, by plain resampling; a number, so many times by that network",
     ] = "auto"
+    hair: Annotated[
+        float,
+        "how much of the photo's own strands hair keeps, in the colors of the style: 0 hair as the model draws it, 1 the "
+        "photo's detail alone",
+    ] = 0.7
 
     def __post_init__(self) -> None:
         Strength.of(self.strength)
@@ -51,6 +56,8 @@ class RenderConfig:
             raise InputError(f"The fidelity is a number from 0 to 1, got {self.fidelity:g}.")
         if self.refine_steps < 0:
             raise InputError(f"The number of refinement steps must not be negative, got {self.refine_steps}.")
+        if not 0 <= self.hair <= 1:
+            raise InputError(f"hair is a number from 0 to 1, got {self.hair:g}.")
         number = isinstance(self.upscale, (int, float)) and not isinstance(self.upscale, bool)
         if self.upscale not in ("auto", "none") and not (number and 1 <= float(self.upscale) < math.inf):
             raise InputError(f"upscale is auto, none or a number from 1, got {self.upscale!r}.")

@@ -16,7 +16,7 @@ from PIL import ImageCms
 from torch import Tensor
 
 from mien.faces import CropFrame, enlargement, extract, paste_back, whole_frame
-from mien.faces.head_mask import head_mask
+from mien.faces.head_mask import covering_mask, head_mask
 from mien.media.images import Picture, read_picture
 
 
@@ -230,11 +230,24 @@ def test_mask_covers_head_and_hair_and_leaves_the_wall() -> None:
     assert mask[127].max() < 0.05, "faded below the neck"
 
 
-def test_mask_covers_the_larger_of_both_heads() -> None:
+def test_mask_covers_a_larger_drawn_head_and_leaves_the_photos_larger_hair() -> None:
     small, large = bust(hair=0.24), bust(hair=0.36)
     masks = [head_mask(*pair).sum().item() for pair in ((small, small), (small, large), (large, small))]
     assert masks[1] > masks[0] * 1.05
-    assert masks[1] == pytest.approx(masks[2], rel=0.02)
+    assert masks[2] < 0.85 * masks[1]
+
+
+def test_the_photos_face_is_covered_even_where_nothing_is_drawn_and_hair_as_far_as_asked() -> None:
+    own, none = torch.ones(1, 96, 96), torch.zeros(1, 96, 96)
+    cheek, hair = (58, 33), (15, 48)
+    covered = covering_mask(own, none)[0]
+    assert covered[cheek] > 0.9
+    assert covered[hair] < 0.1
+    for amount in (0.0, 0.3, 1.0):
+        mask = covering_mask(own, own, hair=amount)[0]
+        assert mask[cheek] > 0.9
+        assert mask[hair] == pytest.approx(amount, abs=0.05)
+        assert covering_mask(none, own, hair=amount)[0][hair] == 1, "a drawn head beside the photo's has no other hair"
 
 
 def test_mask_size_follows_the_crop() -> None:

@@ -7,39 +7,70 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint.face_networks import read_head_mask_network
+from mien.faces.guided import follow
 from mien.faces.warp import blur
 from mien.models.head_mask_network import HeadMaskNetwork
 
 _WORKING_SIZE = 192  # largest side in pixels at which the mask is made to follow the picture
 _REACH = 0.04  # of the side: radius of the windows in which mask and colours are related
-_TOLERANCE = 2e-3  # of colour variance in [-1, 1]: below it, differences of colour do not count
 _WIDER = 0.012  # of the side: how far the mask reaches beyond head and hair, so that no rim of the old ones stays
 _NECK = (0.84, 1.0)  # height in the crop at which the mask begins to fade, and has faded: from the chin to the shoulders
+# The face in its frame: centre and radii of an ellipse in sides of the crop, and how steep its edge is.
+_FACE, _FACE_RADII, _FACE_STEEPNESS = (0.5, 0.61), (0.30, 0.36), 14.0
 
 
 def head_mask(crop: Tensor, stylized: Tensor | None = None, network: HeadMaskNetwork | None = None) -> Tensor:
     """Where the head is in a crop of a photo, or in its stylised twin (both [3, s, s] in [-1, 1]): [1, s, s] in [0, 1].
 
-    Both crops are in the FFHQ frame. The mask covers the head, hair and neck of either, so that neither the photo's hair stays
-    beside a smaller drawn head, nor is a larger one cut off; it fades below the chin. Without a twin it covers the crop's own.
-    `network`: None takes the one with mien.
+    Both crops are in the FFHQ frame. The mask covers the head, hair and neck of the twin; see `covering_mask`. Without a twin
+    it covers the crop's own head and hair; it fades below the chin. `network`: None takes the one with mien.
     """
-    both = [crop] if stylized is None else [crop, stylized]
-    if crop.ndim != 3 or crop.shape[0] != 3 or any(picture.shape != crop.shape for picture in both):
-        raise ValueError(f"crop and stylized must both be [3, s, s], got {' and '.join(str(list(p.shape)) for p in both)}")
-    size = crop.shape[-1]
-    pictures = torch.stack(both).float().clamp(-1, 1)
-    coarse = coarse_head_mask(pictures, network)
+    if stylized is None:
+        return _fading(_heads([crop], network)[0])
+    return covering_mask(*head_masks(crop, stylized, network))
+
+
+def head_masks(crop: Tensor, stylized: Tensor, network: HeadMaskNetwork | None = None) -> tuple[Tensor, Tensor]:
+    """Head, hair and neck in a crop and in its stylised twin, each its own mask [1, s, s]; see `head_mask`."""
+    own, drawn = _heads([crop, stylized], network)
+    return own, drawn
+
+
+def covering_mask(own: Tensor, drawn: Tensor, *, hair: float = 1.0) -> Tensor:
+    """Where a drawn head is to cover a photo, from the masks [1, s, s] of both heads.
+
+    The photo's face is covered even where nothing is drawn over it, lest a second cheek or jaw show beside the drawn one; the
+    photo's hair stays there. `hair` is how much of the photo's hair is covered where both heads are.
+    """
+    size = own.shape[-1]
+    place = (torch.arange(size) + 0.5) / size
+    x, y = (place - _FACE[0]) / _FACE_RADII[0], (place - _FACE[1]) / _FACE_RADII[1]
+    face = torch.sigmoid((1 - (x.square()[None] + y.square()[:, None]).sqrt()) * _FACE_STEEPNESS)
+    covered = torch.maximum(drawn, own * face)
+    return _fading(covered * (1 - (1 - hair) * own * (1 - face)))
+
+
+def _heads(pictures: list[Tensor], network: HeadMaskNetwork | None) -> Tensor:
+    first = pictures[0]
+    if first.ndim != 3 or first.shape[0] != 3 or any(picture.shape != first.shape for picture in pictures):
+        shapes = " and ".join(str(list(picture.shape)) for picture in pictures)
+        raise ValueError(f"crop and stylized must both be [3, s, s], got {shapes}")
+    size = first.shape[-1]
+    batch = torch.stack(pictures).float().clamp(-1, 1)
+    coarse = coarse_head_mask(batch, network)
     working = min(size, _WORKING_SIZE)
-    guides = _resize(pictures, working)
-    masks = _resize(coarse, working)
-    union = torch.stack([_follow(guide, mask) for guide, mask in zip(guides, masks, strict=True)]).amax(dim=0)
+    reach = max(2, round(_REACH * working))
+    pairs = zip(_resize(batch, working), _resize(coarse, working), strict=True)
+    masks = torch.cat([follow(guide, mask, reach).clamp(0, 1) for guide, mask in pairs])
     # Wider by a constant: the blurred mask's foot is raised.
-    wider = (blur(union, _WIDER * working) * 2.0 - 0.1).clamp(0, 1)
-    below = (torch.arange(working) + 0.5) / working
+    wider = (blur(masks, _WIDER * working) * 2.0 - 0.1).clamp(0, 1)
+    return _resize(wider[:, None], size).clamp(0, 1)
+
+
+def _fading(mask: Tensor) -> Tensor:
+    below = (torch.arange(mask.shape[-2]) + 0.5) / mask.shape[-2]
     fade = ((_NECK[1] - below) / (_NECK[1] - _NECK[0])).clamp(0, 1)
-    fade = fade * fade * (3 - 2 * fade)
-    return _resize((wider * fade[None, :, None])[None], size)[0].clamp(0, 1)
+    return mask * (fade * fade * (3 - 2 * fade))[:, None]
 
 
 @torch.no_grad()
@@ -51,22 +82,3 @@ def coarse_head_mask(pictures: Tensor, network: HeadMaskNetwork | None = None) -
 
 def _resize(x: Tensor, size: int) -> Tensor:
     return F.interpolate(x, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-
-
-def _follow(guide: Tensor, mask: Tensor) -> Tensor:
-    """Make a coarse mask [1, h, w] follow the edges of its picture [3, h, w]: guided filter (He, Sun & Tang 2010)."""
-    reach = max(2, round(_REACH * guide.shape[-1]))
-
-    def mean(x: Tensor) -> Tensor:
-        padded = F.pad(x[None], (reach, reach, reach, reach), mode="replicate")
-        return F.avg_pool2d(padded, 2 * reach + 1, 1)[0]
-
-    height, width = guide.shape[1:]
-    mean_guide, mean_mask = mean(guide), mean(mask)
-    products = (guide[:, None] * guide[None]).reshape(9, height, width)
-    covariance = mean(products).reshape(3, 3, height, width) - mean_guide[:, None] * mean_guide[None]
-    with_mask = mean(guide * mask) - mean_guide * mean_mask
-    matrix = covariance.permute(2, 3, 0, 1) + _TOLERANCE * torch.eye(3)
-    slope = torch.linalg.solve(matrix, with_mask.permute(1, 2, 0)[..., None])[..., 0].permute(2, 0, 1)
-    offset = mean_mask - (slope * mean_guide).sum(dim=0, keepdim=True)
-    return ((mean(slope) * guide).sum(dim=0, keepdim=True) + mean(offset)).clamp(0, 1)

@@ -38,11 +38,14 @@ def enlargement(frame: CropFrame, size: int) -> float:
     return frame.side / size
 
 
-def paste_back(picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *, match_colours: bool = True) -> Picture:
+def paste_back(
+    picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *, match_colours: bool = True, faithful: bool = True
+) -> Picture:
     """Put a face [3, s, s] in [-1, 1] (sRGB) back where `frame` says, through a mask [1, s, s] in [0, 1].
 
     The mask fades by itself towards those edges of the crop beyond which the photo goes on. `match_colours` shifts the colours
-    of the face near the mask's border to those of the photo there. Returns a new picture; a grey one stays grey.
+    of the face near the mask's border to those of the photo there. `faithful` keeps detail of single pixels, at ten times the
+    work; without it they are dulled. Returns a new picture; a grey one stays grey.
     """
     size = face.shape[-1]
     if face.shape != (3, size, size) or mask.shape != (1, size, size):
@@ -67,7 +70,10 @@ def paste_back(picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *
     for first in range(0, height, strip):
         count, inside = min(strip, height - first), _below(local.to_crop(size), first)
         weight = _faded_mask(mask, frame, inside, (count, width), (picture.width, picture.height))
-        warped = _warp_faithfully(face, local, height, width) if strip == height else warp(face, inside, count, width)
+        if faithful and strip == height:
+            warped = _warp_faithfully(face, local, height, width)
+        else:
+            warped = warp(face, inside, count, width, oversample=2.0 if faithful else 1.0)
         warped = warped.clamp(-1, 1)
         for start in range(0, count, _ROWS_AT_ONCE):
             rows = slice(start, min(count, start + _ROWS_AT_ONCE))

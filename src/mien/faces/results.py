@@ -99,11 +99,16 @@ class Result:
         return write_picture(path, self.picture, overwrite=overwrite, quality=quality)
 
 
-def note_enlargement(result: Result, frame: CropFrame, drawn_at: int) -> None:
-    """Note it where a face was enlarged so much from the `drawn_at` pixels of the model that it is visibly soft."""
-    scale = frame.side / drawn_at
+def note_softness(result: Result, face: StylizedFace, factor: float, *, missing: str = "") -> None:
+    """Note it where a face is visibly soft: enlarged much, and not drawn sharply by an upscaler that takes it `factor` times.
+
+    `missing` says why there is no upscaler, where one was wanted.
+    """
+    scale = face.scale / factor
     if scale > _SOFT_SCALE:
-        text = f"A face of {frame.side:.0f} px was drawn at {drawn_at} px and enlarged {scale:.1f} times."
+        drawn_at = round(face.stylized.shape[-1] * factor)
+        text = f"A face of {face.frame.side:.0f} px was drawn at {drawn_at} px and enlarged {scale:.1f} times"
+        text = f"{text}; {missing}." if missing else f"{text}."
         result.notes.append(text)
         warnings.warn(f"{result.picture.path}: {text}" if result.picture.path else text, MienWarning, stacklevel=3)
 

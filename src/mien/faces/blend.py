@@ -1,0 +1,34 @@
+"""A drawn face goes back into its photo: which parts are drawn anew, which keep the photo's detail in the drawing's colours."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+
+from mien.faces.head_mask import covering_mask, head_masks
+from mien.faces.paste import enlargement, paste_back
+from mien.faces.recolor import spread_colors
+from mien.faces.results import StylizedFace
+from mien.faces.upscale import upscale_factor, upscaled
+from mien.media.images import Picture
+
+
+def blend_face(
+    picture: Picture, face: StylizedFace, *, upscale: Literal["auto", "none"] | float = "auto", hair: float = 0.0,
+    dtype: torch.dtype = torch.float32,
+) -> Picture:  # fmt: skip
+    """Put a stylised face back into its photo, as sharp as the photo is; returns a new picture.
+
+    `upscale`: see `upscale_factor`. `hair` 0 draws hair as the model does (small ones draw worms there), 1 keeps the photo's
+    strands and takes the drawing's colours alone. `dtype` is that of the upscaler's convolutions.
+    """
+    own, drawn = head_masks(face.crop, face.stylized)
+    covered = covering_mask(own, drawn)
+    picture = spread_colors(picture, face.frame, face.stylized, covered, own)
+    sharp = upscaled(face.stylized, upscale_factor(upscale, enlargement(face.frame, face.stylized.shape[-1])), dtype=dtype)
+    mask = covering_mask(own, drawn, hair=1 - hair)
+    if sharp.shape != face.stylized.shape:
+        mask = F.interpolate(mask[None], size=sharp.shape[1:], mode="bilinear", align_corners=False)[0]
+    return paste_back(picture, face.frame, sharp, mask, faithful=sharp is face.stylized)
