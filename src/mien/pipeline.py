@@ -182,12 +182,12 @@ class Stylizer(FaceModel):
             one = StylizedFace(face.frame, face.crop, inversion, stylized, face.frame.side / self.resolution)
             result.faces.append(one)
             if not config.crop:
-                result.picture = blend_face(result.picture, one, upscale=config.upscale, hair=config.hair, dtype=self._dtype)
+                result.picture = blend_face(result.picture, one, upscale=config.upscale, hair=config.hair, dtype=self.dtype)
                 missing = MISSING if config.upscale == "auto" and not upscaler_is_installed() and not result.notes else ""
                 note_softness(result, one, upscale_factor(config.upscale, one.scale), missing=missing)
         if config.crop:
             one = result.faces[0]
-            result.picture = from_tensor(upscaled(one.stylized, upscale_factor(config.upscale, one.scale), dtype=self._dtype))
+            result.picture = from_tensor(upscaled(one.stylized, upscale_factor(config.upscale, one.scale), dtype=self.dtype))
         return result
 
     def style(self, style: StyleLike) -> Style:

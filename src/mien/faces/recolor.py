@@ -111,9 +111,8 @@ def _solved(photo: Tensor, wanted: Tensor, hold: Tensor, still: Tensor) -> Tenso
     across = torch.exp(-(photo[:, :, 1:] - photo[:, :, :-1]).square().sum(dim=0, keepdim=True) / (2 * _EDGE**2))
     total = hold + still + (_FAR * photo.shape[-1] / _WIDER) ** -2
     fixed = hold * wanted
-    for weights, dim in ((down, 1), (across, 2)):
-        after, before = ((0, 0, 0, 1), (0, 0, 1, 0)) if dim == 1 else ((0, 1), (1, 0))
-        total = total + F.pad(weights, after) + F.pad(weights, before)
+    for weights, behind, ahead in ((down, (0, 0, 0, 1), (0, 0, 1, 0)), (across, (0, 1), (1, 0))):
+        total = total + F.pad(weights, behind) + F.pad(weights, ahead)
     scale = total.rsqrt()  # unit diagonal: neighbours that an edge parts would slow the search down
 
     def apply(x: Tensor) -> Tensor:
