@@ -101,7 +101,9 @@ class Stylizer(FaceModel):
         files = [picture.path or Path("picture") for picture in given_pictures]
         if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
             config = replace(config, random_from=f"{min(64, self.resolution)}px")
-        given = encode_references(self.model, crops, config, names=[f.name for f in files], valid=valid, weights=weights)
+        given = encode_references(
+            self.model, crops, config, names=[f.name for f in files], valid=valid, weights=weights, dtype=self._dtype
+        )
         given = replace(given, part_channels=self.features_in(config.random_layers))
         if control:
             # A feature code says of the reference's shapes what blended codes are to forget.

@@ -13,6 +13,7 @@ from mien.cli.app import shell
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig
 from mien.faces.feature_strength import eased
+from mien.faces.head_mask import coarse_head_mask
 from mien.inversion import RefineConfig, invert, refine
 from mien.inversion.encode import encode
 from mien.inversion.own_faces import own_faces
@@ -151,14 +152,17 @@ def test_every_step_sees_references_or_their_mirror_images() -> None:
 def test_own_faces_are_what_the_encoder_says_of_them() -> None:
     m = model()
     found = own_faces(m, seed=1)
-    assert found.shape == (128, m.generator.num_ws, 16)
-    assert torch.equal(found, own_faces(m, seed=1))
-    assert not torch.equal(found, own_faces(m, seed=2))
-    z = torch.randn(128, 16, generator=torch.Generator().manual_seed(1))
+    assert found.w_plus.shape == (64, m.generator.num_ws, 16)
+    assert torch.equal(found.w_plus, own_faces(m, seed=1).w_plus)
+    assert not torch.equal(found.w_plus, own_faces(m, seed=2).w_plus)
+    z = torch.randn(64, 16, generator=torch.Generator().manual_seed(1))
     noise = m.generator.synthesis.noise("const")
     with torch.no_grad():
         pictures = m.generator(broadcast(m.generator.mapping(z[:8]), m.generator.num_ws), noise).clamp(-1, 1)
-        torch.testing.assert_close(found[:8], encode(m, pictures).w_plus)
+        torch.testing.assert_close(found.w_plus[:8], encode(m, pictures).w_plus)
+        torch.testing.assert_close(found.heads[:8], coarse_head_mask(pictures))
+        mapped = own_faces(m, seed=1, encoded=False).w_plus[:8]
+        assert torch.equal(mapped, broadcast(m.generator.mapping(z[:8]), m.generator.num_ws))
     with pytest.raises(ModelMismatchError, match="no encoder"):
         own_faces(model(encoder=False))
 

@@ -31,11 +31,21 @@ _FAR = 0.5
 
 
 @dataclass(frozen=True)
+class _Looks:
+    """What N images are compared by."""
+
+    structure: Tensor
+    """Grey at 16 px around the face, any contrast: [N, 100], unit vectors."""
+    features: tuple[Tensor, ...]
+    """The discriminator's feature maps, [N, C, h, w]; empty where there is none."""
+
+
+@dataclass(frozen=True)
 class FaceDistribution:
     """The faces that a model knows, as `calibrate` finds them."""
 
-    faces: Tensor
-    """Random faces, [K, 3, R, R] in [-1, 1]."""
+    faces: _Looks
+    """K random faces."""
     gap: Tensor
     """[2]: medians of the gaps (structure, features) between these faces and their inversions."""
 
@@ -57,8 +67,9 @@ class Remoteness:
 def calibrate(model: Model, *, seed: int = 0) -> FaceDistribution:
     """What is usual for this model and its encoder: 12 random faces, and how well their inversions resemble them."""
     w = mapped_codes(model.generator, _FACES, seed=seed)
-    faces = _render(model, broadcast(w, model.generator.num_ws))
-    return FaceDistribution(faces, _gaps(model, faces, _render(model, encode(model, faces).w_plus)).median(dim=0).values)
+    images = _render(model, broadcast(w, model.generator.num_ws))
+    faces, inversions = _looks(model, images), _looks(model, _render(model, encode(model, images).w_plus))
+    return FaceDistribution(faces, _gaps(faces, inversions).median(dim=0).values)
 
 
 _kept: dict[tuple[str, ...], FaceDistribution] = {}
@@ -79,8 +90,10 @@ def known_faces(model: Model) -> FaceDistribution:
 def remoteness(model: Model, known: FaceDistribution, pictures: Tensor, w_plus: Tensor) -> list[Remoteness]:
     """How far each of the aligned `pictures` [N, 3, R, R] with inversions `w_plus` [N, num_ws, w_dim] lies outside."""
     found = []
-    for picture, gap in zip(pictures, _gaps(model, pictures, _render(model, w_plus)), strict=True):
-        others = _gaps(model, picture[None].expand_as(known.faces), known.faces).median(dim=0).values
+    for picture, code in zip(torch.split(pictures, 1), torch.split(w_plus, 1), strict=True):
+        looks = _looks(model, picture)
+        gap = _gaps(looks, _looks(model, _render(model, code)))[0]
+        others = _gaps(looks, known.faces).median(dim=0).values
         share = ((gap - known.gap) / (others - known.gap).clamp(min=1e-6)).clamp(-2, 2)
         found.append(Remoteness(max(0.0, float(share.mean()))))
     return found
@@ -109,14 +122,21 @@ def _render(model: Model, w_plus: Tensor) -> Tensor:
     return torch.cat([model.generator(code, noise) for code in torch.split(w_plus, 1)]).clamp(-1, 1)
 
 
-def _gaps(model: Model, pictures: Tensor, others: Tensor) -> Tensor:
-    """[N, 2]: 1 - correlation of the grey pictures at 16 px around the face; L1 distance of discriminator features."""
-    a, b = (_face_structure(some) for some in (pictures, others))
-    structure = 1 - (a * b).sum(dim=1)
+def _looks(model: Model, images: Tensor) -> _Looks:
+    structure = _face_structure(images)
     if model.discriminator is None:
+        return _Looks(structure, ())
+    features = FrozenFeatures(model.discriminator, loss_resolutions(model.resolution))
+    each = [features(image) for image in torch.split(images, 1)]
+    return _Looks(structure, tuple(torch.cat(maps) for maps in zip(*each, strict=True)))
+
+
+def _gaps(one: _Looks, others: _Looks) -> Tensor:
+    """[N, 2]: 1 - correlation of the structures; L1 distance of the features. `one` may be a single image."""
+    structure = 1 - (one.structure * others.structure).sum(dim=1)
+    if not one.features:
         return structure[:, None].expand(-1, 2)
-    judge = FrozenFeatures(model.discriminator, loss_resolutions(model.resolution))
-    distances = [(f - g).abs().mean(dim=(1, 2, 3)) for f, g in zip(judge(pictures), judge(others), strict=True)]
+    distances = [(f - g).abs().mean(dim=(1, 2, 3)) for f, g in zip(one.features, others.features, strict=True)]
     return torch.stack([structure, torch.stack(distances).mean(dim=0)], dim=1)
 
 

@@ -2,9 +2,9 @@
 
 The one-shot loss compares feature maps place by place, which needs two images of the same face. Of two different faces only the
 statistics can agree. The sliced Wasserstein distance (Rabin et al. 2011) takes the features of all places as one set, and
-compares two sets along random directions. Heitz et al. 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis", show that
-it captures the whole distribution, unlike Gram matrices; Elnekave & Weiss 2022, "Generating natural images with direct patch
-distributions matching", that one image is enough to learn it from.
+compares two sets along random directions. Heitz et al. 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis", show
+that it captures the whole distribution, unlike Gram matrices; Elnekave & Weiss 2022, "Generating natural images with direct
+patch distributions matching", that one image is enough to learn it from.
 """
 
 from __future__ import annotations

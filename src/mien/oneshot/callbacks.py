@@ -69,7 +69,7 @@ class Follower:
         count = min(_REFERENCES, tuner.references.count)
         codes = torch.cat([tuner.references.w_plus[:count], self.faces])
         before = [*tuner.images[:count], *_pictures(tuner.base.synthesis, self.faces)]
-        after = _pictures(tuner.synthesis, codes)
+        after = _pictures(tuner.result, codes)
         size = min(max(tuner.base.config.resolution, _SMALLEST_CELL), _LARGEST_CELL)
         drawn = sheet([before, after], size=size)
         write_picture(folder / f"step-{step:05d}.png", from_tensor(drawn), overwrite=True)

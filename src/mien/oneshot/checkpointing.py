@@ -19,8 +19,12 @@ from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 
 _TUNED, _ADAM, _RANDOM, _CODES, _FRESH, _DETAIL = "synthesis.", "adam.", "random", "w_plus", "fresh", "detail"
+_AVERAGE = "average."
 # What states of before 0.1.0 do not say, because nothing else could be chosen or a setting was not given.
-_DEFAULTS = {"gaze": "reference", "noise_strengths": "nonzero"}
+_DEFAULTS = {
+    "gaze": "reference", "noise_strengths": "nonzero", "reference_shape": 1.0, "reference_views": 1, "distribution_weight": 0.0,
+    "distribution_regions": "head", "distribution_faces": 1, "weight_average": 0.0,
+}  # fmt: skip
 # The steps may grow; the rest says how references became the codes that are compared.
 _FREE = ("steps", "extreme", "reference_inverter", "refine_reference")
 _MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -32,6 +36,8 @@ def save_fit(folder: Path, tuner: OneShotTuner, base: str) -> None:
     `base` is the digest of its generator.
     """
     tensors: dict[str, Tensor] = {f"{_TUNED}{name}": p for name, p in tuner.synthesis.named_parameters()}
+    if tuner.average is not None:
+        tensors |= {f"{_AVERAGE}{name}": p for name, p in tuner.average.network.named_parameters()}
     for index, parameter in enumerate(_trained(tuner)):
         tensors |= {f"{_ADAM}{index}.{name}": tuner.adam.state[parameter][name] for name in _MOMENTS}
     tensors |= {_RANDOM: tuner.random.get_state(), _CODES: tuner.references.w_plus}
@@ -96,6 +102,10 @@ class SavedFit:
             with torch.no_grad():
                 for name, parameter in tuner.synthesis.named_parameters():
                     parameter.copy_(self.tensors[f"{_TUNED}{name}"])
+                if tuner.average is not None:
+                    for name, parameter in tuner.average.network.named_parameters():
+                        parameter.copy_(self.tensors[f"{_AVERAGE}{name}"])
+                    tuner.average.updates = len(losses)
                 for index, trained in enumerate(_trained(tuner)):
                     tuner.adam.state[trained] = self._moments(index, trained)
             tuner.random.set_state(self.tensors[_RANDOM])

@@ -14,6 +14,7 @@ from mien.oneshot.presets import PRESETS, PresetName
 
 Loss = Literal["discriminator", "pixels", "identity", "mobilenet-v2"]
 MixingLatents = Literal["auto", "mapping", "encoder"]
+Regions = Literal["head", "parts", "all"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,27 @@ class OneShotConfig:
         Literal["nonzero", "all"],
         "noise strengths that are learned: those that are not zero in the base model, or all, as published",
     ] = "nonzero"
+    reference_shape: Annotated[
+        float,
+        "how much of its own shape a reference keeps: 0 moves its landmarks to where the model draws them, 1 leaves it as it "
+        "is, as published",
+    ] = 0.0
+    reference_views: Annotated[
+        int, "slightly shifted, turned and scaled views of each reference to learn from; 1: the reference alone, as published"
+    ] = 4
+    distribution_weight: Annotated[
+        float | Literal["auto"],
+        "weight of the distribution loss, which gives other faces the features of the reference; 0: none, as published; auto: "
+        "0.5 where the random codes are those of an encoder, else 0",
+    ] = "auto"
+    distribution_regions: Annotated[
+        Regions,
+        "what the distribution loss compares: head with head, parts (head with head, background with background) or all",
+    ] = "head"
+    distribution_faces: Annotated[int, "other faces that the distribution loss draws at every step"] = 1
+    weight_average: Annotated[
+        float, "decay of the running average of the weights, which is what is kept; 0: the last weights, as published"
+    ] = 0.97
     seed: Annotated[int, "seed of codes, noise and order"] = 0
 
     @classmethod
@@ -92,9 +114,24 @@ class OneShotConfig:
         if self.mixing_latents not in get_args(MixingLatents):
             known = ", ".join(get_args(MixingLatents))
             raise InputError(f"`mixing_latents` is one of {known}, got {self.mixing_latents!r}: choose one.")
+        self._check_distribution()
         for name in ("learning_rate", "feature_code", "identity_weight", "batch", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"`{name}` must be 0 or more, got {getattr(self, name)}.")
+
+    def _check_distribution(self) -> None:
+        if self.distribution_regions not in get_args(Regions):
+            known = ", ".join(get_args(Regions))
+            raise InputError(f"`distribution_regions` is one of {known}, got {self.distribution_regions!r}: choose one.")
+        if self.distribution_weight != "auto" and not 0 <= self.distribution_weight < math.inf:
+            raise InputError(f"`distribution_weight` is auto, or a number from 0, got {self.distribution_weight}.")
+        for name in ("reference_views", "distribution_faces"):
+            if getattr(self, name) < 1:
+                raise InputError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
+        if not 0 <= self.reference_shape <= 1:
+            raise InputError(f"`reference_shape` is a number from 0 to 1, got {self.reference_shape}.")
+        if not 0 <= self.weight_average < 1:
+            raise InputError(f"`weight_average` is 0 or more and below 1, got {self.weight_average}.")
 
 
 @dataclass(frozen=True)

@@ -9,42 +9,81 @@ from torch import Tensor
 
 from mien.inversion.config import InvertConfig
 from mien.inversion.encode import mean_code
-from mien.inversion.own_faces import own_faces
+from mien.inversion.own_faces import OwnFaces, own_faces
 from mien.inversion.reference_codes import reference_codes
 from mien.latents import Codes
 from mien.models.model import Model
 from mien.oneshot.config import OneShotConfig
+from mien.oneshot.other_faces import USUAL_WEIGHT
 from mien.oneshot.references import References, merge_duplicates
+from mien.oneshot.registration import register
 from mien.oneshot.style_mixing import takes_own_faces
+from mien.oneshot.views import motions, moved_along
 
 
 def encode_references(
     model: Model, images: Sequence[Tensor], config: OneShotConfig, *, names: Sequence[str],
-    valid: Sequence[Tensor] | None = None, weights: Sequence[float] | None = None,
+    valid: Sequence[Tensor] | None = None, weights: Sequence[float] | None = None, dtype: torch.dtype = torch.float32,
 ) -> References:  # fmt: skip
     """The references of a fit, from aligned images [3, R, R] in [-1, 1] on the CPU, on the device of the model.
 
     `names` is what warnings call them; `valid` are the parts of the images [1, R, R] that are to be learned (None: all);
-    `weights` weigh them, and one given twice counts twice. Warns of images that the model hardly knows as faces.
+    `weights` weigh them, and one given twice counts twice. The model's own faces are drawn in `dtype`. Warns of images that the
+    model hardly knows as faces.
     """
     kept, merged = merge_duplicates(images, weights)
     pictures = torch.stack([images[i] for i in kept])
     inside = None if valid is None else torch.stack([valid[i] for i in kept])
     # The mean face, which stands for all extreme references, can look one way only.
-    views = 2 if config.mirror and not config.extreme else 1
-    if views == 2:
+    sides = 2 if config.mirror and not config.extreme else 1
+    if sides == 2:
         pictures = torch.cat([pictures, pictures.flip(3)])
         inside = None if inside is None else torch.cat([inside, inside.flip(3)])
-    if config.extreme:
-        codes = Codes(mean_code(model, len(pictures)))
-    else:
-        inverter, device = config.reference_inverter, model.generator.mapping.w_avg.device
-        inverter = inverter if isinstance(inverter, InvertConfig) else InvertConfig(inverter)
-        codes = reference_codes(model, pictures.to(device), inverter, config.refine_reference, [names[i] for i in kept])
+    ways = motions(config.reference_views - 1) if _is_said_by_encoder(config, model) else []
+    codes = _codes(model, moved_along(pictures, ways), config, [names[i] for i in kept])
+    moved: tuple[float, ...] = ()
+    if config.reference_shape < 1 and not config.extreme:
+        found = register(pictures, inside, model.generator, _first(codes, len(pictures)), shape=config.reference_shape)
+        pictures, inside, moved = found.images, found.valid, found.moved[: len(kept)]
+    faces = _other_faces(model, config, dtype)
     return References(
-        pictures, codes.w_plus, merged, inside,
+        moved_along(pictures, ways), codes.w_plus, merged, None if inside is None else moved_along(inside, ways),
         # A feature code has the shapes of the reference, which blended codes are to forget.
         feature_codes=None if config.mean_layers else codes.detail,
-        views=views,
-        mixing_latents=own_faces(model, config.seed) if takes_own_faces(config, model) else None,
+        views=sides * (1 + len(ways)),
+        mixing_latents=faces.w_plus if faces is not None and takes_own_faces(config, model) else None,
+        other_faces=faces if distribution_weight(config, model) else None,
+        moved=moved,
     )  # fmt: skip
+
+
+def distribution_weight(config: OneShotConfig, model: Model) -> float:
+    """The weight of the distribution loss: what was asked for, or what suits the random codes."""
+    if config.distribution_weight != "auto":
+        return config.distribution_weight
+    return USUAL_WEIGHT if takes_own_faces(config, model) and not config.extreme else 0.0
+
+
+def _other_faces(model: Model, config: OneShotConfig, dtype: torch.dtype) -> OwnFaces | None:
+    encoded = takes_own_faces(config, model)
+    if not encoded and not distribution_weight(config, model):
+        return None
+    return own_faces(model, config.seed, encoded=encoded, dtype=dtype)
+
+
+def _is_said_by_encoder(config: OneShotConfig, model: Model) -> bool:
+    """Whether the references' codes are what the encoder says and nothing else: each view then has a code of its own."""
+    plain = config.reference_inverter in ("encoder", InvertConfig())
+    return plain and model.encoder is not None and not config.extreme and not config.refine_reference
+
+
+def _codes(model: Model, images: Tensor, config: OneShotConfig, names: Sequence[str]) -> Codes:
+    if config.extreme:
+        return Codes(mean_code(model, len(images)))
+    inverter = config.reference_inverter
+    inverter = inverter if isinstance(inverter, InvertConfig) else InvertConfig(inverter)
+    return reference_codes(model, images.to(model.generator.mapping.w_avg.device), inverter, config.refine_reference, names)
+
+
+def _first(codes: Codes, count: int) -> Codes:
+    return Codes(codes.w_plus[:count], None if codes.detail is None else codes.detail[:count])

@@ -54,7 +54,7 @@ def learn(
     follower = Follower(tuner, snapshots, base)
     tuner.run(progress, follower)
     follower.finish()
-    return changes(model.generator.synthesis, tuner.synthesis), made_by(tuner)
+    return changes(model.generator.synthesis, tuner.result), made_by(tuner)
 
 
 def made_by(tuner: OneShotTuner) -> dict[str, Any]:
@@ -68,8 +68,10 @@ def made_by(tuner: OneShotTuner) -> dict[str, Any]:
         "loss": [round(losses[i], 5) for i in (0, -1)] if losses else [],
         "family": "mapping" if references.mixing_latents is None else "encoder",
         "detail": tuner.mixing.references_feature_codes is not None,
-        "mirrored": references.views > 1,
+        "mirrored": config.mirror and not config.extreme,
     }
+    if any(references.moved):
+        made["moved"] = [round(far, 4) for far in references.moved]
     if config.steps == "auto":
         made["steps"] = len(losses)
     if any(references.outside):

@@ -16,6 +16,8 @@ from mien.inversion.own_faces import OwnFaces
 from mien.losses.distribution import distribution_distance
 from mien.oneshot.config import Regions
 
+USUAL_WEIGHT = 0.5
+"""Of this loss, beside the style distance."""
 MAPS = 2
 """How many of the extractor's maps are compared, the largest first: those of R/2 and R/8 hold color, stroke and texture."""
 

@@ -21,6 +21,7 @@ class Preset:
 
 
 _CODES_ALONE = {"mixing_latents": "mapping", "feature_code": 0.0, "mirror": False, "batch": 0}
+_AS_IT_IS = {"reference_shape": 1.0, "reference_views": 1, "distribution_weight": 0.0, "weight_average": 0.0}
 
 PRESETS: dict[PresetName, Preset] = {
     # JoJoGAN, appendix A.1: ReStyle's code, blended with the mean face's at three S layers. Their numbers are lost; those that
@@ -29,7 +30,7 @@ PRESETS: dict[PresetName, Preset] = {
     # the mask is the usual one.
     "paper": Preset(
         "the set-up of the JoJoGAN paper",
-        {"random_layers": "m1", "mean_layers": "16up,32up,64up", "reference_inverter": "iterated", **_CODES_ALONE},
+        {"random_layers": "m1", "mean_layers": "16up,32up,64up", "reference_inverter": "iterated", **_CODES_ALONE, **_AS_IT_IS},
         {"inverter": "iterated", "fidelity": 0.0, "refine_steps": 0},
     ),
     # The authors' code: rows of W+ instead of layers of S, so that affine layers are learned too, and all noise strengths; the
@@ -37,7 +38,7 @@ PRESETS: dict[PresetName, Preset] = {
     "published": Preset(
         "the authors' published code",
         {"space": "w_plus", "random_rows": "m1", "learning_rate": 2e-3, "noise": "random", "noise_strengths": "all",
-         **_CODES_ALONE},
+         **_CODES_ALONE, **_AS_IT_IS},
         {"inverter": "encoder", "fidelity": 0.0, "refine_steps": 0},
     ),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from mien.inversion.own_faces import OwnFaces
 from mien.latents import StyleCodes
 
 
@@ -33,6 +34,10 @@ class References:
     """Images per reference."""
     mixing_latents: Tensor | None = None
     """Codes [M, num_ws, w_dim] that random layers are taken from; None: those of the mapping network."""
+    other_faces: OwnFaces | None = None
+    """Faces of other people, whose features are to be distributed as the references'; None: there is no such loss."""
+    moved: tuple[float, ...] = ()
+    """How far each reference was warped to bring it into register, in units of the side; empty: not at all."""
     styles: StyleCodes | None = None
     """S codes [N] to learn from instead of those of `w_plus`."""
     part_channels: Mapping[str, Mapping[str, Tensor]] | None = None

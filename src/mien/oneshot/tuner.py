@@ -7,13 +7,15 @@ reference (equation 2). Codes are mixed in S by default, as the paper does it; t
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint.face_networks import read_identity_network
 from mien.faces.expression import expression_region
+from mien.faces.head_mask import coarse_head_mask
 from mien.latents import StyleCodes, style_layers
 from mien.losses.extractors import Judge, identity_maps, pixels
 from mien.losses.face import identity_loss, layout_loss
@@ -21,8 +23,10 @@ from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_re
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
 from mien.models.generator import Generator, SynthesisNetwork
+from mien.oneshot.averaging import RunningAverage
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.loss_terms import LossTerm, Rendering, total_loss
+from mien.oneshot.other_faces import USUAL_WEIGHT, OtherFaces
 from mien.oneshot.references import References
 from mien.oneshot.stopping import LONGEST, enough
 from mien.oneshot.style_mixing import LatentSource, StyleMixing
@@ -55,12 +59,15 @@ class OneShotTuner:
         self.mixing = StyleMixing(generator, references, config, latents)
         self.extractor = extractor or self._usual_extractor(discriminator)
         with torch.no_grad():
-            self.targets = self.extractor(self._seen(self.images))  # constant: computed once
+            # Constant: computed once, one image after the other for the sake of memory.
+            each = [self.extractor(self._seen(image)) for image in torch.split(self.images, 1)]
+            self.targets = [torch.cat(maps) for maps in zip(*each, strict=True)]
         self.identity: Embedder | None = None
         if config.identity_weight:
             self.identity = (identity or copy.deepcopy(read_identity_network())).to(self.device)
         self.terms = self._terms()
         self.losses: list[float] = []
+        self.average = RunningAverage(self.synthesis, config.weight_average) if config.weight_average else None
         self.adam = torch.optim.Adam(
             _trained(self.synthesis, config), lr=config.learning_rate, betas=(0.0, 0.99), eps=1e-8, fused=current() == "fast"
         )
@@ -91,7 +98,34 @@ class OneShotTuner:
                 return layout_loss(r.image, r.base_image, region[r.index], self._weights(r.index))
 
             terms.append(LossTerm("gaze", _LAYOUT_WEIGHT, gaze))
+        weight = self.config.distribution_weight
+        if weight == "auto":
+            weight = USUAL_WEIGHT if self.references.other_faces is not None else 0.0
+        if weight:
+            others = self._other_faces()
+            count = self.config.distribution_faces
+            terms.append(LossTerm("distribution", weight, lambda r: others.distance(r.index, count, self.random)))
         return terms
+
+    def _other_faces(self) -> OtherFaces:
+        if self.references.other_faces is None:
+            raise ValueError("a distribution loss needs References.other_faces")
+        heads = coarse_head_mask(self.images.cpu())
+        if self.valid is not None:
+            heads = heads * F.adaptive_avg_pool2d(self.valid.cpu(), heads.shape[-1])
+        regions = self.config.distribution_regions
+        return OtherFaces(self.references.other_faces, self.targets, heads, regions, self._features_of)
+
+    def _features_of(self, w_plus: Tensor) -> Sequence[Tensor]:
+        """What the extractor says of the tuned generator's image of codes [1, num_ws, w_dim]."""
+        noise = self.synthesis.noise(self.config.noise, len(w_plus), self.random)
+        network = self.base.synthesis if self.config.space == "s" else self.synthesis
+        return self.extractor(self._seen(self.synthesis.render(network.styles(w_plus), noise, self.dtype)))
+
+    @property
+    def result(self) -> SynthesisNetwork:
+        """The network as it is to be kept: the running average of the weights, where there is one."""
+        return self.synthesis if self.average is None else self.average.network
 
     def _seen(self, images: Tensor) -> Tensor:
         return grey(images) if self.config.color == "photo" else images
@@ -147,6 +181,8 @@ class OneShotTuner:
         self.adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.adam.step()
+        if self.average is not None:
+            self.average.update(self.synthesis)
         return float(loss.detach())
 
     def run(self, progress: Progress | None = None, after_step: Callable[[int], None] | None = None) -> list[float]:
