@@ -59,8 +59,8 @@ class OneShotTuner:
         self.mixing = StyleMixing(generator, references, config, latents)
         self.extractor = extractor or self._usual_extractor(discriminator)
         with torch.no_grad():
-            # Constant: computed once, one image after the other for the sake of memory.
-            each = [self.extractor(self._seen(image)) for image in torch.split(self.images, 1)]
+            # Constant: computed once, one view after the other for the sake of memory.
+            each = [self.extractor(self._seen(view)) for view in torch.split(self.images, references.count)]
             self.targets = [torch.cat(maps) for maps in zip(*each, strict=True)]
         self.identity: Embedder | None = None
         if config.identity_weight:
