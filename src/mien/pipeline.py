@@ -102,7 +102,7 @@ class Stylizer(FaceModel):
         if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
             config = replace(config, random_from=f"{min(64, self.resolution)}px")
         given = encode_references(
-            self.model, crops, config, names=[f.name for f in files], valid=valid, weights=weights, dtype=self._dtype
+            self.model, crops, config, names=[f.name for f in files], valid=valid, weights=weights, dtype=self.dtype
         )
         given = replace(given, part_channels=self.features_in(config.random_layers))
         if control:

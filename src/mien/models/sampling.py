@@ -42,12 +42,18 @@ def codes_of_seeds(generator: Generator, seeds: Sequence[int], *, psi: float = U
 
 
 @torch.no_grad()
-def images_of(network: SynthesisNetwork, w_plus: Tensor, feature_code: Tensor | None = None, *, batch: int = 8) -> Tensor:
-    """Images [N, 3, R, R] of codes [N, num_ws, w_dim], and of feature codes [N, C, r, r], on the CPU; with the stored noise."""
+def images_of(
+    network: SynthesisNetwork, w_plus: Tensor, feature_code: Tensor | None = None, *, batch: int = 8,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:  # fmt: skip
+    """Images [N, 3, R, R] of codes [N, num_ws, w_dim], and of feature codes [N, C, r, r], on the CPU; with the stored noise.
+
+    Convolutions run in `dtype`.
+    """
     noise, device = network.noise("const"), network.layer("4conv").weight.device
     drawn = []
     for start in range(0, len(w_plus), batch):
         part = slice(start, start + batch)
         detail = None if feature_code is None else feature_code[part].to(device)
-        drawn.append(network.render(network.styles(w_plus[part].to(device)), noise, detail=detail).cpu())
+        drawn.append(network.render(network.styles(w_plus[part].to(device)), noise, dtype, detail).cpu())
     return torch.cat(drawn)
