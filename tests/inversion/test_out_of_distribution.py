@@ -67,7 +67,7 @@ def test_calibration_has_a_seed_and_leaves_torch_alone(model: Model) -> None:
 def test_learning_warns_and_extreme_does_not(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
-    model.encoder.answers = torch.zeros(12, 8, 16)  # type: ignore[union-attr, assignment]
+    model.encoder.answers = torch.zeros(16, 8, 16)  # type: ignore[union-attr, assignment]
     files = [tmp_path / "cat.png", tmp_path / "anna.png"]
     for file in files:
         write_picture(file, from_tensor(torch.rand(3, R, R) * 2 - 1))

@@ -23,7 +23,7 @@ class OneShotConfig:
 
     steps: Annotated[
         int | Literal["auto"], "fine-tuning steps, or auto: 200 to 500, until little is gained; the paper takes 200 to 500"
-    ] = 300
+    ] = 150
     learning_rate: Annotated[float, "learning rate of Adam"] = 2e-3
     space: Annotated[
         Literal["s", "w_plus"], "latent space in which codes are mixed: s as in the paper, w_plus as in the published code"

@@ -21,7 +21,9 @@ class Preset:
 
 
 _CODES_ALONE = {"mixing_latents": "mapping", "feature_code": 0.0, "mirror": False, "batch": 0}
-_AS_IT_IS = {"reference_shape": 1.0, "reference_views": 1, "distribution_weight": 0.0, "weight_average": 0.0}
+_AS_IT_IS = {
+    "steps": 300, "reference_shape": 1.0, "reference_views": 1, "distribution_weight": 0.0, "weight_average": 0.0,
+}  # fmt: skip
 
 PRESETS: dict[PresetName, Preset] = {
     # JoJoGAN, appendix A.1: ReStyle's code, blended with the mean face's at three S layers. Their numbers are lost; those that
