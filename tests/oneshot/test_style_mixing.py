@@ -329,5 +329,5 @@ def test_options_of_the_family_reach_the_fit(reference: Path, tmp_path: Path) ->
 
 
 def test_unknown_mixing_latents_are_refused() -> None:
-    with pytest.raises(InputError, match="mixing_latents is one of auto, mapping, encoder, got 'encodr'"):
+    with pytest.raises(InputError, match="`mixing_latents` is one of auto, mapping, encoder, got 'encodr'"):
         OneShotConfig(mixing_latents="encodr")  # type: ignore[arg-type]
