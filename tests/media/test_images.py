@@ -8,6 +8,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def pixels_of(channels: int, dtype: Any = np.uint8, height: int = 37, width: int
     return rng.integers(0, np.iinfo(dtype).max, (height, width, channels), dtype=dtype, endpoint=True)
 
 
+@cache  # its bytes hold the second in which it was made
 def profile(gamma: float = 1.8) -> bytes:
     """An RGB profile that is not sRGB: littlecms' sRGB with the three tone curves replaced by a plain gamma."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
@@ -340,3 +342,14 @@ def test_folder_is_listed_by_name(tmp_path: Path) -> None:
         list_pictures(tmp_path / "b.png")
     with pytest.raises(InputError, match="no pictures"):
         list_pictures(tmp_path / "deeper.png")
+
+
+def test_an_error_of_ours_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("CMYK", (8, 8)).save(tmp_path / "a.tif")
+
+    def wrong(image: Image.Image, icc: bytes | None) -> Image.Image:
+        raise TypeError("a mistake of ours")
+
+    monkeypatch.setattr("mien.media.colour.cmyk_to_srgb", wrong)
+    with pytest.raises(TypeError, match="a mistake of ours"):
+        read_picture(tmp_path / "a.tif")

@@ -6,7 +6,8 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,11 +68,9 @@ def decode_picture(data: bytes, path: Path) -> Picture:
                     f"{path} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS // 1_000_000} megapixels "
                     "that are read: scale it down first."
                 )
-            try:
-                pixels, icc = _decode(image, data, path)
+            pixels, icc = _decode(image, data, path)
+            with _parsing(path):
                 orientation = int(image.getexif().get(_ORIENTATION, 1))
-            except _BROKEN as error:
-                raise InputError(f"{path} is damaged or cut off ({_brief(error)}): get the file again.") from error
     if icc is not None and not colour.fits(icc, 1 if pixels.shape[2] < 3 else 3):
         warnings.warn(f"{path}: its colour profile cannot be used; its colours are taken as sRGB.", MienWarning, stacklevel=2)
         icc = None
@@ -92,6 +91,15 @@ def _open(data: bytes, path: Path) -> ImageFile.ImageFile:
         raise InputError(f"{path} is damaged or cut off ({_brief(error)}): get the file again.") from error
 
 
+@contextmanager
+def _parsing(path: Path) -> Iterator[None]:
+    """Around what Pillow's parsers do, and nothing else: an error of ours is to be seen as one."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise InputError(f"{path} is damaged or cut off ({_brief(error)}): get the file again.") from error
+
+
 def _brief(error: BaseException) -> str:
     return (str(error).splitlines() or [""])[0][:80] or type(error).__name__
 
@@ -107,10 +115,12 @@ def _register_heif(path: Path) -> None:
 def _decode(image: ImageFile.ImageFile, data: bytes, path: Path) -> tuple[Pixels, bytes | None]:
     icc: bytes | None = image.info.get("icc_profile") or None
     # Before this picture is loaded: never two of them are in memory.
-    sixteen_bits = deep.read_deep(lambda content: _open(content, path), data)
+    with _parsing(path):
+        sixteen_bits = deep.read_deep(lambda content: _open(content, path), data)
+        if sixteen_bits is None:
+            image.load()
     if sixteen_bits is not None:
         return sixteen_bits, icc
-    image.load()
     mode = image.mode
     if mode.startswith("I"):
         values = np.asarray(image)
