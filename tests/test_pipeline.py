@@ -222,6 +222,14 @@ def test_control_of_a_finished_style(folder: Path, style: Style) -> None:
     assert torch.equal(face(0.0, keep={"eyes": 1.0}, exaggerate={"mouth": 1.0}), base)
     half, whole = (float((face(exaggerate={"eyes": a}) - plain).abs().mean()) for a in (0.5, 1.0))
     assert 0 < half < whole
+    style.save(folder / "kept.safetensors")
+    again = Style.load(folder / "kept.safetensors")
+    assert torch.equal(face(which=again, exaggerate={"eyes": 1.0}), face(exaggerate={"eyes": 1.0}))
+    # The codes of the references themselves, not those of the thumbnail.
+    small = replace(again, thumbnail=torch.zeros_like(style.thumbnail))
+    assert torch.equal(face(which=small, exaggerate={"eyes": 1.0}), face(exaggerate={"eyes": 1.0}))
+    with pytest.raises(InputError, match="keeps no codes"):
+        face(which=replace(style, reference_codes=None), exaggerate={"eyes": 1.0})
     nobody = replace(style, settings={})
     with pytest.raises(InputError, match="not learned from pictures"):
         face(which=nobody, exaggerate={"eyes": 1.0})

@@ -65,6 +65,7 @@ def main() -> None:
     parser.add_argument("--psi", type=float, default=0.6)
     arguments = parser.parse_args()
     stylizer = Stylizer.load()
+    learner = Stylizer(stylizer.model, dtype="bfloat16")
     faces = torch.stack([as_picture(image).rgb() for image in stylizer.sample(48, seed=7, psi=arguments.psi)])
     people, sitters = faces[list(PEOPLE)], faces[list(SITTERS)]
     write_picture(EXAMPLES / "face.png", from_tensor(photo_of(people[0])), overwrite=True)
@@ -77,7 +78,7 @@ def main() -> None:
         path = EXAMPLES / f"{manner}.png"
         write_picture(path, from_tensor(drawing), overwrite=True)
         align = AlignConfig(aligned=True)  # a drawing in the FFHQ frame by construction
-        style = stylizer.fit([path], OneShotConfig(steps=arguments.steps, dtype="bfloat16"), align=align, name=manner)
+        style = learner.fit([path], OneShotConfig(steps=arguments.steps), align=align, name=manner)
         style.settings["licence"] = "CC BY-NC-SA 4.0, as the model it was learned on"
         style.save(STYLES / f"{manner}.safetensors", overwrite=True)
         style = Style.load(STYLES / f"{manner}.safetensors")

@@ -23,7 +23,6 @@ from mien.editing.control import virtual_codes
 from mien.errors import InputError, ModelMismatchError
 from mien.face_model import FaceModel
 from mien.faces import AlignConfig
-from mien.faces.background import as_learned
 from mien.faces.blend import blend_face
 from mien.faces.feature_strength import eased
 from mien.faces.locate import of_the_reference
@@ -117,7 +116,8 @@ class Stylizer(FaceModel):
             made["control"] = {"keep": dict(control.keep), "exaggerate": dict(control.exaggerate)}
         settings = made | {"extreme": config.extreme, "references": [f.name for f in files], "resolution": self.resolution}
         shown = thumbnail(given.images[: given.count])
-        return Style(name or files[0].stem, self.digest, self.resolution, gaps, shown, settings)
+        codes = given.w_plus[: given.count].half().cpu()
+        return Style(name or files[0].stem, self.digest, self.resolution, gaps, shown, settings, codes)
 
     def _virtual_codes(self, w_plus: Tensor, config: OneShotConfig, control: Control) -> StyleCodes:
         if config.space != "s":
@@ -243,5 +243,9 @@ class Stylizer(FaceModel):
             return Steering(self.regions, control)
         if not style.of_pictures:
             raise InputError(f"The style {style.name!r} was not learned from pictures: there is nothing to exaggerate towards.")
-        references = as_learned(self.model, style.references()).to(self.device)
-        return Steering(self.regions, control, encode(self.model, references).w_plus)
+        codes, generator = style.reference_codes, self.model.generator
+        if codes is None:
+            raise InputError(f"The style {style.name!r} keeps no codes of its references: learn it again to exaggerate.")
+        if codes.shape[1:] != (generator.num_ws, generator.config.w_dim):
+            raise ModelMismatchError(f"The style {style.name!r} has codes of another model: get the file again.")
+        return Steering(self.regions, control, codes.float().to(self.device))

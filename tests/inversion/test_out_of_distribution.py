@@ -64,6 +64,18 @@ def test_calibration_has_a_seed_and_leaves_torch_alone(model: Model) -> None:
     assert torch.equal(state, torch.random.get_rng_state())
 
 
+def test_what_is_usual_for_a_model_is_worked_out_once(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    model.encoder.answers = torch.zeros(12, 8, 16)  # type: ignore[union-attr, assignment]
+    asked: list[Model] = []
+    monkeypatch.setattr(out_of_distribution, "calibrate", lambda m: asked.append(m) or calibrate(m))
+    first = out_of_distribution.known_faces(model)
+    assert out_of_distribution.known_faces(model) is first
+    assert len(asked) == 1
+    next(model.generator.parameters()).data.add_(1)  # another model, though the same object
+    assert out_of_distribution.known_faces(model) is not first
+    assert len(asked) == 2
+
+
 def test_learning_warns_and_extreme_does_not(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:

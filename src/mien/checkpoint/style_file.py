@@ -17,7 +17,7 @@ from mien.latents import USUAL_FIDELITY
 from mien.media.eight_bit import from_uint8, to_uint8
 
 KIND = "style"
-_PART = "synthesis"
+_PART, _CODES = "synthesis", "reference_codes"
 _SIDE = 96
 Kind = TypeVar("Kind", bound="StyleFile")
 _MOST_SIDE, _MOST_REFERENCES, _LONGEST_NAME = 1024, 8, 200
@@ -54,6 +54,8 @@ class StyleFile:
     """The aligned reference (several: side by side), [3, H, W] uint8."""
     settings: dict[str, Any] = field(default_factory=dict)
     """How it was made: the fit's configuration, references, losses."""
+    reference_codes: Tensor | None = None
+    """W+ codes of the references [N, num_ws, w_dim], float16; None for files of before 0.1.0, and for tuned models."""
 
     def check_base(self, digest: str) -> None:
         """Raise `ModelMismatchError` unless `digest` is the base model's."""
@@ -83,6 +85,8 @@ class StyleFile:
         if path.exists() and not overwrite:
             raise InputError(f"{path} exists already: choose another name or allow to `overwrite` it.")
         tensors = {f"{_PART}.{name}": gap for name, gap in self.changes.items()} | {"thumbnail": self.thumbnail}
+        if self.reference_codes is not None:
+            tensors[_CODES] = self.reference_codes.half()
         document = {"name": self.name, "base": self.base, "resolution": self.resolution, "settings": self.settings}
         native.write(path, KIND, tensors, document)
 
@@ -95,15 +99,18 @@ class StyleFile:
             raise CheckpointError(f"{path} is a {document['kind']} of mien, not a style: see `mien inspect {path}`.")
         try:
             thumbnail = tensors.pop("thumbnail")
+            codes = tensors.pop(_CODES, None)
             changes = {name.removeprefix(f"{_PART}."): gap for name, gap in tensors.items()}
             name, base, resolution, settings = (document[key] for key in ("name", "base", "resolution", "settings"))
         except KeyError as error:
             raise CheckpointError(f"{path} is a damaged style file (no {error}): get it again.") from error
         if thumbnail.dtype != torch.uint8 or any(gap.dtype != torch.float16 for gap in changes.values()):
             raise CheckpointError(f"{path} is a damaged style file (unexpected number types): get it again.")
-        check_finite(changes, f"The style in {path}")
+        if codes is not None and (codes.ndim != 3 or codes.dtype != torch.float16):
+            raise CheckpointError(f"{path} is a damaged style file (unexpected codes): get it again.")
+        check_finite(changes if codes is None else changes | {_CODES: codes}, f"The style in {path}")
         texts = isinstance(name, str) and name.isprintable() and isinstance(base, str) and base.isprintable()
         values = texts and type(resolution) is int and isinstance(settings, dict)
         if not values or len(name) > _LONGEST_NAME or not _is_row_of_squares(thumbnail):
             raise CheckpointError(f"{path} is a damaged style file (unexpected values): get it again.")
-        return cls(name, base, resolution, changes, thumbnail, settings)
+        return cls(name, base, resolution, changes, thumbnail, settings, codes)
