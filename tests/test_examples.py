@@ -26,9 +26,9 @@ def test_a_method_takes_at_most_fifty_lines(path: Path) -> None:
 def test_jojogan_moves_a_face_towards_the_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [tmp_path / "before.png", tmp_path / "after.png"]
     for file, steps in zip(files, (0, 4), strict=True):
-        run("jojogan_in_50_lines.py", EXAMPLES / "neon.png", EXAMPLES / "portrait.png", file, steps, monkeypatch=monkeypatch)
+        run("jojogan_in_50_lines.py", EXAMPLES / "comic.png", EXAMPLES / "portrait.png", file, steps, monkeypatch=monkeypatch)
     before, after = (read_picture(file).rgb() for file in files)
-    reference = read_picture(EXAMPLES / "neon.png").rgb().mean(dim=(1, 2))
+    reference = read_picture(EXAMPLES / "comic.png").rgb().mean(dim=(1, 2))
     gaps = [float((face.mean(dim=(1, 2)) - reference).abs().mean()) for face in (before, after)]
     assert gaps[1] < gaps[0], gaps
 
@@ -36,7 +36,7 @@ def test_jojogan_moves_a_face_towards_the_reference(tmp_path: Path, monkeypatch:
 @pytest.mark.slow
 def test_freezesg_trains_and_draws_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "cartoons").mkdir()
-    for name in ("ink", "neon"):
+    for name in ("ink", "comic"):
         shutil.copy(EXAMPLES / f"{name}.png", tmp_path / "cartoons")
     run("freezesg_in_50_lines.py", tmp_path / "cartoons", tmp_path / "pairs.png", 1, monkeypatch=monkeypatch)
     above, below = read_picture(tmp_path / "pairs.png").rgb().chunk(2, dim=1)

@@ -2,8 +2,8 @@
 
     python tools/draw_styles.py FACES.png... -o FOLDER [--size 512]
 
-Each face is drawn in every manner: `ink` (lines and hatching on paper), `poster` (few flat colours, dark outline, large eyes),
-`pastel` (soft patches of light colour), `neon` (glowing lines in the dark). Nothing but numpy-like torch arithmetic.
+Each face is drawn in every manner: `toon` (the look of an animated film), `comic` (flat colors, black lines), `ink` (brush
+and washes on paper), `poster` (few flat colors, dark outline). Nothing but numpy-like torch arithmetic.
 """
 
 from __future__ import annotations
@@ -78,22 +78,63 @@ def palette(x: Tensor, colours: list[tuple[int, int, int]], softness: float) -> 
     return (table[below] * (1 - part) + table[below + 1] * part).permute(2, 0, 1)
 
 
-def ink(face: Tensor, paper: Tensor) -> Tensor:
-    """Black lines and hatching on cream paper."""
-    face = large_eyes(face, 0.12)
-    smooth = kuwahara(face, 6)
-    drawn = lines(smooth, 1.8, 12.0, 0.28)
-    grey = gauss(smooth.mean(dim=0, keepdim=True), 3.0)
+def calm(x: Tensor, radius: int, strength: float) -> Tensor:
+    """Flat where [C, H, W] is calm, edges kept: the guided filter by the image itself (He et al. 2013)."""
+
+    def box(t: Tensor) -> Tensor:
+        return F.avg_pool2d(F.pad(t[None], (radius,) * 4, mode="reflect"), 2 * radius + 1, 1)[0]
+
+    mean = box(x)
+    variance = box(x * x) - mean * mean
+    slope = variance / (variance + strength)
+    return box(slope) * x + box(mean - slope * mean)
+
+
+def levels(x: Tensor, low: float, high: float) -> Tensor:
+    """Stretch the brightness of the middle of a face to `low` .. `high`."""
+    size = x.shape[1]
+    middle = x.mean(dim=0)[size // 4 :, size // 4 : -size // 4].flatten()
+    darkest, brightest = middle.quantile(torch.tensor([0.03, 0.97]))
+    return ((x - darkest) / (brightest - darkest) * (high - low) + low).clamp(0, 1)
+
+
+def saturated(x: Tensor, amount: float) -> Tensor:
+    """Colors `amount` times as far from grey."""
+    grey = x.mean(dim=0, keepdim=True)
+    return grey + (x - grey) * amount
+
+
+def spot(size: int, x: float, y: float, radius: float) -> Tensor:
+    """A Gaussian spot [1, size, size] of height 1 at a place in 0 .. 1."""
+    down, across = torch.meshgrid(torch.linspace(0, 1, size), torch.linspace(0, 1, size), indexing="ij")
+    return torch.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * radius**2))[None]
+
+
+_EYES = ((0.38, 0.475), (0.62, 0.475))
+
+
+def pupils(face: Tensor) -> list[tuple[float, float]]:
+    """The darkest place near each eye of a face in the FFHQ frame."""
     size = face.shape[1]
-    y, x = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
-    wobble = gauss(paper, 6.0)[0] * 14
-    for k, (slope, darkness) in enumerate(((1.0, 0.42), (-1.0, 0.28), (0.25, 0.16))):
-        wave = torch.sin((x + slope * y + wobble) * (2 * math.pi / (9 - k)))
-        stroke = torch.sigmoid((wave - 0.25) * 6)
-        drawn = drawn * (1 - 0.85 * stroke * torch.sigmoid((darkness - grey) * 30))
-    cream = torch.tensor([0.96, 0.93, 0.86]).reshape(3, 1, 1) + 0.025 * paper
-    dark = torch.tensor([0.10, 0.09, 0.14]).reshape(3, 1, 1)
-    return dark + (cream - dark) * drawn.clamp(0, 1)
+    grey = gauss(face.mean(dim=0, keepdim=True), size * 0.008)
+    places = [int((grey - 0.25 * spot(size, *eye, 0.03)).argmin()) for eye in _EYES]
+    return [((k % size) / (size - 1), (k // size) / (size - 1)) for k in places]
+
+
+def tint(red: float, green: float, blue: float) -> Tensor:
+    """A color as [3, 1, 1]."""
+    return torch.tensor([red, green, blue]).reshape(3, 1, 1)
+
+
+def ink(face: Tensor, paper: Tensor) -> Tensor:
+    """Brush and two washes of blue-black ink on cream paper."""
+    face = large_eyes(levels(face, 0.10, 0.97), 0.16)
+    smooth = calm(calm(face, 8, 0.008), 6, 0.005)
+    grey = smooth.mean(dim=0, keepdim=True)
+    wash = torch.minimum(0.30 + 0.70 * torch.sigmoid((grey - 0.30) * 14), 0.66 + 0.34 * torch.sigmoid((grey - 0.55) * 16))
+    drawn = wash * lines(smooth, 2.4, 12.0, 0.18).clamp(0, 1)
+    cream, dark = tint(0.965, 0.94, 0.88) + 0.05 * gauss(paper, 2), tint(0.10, 0.12, 0.20)
+    return dark + (cream - dark) * drawn
 
 
 def poster(face: Tensor, paper: Tensor) -> Tensor:
@@ -105,31 +146,43 @@ def poster(face: Tensor, paper: Tensor) -> Tensor:
     return (dark + (flat - dark) * outline.clamp(0, 1) + 0.008 * paper).clamp(0, 1)
 
 
-def pastel(face: Tensor, paper: Tensor) -> Tensor:
-    """Soft patches of light colour on grained paper."""
-    face = kuwahara(kuwahara(large_eyes(face, 0.18), 10), 8)
-    grey = face.mean(dim=0, keepdim=True)
-    tint = grey + (face - grey) * 1.9
-    light = 0.38 + 0.66 * tint.clamp(0, 1) + torch.tensor([0.03, 0.0, 0.06]).reshape(3, 1, 1)
-    soft = lines(face, 3.2, 5.0, 0.15)
-    brown = torch.tensor([0.42, 0.27, 0.38]).reshape(3, 1, 1)
-    return (brown + (light - brown) * (0.35 + 0.65 * soft.clamp(0, 1)) + 0.035 * paper).clamp(0, 1)
+def comic(face: Tensor, paper: Tensor) -> Tensor:
+    """Flat, strong colors in few tones, and black lines."""
+    face = large_eyes(levels(face, 0.14, 0.94), 0.24)
+    smooth = calm(calm(face, 8, 0.008), 6, 0.005)
+    color = saturated(smooth, 1.75).clamp(0, 1)
+    grey = color.mean(dim=0, keepdim=True)
+    tone = grey * 3.5 + 0.25
+    tone = (tone.floor() + torch.sigmoid((tone - tone.floor() - 0.5) * 16) - 0.25) / 3.5
+    flat = (color * (tone / (grey + 1e-3)).clamp(0.55, 1.5) * 0.9 + 0.09).clamp(0, 1)
+    fine = lines(calm(face, 3, 0.003), 1.4, 10.0, 0.30).clamp(0, 1) * 0.35 + 0.65
+    dark = tint(0.09, 0.06, 0.13)
+    return dark + (flat - dark) * torch.minimum(lines(smooth, 2.2, 12.0, 0.20).clamp(0, 1), fine) + 0.004 * paper
 
 
-def neon(face: Tensor, paper: Tensor) -> Tensor:
-    """Glowing lines in the dark."""
-    face = kuwahara(large_eyes(face, 0.2), 6)
-    grey = gauss(face.mean(dim=0, keepdim=True), 1.5)
-    across, down = grey - grey.roll(3, dims=2), grey - grey.roll(3, dims=1)
-    edge = torch.sigmoid(((across.square() + down.square()).sqrt() - 0.09) * 40)
-    body = palette(face, [(6, 4, 26), (14, 10, 58), (36, 16, 96), (84, 26, 132), (150, 44, 160)], 0.06)
-    cyan, pink = (torch.tensor(c).reshape(3, 1, 1) for c in ([0.15, 0.95, 1.0], [1.0, 0.2, 0.7]))
-    ramp = torch.linspace(0, 1, face.shape[2]).reshape(1, 1, -1)
-    glow = gauss(edge, 5.0) * 0.9 + gauss(edge, 14.0) * 0.8
-    return (body + (cyan * (1 - ramp) + pink * ramp) * (edge + glow) + 0.006 * paper).clamp(0, 1)
+def toon(face: Tensor, paper: Tensor) -> Tensor:
+    """The look of an animated film: large shining eyes, smooth warm skin, soft light."""
+    face = large_eyes(levels(face, 0.10, 0.92), 0.36)
+    size = face.shape[1]
+    smooth = calm(calm(calm(face, 8, 0.006), 6, 0.004), 4, 0.003)
+    sharp = gauss(face, 0.7) + 0.8 * (gauss(face, 0.7) - gauss(face, 3.0))
+    kept = 0.8 * sum(spot(size, *eye, 0.05) for eye in _EYES) + 0.4 * spot(size, 0.5, 0.73, 0.05)
+    body = saturated(torch.lerp(smooth, sharp, kept.clamp(0, 0.85)), 1.45).clamp(0, 1)
+    body = (body * body * (3 - 2 * body) * 0.4 + body * 0.6) * tint(1.03, 1.0, 0.97)
+    brown = tint(0.20, 0.09, 0.10)
+    body = brown + (body.clamp(0, 1) - brown) * (0.55 + 0.45 * lines(smooth, 2.4, 7.0, 0.20).clamp(0, 1))
+    body = 1 - (1 - body) * (1 - 0.20 * gauss(body, 9.0))
+    for x, y in pupils(face):
+        body = body * (1 - 0.6 * spot(size, x, y, 0.014))
+        body = body + 0.35 * spot(size, x + 0.004, y + 0.013, 0.012) * tint(0.30, 0.42, 0.46)
+        glint = torch.sigmoid((spot(size, x - 0.010, y - 0.013, 0.006) - 0.45) * 14)
+        body = body + (1 - body) * glint
+    for x in (0.33, 0.67):
+        body = torch.lerp(body, tint(0.98, 0.42, 0.38).expand_as(body), 0.16 * spot(size, x, 0.63, 0.05).expand_as(body))
+    return body + 0.002 * paper
 
 
-MANNERS = {"ink": ink, "poster": poster, "pastel": pastel, "neon": neon}
+MANNERS = {"toon": toon, "comic": comic, "ink": ink, "poster": poster}
 
 
 def draw(face: Tensor, manner: str, *, size: int = 512, seed: int = 0) -> Tensor:

@@ -55,13 +55,13 @@ def close_up(photo: Tensor) -> Tensor:
 
 
 # Of the first 48 samples of seed 7 at psi 0.6, chosen by eye: whole heads with clear eyes and hair.
-PEOPLE, SITTERS = (23, 47), (6, 13, 27, 39)
+PEOPLE, SITTERS = (23, 47), (6, 39, 27, 13)
 
 
 def main() -> None:
     """Make everything anew."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--psi", type=float, default=0.6)
     arguments = parser.parse_args()
     stylizer = Stylizer.load()

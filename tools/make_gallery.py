@@ -43,7 +43,7 @@ class Control:
     columns: tuple[tuple[str, str], ...]
     """Caption, and the command that writes out.png."""
     first: tuple[str, ...] = ()
-    manner: str = "pastel"
+    manner: str = "toon"
 
 
 def _apply(options: str = "", style: str = "style") -> str:
@@ -85,7 +85,7 @@ CONTROLS = (
         "colour", "Whose colours",
         "The reference's, or the photo's own: then colour layers stay free and the loss compares grey pictures.",
         (("reference", _apply()), ("photo", _apply(style="own"))),
-        (_FIT, "mien fit reference.png --color photo -o own.safetensors"), "neon",
+        (_FIT, "mien fit reference.png --color photo -o own.safetensors"), "comic",
     ),
     Control(
         "masks", "Masks",

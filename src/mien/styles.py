@@ -48,7 +48,7 @@ def list_styles() -> list[str]:
     """Names of the styles that ship with mien.
 
     >>> mien.list_styles()
-    ['ink', 'neon', 'pastel', 'poster']
+    ['comic', 'ink', 'poster', 'toon']
     """
     return list(ready_styles())
 
