@@ -78,7 +78,7 @@ def test_a_sweep_trains_each_and_draws_one_sheet(desk: Path, capsys: pytest.Capt
         ("--methods structure:9", "structure is 9"),
         ("--methods magic", "no method"),
         ("--cuts 5px", "no cut at 5 px"),
-        ("--cuts a", "--cuts takes"),
+        ("--cuts a", "Block sizes are written as 32px"),
     ],
 )
 def test_refusals(desk: Path, capsys: pytest.CaptureFixture[str], words: str, sentence: str) -> None:
@@ -90,7 +90,7 @@ def test_refusals(desk: Path, capsys: pytest.CaptureFixture[str], words: str, se
 def test_minutes_each_stops_and_goes_on(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = "sweep cartoons --from faces.safetensors --kimg 0.004 --batch 4 --methods baseline,freeze-g:1 -o out --device cpu"
     words = line.split()
-    assert shell([*words, "--minutes-each", "0"]) == 0
+    assert shell([*words, "--max-minutes", "0"]) == 0
     assert "not all methods are complete" in capsys.readouterr().err
     assert shell(words) == 0
     assert "not all" not in capsys.readouterr().err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -28,7 +28,7 @@ EXAMPLES = (
 def run(
     photos: Annotated[list[Path], Argument(metavar="PHOTO...", help="The photo.")],
     out: Annotated[Path, Option("--out", "-o", help="Picture to write; the code goes beside it.")],
-    config: InvertConfig,
+    inversion: Annotated[dict[str, Any], InvertConfig],
     align: AlignConfig,
     networks: Extractors,
     model: InvertingModel,
@@ -49,9 +49,9 @@ def run(
     """
     pictures = photos_in(photos)
     if compare:
-        if config != InvertConfig(steps=config.steps) or refine_steps:
+        if inversion.keys() - {"steps"} or refine_steps:
             raise InputError("`compare` takes all methods: leave out `method`, `towards_mean` and `refine_steps`.")
-        return _compare(pictures, out, config.steps, align, networks, model, machine, screen, overwrite=overwrite)
+        return _compare(pictures, out, inversion.get("steps"), align, networks, model, machine, screen, overwrite=overwrite)
     if len(pictures) != 1 or networks != Extractors():
         raise InputError("One photo becomes one picture: give one, or `compare` for a table (`features`, `identity`) of many.")
     code_file = picture_name(out).with_suffix(".safetensors")
@@ -61,7 +61,7 @@ def run(
     from mien.checkpoint import native
     from mien.media.images import from_tensor, write_picture
 
-    drawing, stylizer = RenderConfig(inverter=config, refine_steps=refine_steps), model.stylizer(machine)
+    drawing, stylizer = RenderConfig(inverter=InvertConfig(**inversion), refine_steps=refine_steps), model.stylizer(machine)
     with progress("inverting", quiet=screen.quiet) as advance:
         found = stylizer.invert(pictures[0], drawing, align=align, progress=advance)
     write_picture(out, from_tensor(found.picture), overwrite=True)
