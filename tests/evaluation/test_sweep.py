@@ -96,15 +96,14 @@ def test_minutes_each_stops_and_goes_on(desk: Path, capsys: pytest.CaptureFixtur
     assert "not all" not in capsys.readouterr().err
 
 
-def test_a_sweep_measures_nearness_and_structure(desk: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_measures_nearness_and_structure(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     random = np.random.default_rng(1)
     for i in range(3, 9):
         Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(desk / "cartoons" / f"{i}.png")
-    network = shared / "weights" / "mobilenet_v2_imagenet_int8.tflite"
     words = (
         "sweep cartoons --from faces.safetensors --kimg 0.008 --batch 4 --methods structure:1 --cuts 16px -o out --device cpu"
     )
-    assert shell([*words.split(), "--features", str(network), "--samples", "100", "--json"]) == 0
+    assert shell([*words.split(), "--features", "discriminator", "--samples", "100", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["written"][1]["rows"]
     assert [row["name"] for row in rows] == ["source", "structure-1", "structure-1, swapped at 16 px"]
     assert rows[0]["kept"]["structure"] == pytest.approx(1.0)
@@ -113,8 +112,8 @@ def test_a_sweep_measures_nearness_and_structure(desk: Path, shared: Path, capsy
     table = (desk / "out" / "table.md").read_text()
     assert table.count("\n") == 6
     assert "0.250 by chance" in table  # half of nine pictures
-    assert shell([*words.split(), "--features", "nowhere.tflite"]) == 2
-    assert "nowhere.tflite" in capsys.readouterr().err
+    assert shell([*words.split(), "--features", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
 
 
 def test_structure_kept_ignores_colour_and_what_all_faces_share() -> None:

@@ -79,7 +79,7 @@ def _compare(
 ) -> Report:  # fmt: skip
     if align != AlignConfig(aligned=align.aligned):
         raise InputError("`compare` takes the largest face of every photo: leave out `face`, `box` and `landmarks`.")
-    features, identity = (path and existing(path) for path in (networks.features, networks.identity))
+    identity = networks.identity and existing(networks.identity)
 
     from mien.evaluation.comparison import FILES, compare_inverters, usual_ways, write_comparison
     from mien.evaluation.evaluate import open_judges
@@ -87,7 +87,8 @@ def _compare(
 
     check_free(out, FILES, overwrite=overwrite)
     stylizer = model.stylizer(machine)
-    ways, judges = usual_ways(stylizer.model.encoder is not None, steps), open_judges(features, identity, stylizer.device)
+    ways = usual_ways(stylizer.model.encoder is not None, steps)
+    judges = open_judges(networks.features, identity, stylizer.device)
     with progress("comparing", quiet=screen.quiet) as advance:
         made = compare_inverters(stylizer, photos, judges, ways, aligned=align.aligned, progress=advance)
     report = Report(table(*made.table()), {"comparison": made.numbers}, failed=made.failed)
