@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore:To the model"), pytest.mark.fil
 R = 32
 WHOLE = mien.AlignConfig(aligned=True)
 QUICK = mien.OneShotConfig(steps=2, random_from="32px")
-PLAIN = mien.RenderConfig(refine_steps=0)
+PLAIN = mien.RenderConfig(refine_steps=0, upscale="none")
 
 
 def toy_model() -> Model:
@@ -64,7 +64,7 @@ def test_an_image_of_any_kind_goes_in_and_a_pil_image_comes_out(
 
 
 def test_style_and_photo_in_either_order(pipe: mien.Stylizer, style: mien.Style, photo: Image.Image) -> None:
-    wanted = pipe.apply(style, photo, mien.RenderConfig(0.5, refine_steps=0), align=WHOLE).image.tobytes()
+    wanted = pipe.apply(style, photo, mien.RenderConfig(0.5, refine_steps=0, upscale="none"), align=WHOLE).image.tobytes()
     assert pipe(style, photo, PLAIN, strength=0.5, align=WHOLE).image.tobytes() == wanted
     assert pipe(photo, style=style, config=PLAIN, strength=0.5, align=WHOLE).image.tobytes() == wanted
     with pytest.raises(mien.MienError, match="style and a photo"):

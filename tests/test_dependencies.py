@@ -16,13 +16,13 @@ else:
 
 _REPOSITORY = Path(__file__).parent.parent
 _PROJECT = tomllib.loads((_REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-_ROW = re.compile(r"\| ([a-z-]+) \| ([\d.]+) \| ([^|]+) \| ([^|]+) \|")
+_ROW = re.compile(r"\| ([a-z0-9-]+) \| ([\d.]+) \| ([^|]+) \| ([^|]+) \|")
 
 
 def _bounds(requirements: list[str]) -> dict[str, str]:
     found = {}
     for requirement in requirements:
-        match = re.fullmatch(r"([a-z-]+)>=([\d.]+)(;.*)?", requirement.replace(" ", ""))
+        match = re.fullmatch(r"([a-z0-9-]+)>=([\d.]+)(;.*)?", requirement.replace(" ", ""))
         assert match, f"{requirement}: a lower bound alone, as long as no newer version is known to break"
         found[match[1]] = match[2]
     return found

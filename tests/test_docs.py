@@ -105,12 +105,91 @@ def test_the_page_of_the_api_is_what_the_docstrings_say(monkeypatch: pytest.Monk
     assert sorted([*listed, "__version__"]) == mien.__all__, "every public name belongs to one section"
 
 
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them of its headings."""
+    headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
 def test_links_lead_somewhere(page: Path) -> None:
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if not target.startswith(("http://", "https://", "#", "mailto:")):
-            assert (page.parent / target.split("#")[0]).exists(), f"{page.name} links to {target}"
+        if not target.startswith(("http://", "https://", "mailto:")):
+            name, _, anchor = target.partition("#")
+            linked = page.parent / name if name else page
+            assert linked.exists(), f"{page.name} links to {target}"
+            assert not anchor or anchor in _anchors(linked), f"{page.name} links to {target}: there is no such heading"
+
+
+def test_every_page_is_within_reach_of_the_readme() -> None:
+    seen, waiting = set(), [_PAGES[0]]
+    while waiting:
+        page = waiting.pop().resolve()
+        if page not in seen:
+            seen.add(page)
+            links = re.findall(r"\]\(([^)#\s]+\.md)", page.read_text(encoding="utf-8"))
+            waiting += [page.parent / link for link in links if not link.startswith("http")]
+    assert not {page.resolve() for page in _PAGES} - seen
+
+
+def _commands(page: Path) -> list[list[str]]:
+    """Every command of ours on a page, also of blocks that are not run."""
+    lines = [line for block in blocks(page) if block.language in {"sh", "bash"} for line in _joined(block.text)]
+    words = [shlex.split(line.split("&&")[-1], comments=True) for line in lines]
+    return [w[w.index("mien") + 1 :] for w in words if "mien" in w]
+
+
+def _joined(text: str) -> list[str]:
+    return text.replace("\\\n", " ").splitlines()
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
+def test_every_option_that_a_page_shows_exists(page: Path) -> None:
+    import typer
+
+    program = typer.main.get_command(app.build())
+    for words in _commands(page):
+        if words[0] in app.VERBS:
+            verb = program.commands[words[0]]  # type: ignore[attr-defined]
+            known = {name for parameter in verb.params for name in (*parameter.opts, *parameter.secondary_opts)}
+            unknown = [w for w in words if w.startswith("-") and w.split("=")[0] not in known]
+            assert not unknown, f"{page.name}: mien {words[0]} has no {unknown}"
+
+
+def test_every_option_that_the_text_names_exists() -> None:
+    """In running text any verb's will do, and those of the tools."""
+    import typer
+
+    program = typer.main.get_command(app.build())
+    known = {"--help", "--help-all", "--version", "--debug"}
+    known |= {
+        "--index-url",
+        "--nproc-per-node",
+        "--check",
+        "--strict",
+        "--no-warn-unused-ignores",
+    }  # of pip, torchrun, ruff and mypy
+    for verb in program.commands.values():  # type: ignore[attr-defined]
+        known |= {name for parameter in verb.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    told = "".join(path.read_text(encoding="utf-8") for path in (_REPOSITORY / "tools").glob("*.py"))
+    known |= set(re.findall(r'"(--[a-z-]+)"', told)) | {f"--no-{name[2:]}" for name in known}
+    for page in _PAGES:
+        if page.name not in {"CHANGELOG.md", "api.md"}:
+            named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", page.read_text(encoding="utf-8")))
+            assert not named - known, page.name
+
+
+def test_the_glossary_has_the_words_of_the_project() -> None:
+    """Its terms are sorted, said in one line each, and those that options and settings are named after are there."""
+    text = (_REPOSITORY / "docs" / "glossary.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)[1:]
+    terms = [term for term, _ in rows]
+    assert terms == sorted(terms, key=str.lower)
+    wanted = "strength fidelity refinement mask seed psi style reference inversion encoder landmarks upscaling noise"
+    assert not {*wanted.split(), "feature code", "style-mixing latents", "weight deltas", "out-of-distribution score"} - {
+        *terms
+    }
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)

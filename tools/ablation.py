@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mien.checkpoint.face_networks import read_mobilenet_v2
+from mien.checkpoint.feature_network import has_feature_network
 from mien.checkpoint.native import digest
 from mien.cli.paths import photos_in
 from mien.errors import MienError
@@ -33,11 +33,12 @@ from mien.faces.config import AlignConfig
 from mien.files import file_digest, write_whole
 from mien.inversion.config import METHODS, InvertConfig
 from mien.latents import USUAL_FIDELITY, Codes
+from mien.losses.extractors import DISCRIMINATOR, discriminator_extractor
 from mien.media.contact_sheet import sheet
 from mien.media.eight_bit import to_uint8
 from mien.media.images import from_tensor, write_picture
-from mien.metrics.perceptual import as_pictures
-from mien.metrics.spaces import Judges, discriminator_space
+from mien.metrics.perceptual import as_pictures, style_distance
+from mien.metrics.spaces import Judges
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.layer_masks import PRESETS as MASKS
 from mien.oneshot.presets import preset_values
@@ -70,7 +71,7 @@ def variants_of(question: str, resolution: int) -> dict[str, Options]:
     every: dict[str, dict[str, Options]] = {
         "losses": {
             "discriminator": {}, "pixels": {"loss": "pixels"}, "identity network": {"loss": "identity"},
-            "MobileNetV2": {"loss": "mobilenet-v2"},
+            "EfficientNet-Lite1": {"loss": "efficientnet-lite1"},
         },
         "spaces": {"S, mask m1": {"random_layers": "m1"}, "W+, mask m1": {"space": "w_plus"}},
         "masks": {f"usual: {usual_mask}": {}, **{name: {"random_layers": name} for name in MASKS}},
@@ -104,7 +105,6 @@ class Bench:
     photos: list[Path]
     workspace: Workspace
     steps: int
-    features: Path | None
     aligned: bool
     references_aligned: bool
 
@@ -164,7 +164,6 @@ class Bench:
             start = time.perf_counter()
             style = self.stylizer.fit(
                 references, self._fit_config(options), align=AlignConfig(aligned=True) if self.references_aligned else None,
-                loss_network=self._loss_network(options),
             )  # fmt: skip
             learned = time.perf_counter()
             pictures = torch.cat([self.stylizer.draw(style, code) for code in codes.single()])
@@ -173,8 +172,8 @@ class Bench:
             each = found.numbers["methods"]["it"]["each"]
             measured = {key: torch.tensor([each[name][key] for name in names]) for key in each[names[0]] if key in _COLUMNS}
             own = self.stylizer.model.discriminator
-            if own is not None and self.features is not None:
-                measured["style_distance_d"] = discriminator_space(own).style_distance(pictures, wanted)
+            if own is not None and self.judges.looks.name != DISCRIMINATOR:
+                measured["style_distance_d"] = style_distance(discriminator_extractor(own), pictures, wanted)
             times = {"learning": torch.tensor([learned - start]), "drawing": torch.tensor([drawing])}
             return {"pictures": to_uint8(pictures), **measured, **times}
 
@@ -184,16 +183,13 @@ class Bench:
         known = {field.name for field in fields(OneShotConfig)}
         return OneShotConfig(**{"steps": self.steps, **{name: value for name, value in options.items() if name in known}})
 
-    def _loss_network(self, options: Options) -> Any:
-        return read_mobilenet_v2(self.features) if options.get("loss") == "mobilenet-v2" and self.features else None
-
 
 def ask(bench: Bench, question: str, out: Path) -> None:
     """All variants of one question on all references: OUT/question.md, .json and .png."""
     variants, cells = variants_of(question, bench.stylizer.resolution), {}
-    if question == "losses" and bench.features is None:
-        variants = {name: options for name, options in variants.items() if options.get("loss") != "mobilenet-v2"}
-        print("losses: MobileNetV2 is left out, for want of --features.", flush=True)
+    if question == "losses" and not has_feature_network():
+        variants = {name: options for name, options in variants.items() if options.get("loss") != "efficientnet-lite1"}
+        print("losses: EfficientNet-Lite1 is left out, since mien[measure] is not installed.", flush=True)
     for name, options in variants.items():
         groups = [bench.references] if options.get(TOGETHER) else [[reference] for reference in bench.references]
         for group in groups:
@@ -291,7 +287,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="two references, six photos, 60 steps")
     parser.add_argument("--steps", type=int, default=None, help="of fine-tuning; without it 300, or 60 if quick")
     parser.add_argument("--model", type=Path, default=None)
-    parser.add_argument("--features", type=Path, default=None, help="MobileNetV2 as .tflite: judge of looks, and a loss")
+    parser.add_argument(
+        "--features", default="auto", choices=["auto", "efficientnet-lite1", "discriminator"], help="measures looks"
+    )
     parser.add_argument("--identity", type=Path, default=None, help="MobileFaceNet or ArcFace: judge of people")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=None)
@@ -307,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bench = Bench(
             Stylizer.load(given.model, device=str(device)), open_judges(given.features, given.identity, device),
             references[: most.get("references")], photos[: most.get("photos")], Workspace(given.out / "work"),
-            given.steps if given.steps is not None else most.get("steps", _STEPS), given.features,
+            given.steps if given.steps is not None else most.get("steps", _STEPS),
             given.aligned, given.references_aligned,
         )  # fmt: skip
         for question in given.questions or QUESTIONS:

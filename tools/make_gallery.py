@@ -60,7 +60,7 @@ CONTROLS = (
     ),
     Control(
         "bands", "Strength by size",
-        "The style in the shape of the head (coarse), in the features (middle), or in line and colour (fine) alone.",
+        "The style in the shape of the head (coarse), in the features (middle), or in line and color (fine) alone.",
         (
             ("all", _apply()),
             ("coarse", _apply("--strength 0,coarse=1")),
@@ -71,25 +71,24 @@ CONTROLS = (
         (_FIT,),
     ),
     Control(
-        "likeness", "Likeness",
-        "How much is kept of what no code of the model can say of the person: without it the face is freer, and nearer to the "
-        "reference.",
+        "fidelity", "Fidelity",
+        "The weight of the feature code: higher preserves identity, lower follows the style.",
         tuple((s, _apply(f"--fidelity {s}")) for s in ("0", "0.35", "0.7", "1")), (_FIT,),
     ),
     Control(
         "refine", "Refinement",
-        "Steps of optimisation after the encoder's look at the photo: closer to the person, some seconds slower.",
+        "Optimization steps after the encoder's answer: closer to the person, a few seconds slower.",
         tuple((s, _apply(f"--refine {s}")) for s in ("0", "20", "40", "100")), (_FIT,),
     ),
     Control(
-        "colour", "Whose colours",
-        "The reference's, or the photo's own: then colour layers stay free and the loss compares grey pictures.",
+        "color", "Color",
+        "That of the reference, or that of the photo: then the color layers are random and the loss compares gray images.",
         (("reference", _apply()), ("photo", _apply(style="own"))),
         (_FIT, "mien fit reference.png --color photo -o own.safetensors"), "comic",
     ),
     Control(
         "masks", "Masks",
-        "What is random while the style is learned is left to the person; the rest is taken from the reference.",
+        "Layers that are random while the style is learned are left to the person; the rest is taken from the reference.",
         tuple((m, _apply(style=m)) for m in MASKS),
         tuple(f"mien fit reference.png --random-layers {m} -o {m}.safetensors" for m in MASKS),
         "ink",
@@ -108,7 +107,7 @@ CONTROLS = (
     ),
     Control(
         "identity", "Identity loss",
-        "The style is held to the people while it is learned: more of them, and with too much of it less style.",
+        "A loss that preserves identity while the style is learned; too much of it costs style.",
         tuple((w, _apply(style=f"weight-{w}")) for w in ("0", "0.01", "0.1")),
         tuple(f"mien fit reference.png --identity-weight {w} -o weight-{w}.safetensors" for w in ("0", "0.01", "0.1")),
     ),
@@ -143,7 +142,7 @@ def main() -> None:
 def pages() -> dict[str, str]:
     """The pages, by file name, and the one that leads to them."""
     links = "\n".join(f"- [{control.title}]({control.name}.md): {control.text}" for control in CONTROLS)
-    told = "A page per control. Faces and references are made up by our own model; the commands are those that were run."
+    told = "A page per control. Faces and references are synthetic, from our own model; the commands are those that were run."
     return {"index.md": f"# Gallery\n\n{told}\n\n{links}\n"} | {f"{control.name}.md": _page(control) for control in CONTROLS}
 
 

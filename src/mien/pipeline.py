@@ -31,12 +31,10 @@ from mien.faces.upscale import MISSING, upscale_factor, upscaled
 from mien.inversion import Codes, mean_code
 from mien.inversion.encode import encode
 from mien.latents import StyleCodes
-from mien.losses.extractors import mobilenet_maps
 from mien.media.image_input import ImageLike, as_pictures, pil_from_tensor
 from mien.media.images import from_tensor
 from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
-from mien.models.mobilenet_v2 import MobileNetV2
 from mien.models.sampling import random_codes
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.deltas import apply_changes
@@ -71,13 +69,13 @@ class Stylizer(FaceModel):
     def fit(
         self, references: ImageLike | Sequence[ImageLike], config: OneShotConfig | None = None, *,
         align: AlignConfig | None = None, weights: Sequence[float] | None = None, name: str | None = None,
-        identity: Embedder | None = None, loss_network: MobileNetV2 | None = None, control: Control | None = None,
+        identity: Embedder | None = None, control: Control | None = None,
         snapshots: SnapshotConfig | None = None, progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style, as `config` says.
 
         `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss (None: the
-        one that comes with mien), `loss_network` that of the loss mobilenet-v2. `control` says which parts of the face stay the
+        one that comes with mien). `control` says which parts of the face stay the
         person's and which take the reference's shape, by other codes to learn from (the virtual inverter). `snapshots` asks for
         previews, and a state to resume from. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
@@ -89,8 +87,6 @@ class Stylizer(FaceModel):
             raise InputError("A style needs at least one reference picture: give one.")
         if control and config.extreme:
             raise InputError("`extreme` learns from the mean face alone, so `keep` and `exaggerate` change nothing: choose.")
-        if (config.loss == "mobilenet-v2") != (loss_network is not None):
-            raise InputError("The loss mobilenet-v2 and its network (`loss_network`, a .tflite file) go together: give both.")
         align = align or AlignConfig()
         by_hand = align.box is not None or align.landmarks is not None
         where = AlignConfig(aligned=True) if config.extreme and not by_hand else align.one()
@@ -107,9 +103,8 @@ class Stylizer(FaceModel):
         if control:
             # A feature code says of the reference's shapes what blended codes are to forget.
             given = replace(given, styles=self._virtual_codes(given.w_plus, config, control), feature_codes=None)
-        extractor = None if loss_network is None else mobilenet_maps(loss_network.to(self.device))
         gaps, made = learn(
-            self.model, given, config, extractor=extractor, identity=identity, dtype=self.dtype, snapshots=snapshots,
+            self.model, given, config, identity=identity, dtype=self.dtype, snapshots=snapshots,
             progress=progress,
         )  # fmt: skip
         if control:

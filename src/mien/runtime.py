@@ -48,7 +48,7 @@ def pick_device(name: str = "auto") -> torch.device:
     if not present[kind]:
         raise InputError(
             f"Device '{kind}' is not available to torch {torch.__version__} on this machine: "
-            "set `device` to cpu, or install a build of torch for your GPU (README, 'Other machines')."
+            "set `device` to cpu, or install a build of torch for your GPU (docs/troubleshooting.md)."
         )
     try:
         device = torch.device(name)

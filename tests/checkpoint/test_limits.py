@@ -14,7 +14,6 @@ import torch
 
 from mien.checkpoint import inspect_file, load_model, save_model
 from mien.checkpoint.foreign.rosinality import tree_of
-from mien.checkpoint.foreign.tflite import read_tflite
 from mien.checkpoint.native import read_foreign
 from mien.errors import CheckpointError, InputError
 from mien.files import read_bytes, zip_directory_bytes
@@ -151,13 +150,6 @@ def test_zips_of_millions_of_members(tmp_path: Path) -> None:
         assert zip_directory_bytes(file) == 90_000 * (46 + 6)
     with pytest.raises(CheckpointError, match="more parts than weights have"):
         inspect_file(path)
-
-
-def test_a_table_of_constants_that_many_operators_share(tmp_path: Path) -> None:
-    path = tmp_path / "m.tflite"
-    path.write_bytes(b"\x10\0\0\0TFL3" + bytes(64))
-    with pytest.raises(CheckpointError, match="damaged"):
-        read_tflite(path)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="devices and pipes of POSIX")

@@ -365,13 +365,16 @@ def test_a_preset_fills_in_what_is_not_given(desk: Path, model: Path) -> None:
     assert (desk / "e.png").read_bytes() == pictures["a"]
 
 
-def test_losses_to_compare_with(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_losses_to_compare_with(
+    desk: Path, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     line = f"fit reference.png {_FIT} --aligned --model {model}"
     for loss in ("discriminator", "pixels", "identity"):
         assert mien(f"{line} --loss {loss} -o {loss}.safetensors") == 0
     assert len({(desk / f"{loss}.safetensors").read_bytes() for loss in ("discriminator", "pixels", "identity")}) == 3
-    assert mien(f"{line} --loss mobilenet-v2 -o x.safetensors") == 2
-    assert "--loss-network" in capsys.readouterr().err
+    monkeypatch.setattr("mien.checkpoint.feature_network._PACKAGE", "no_such_package")
+    assert mien(f"{line} --loss efficientnet-lite1 -o x.safetensors") == 2
+    assert "mien[measure]" in capsys.readouterr().err
 
 
 def test_invert_compares_all_methods(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:

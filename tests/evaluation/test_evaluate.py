@@ -12,31 +12,30 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from mien.checkpoint import feature_network
+from mien.checkpoint.feature_network import has_feature_network
 from mien.checkpoint.model_file import write_model
 from mien.cli.app import shell
 from mien.errors import InputError
 from mien.evaluation.config import EvaluateConfig
-from mien.evaluation.evaluate import NO_STYLE, evaluate, open_judges
+from mien.evaluation.evaluate import NO_STYLE, evaluate, open_features, open_judges
 from mien.evaluation.evaluation_text import page, write_evaluation
 from mien.evaluation.measures import Candidate, measure
 from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_outputs
 from mien.faces.align import CropFrame
 from mien.faces.config import AlignConfig
+from mien.losses.extractors import FeatureExtractor, discriminator_extractor, mean_directions
 from mien.metrics.distances import frechet_distance, kernel_distance
+from mien.metrics.perceptual import style_distance
 from mien.metrics.spaces import (
-    FeatureSpace,
     IdentityJudge,
     Judges,
-    discriminator_space,
     identity_judge,
-    mean_directions,
-    mobilenet_space,
 )
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.mobilefacenet import MobileFaceNet
-from mien.models.mobilenet_v2 import MobileNetV2
 from mien.models.model import Model, Provenance
 from mien.oneshot.config import OneShotConfig
 from mien.ops.resample import resize
@@ -62,7 +61,9 @@ def _save(path: Path, picture: Tensor) -> Path:
 def judges() -> Judges:
     """Cheap ones that see something: random filters, and the means of a 4 x 4 grid."""
     filters = torch.randn(12, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    looks = FeatureSpace("filters", 32, lambda p: [F.conv2d(p, filters).relu(), F.conv2d(F.avg_pool2d(p, 2), filters).relu()])
+    looks = FeatureExtractor(
+        "filters", 32, lambda p: [F.conv2d(p, filters).relu(), F.conv2d(F.avg_pool2d(p, 2), filters).relu()]
+    )
     return Judges(looks, IdentityJudge("grid", lambda p: F.adaptive_avg_pool2d(p, 4).flatten(1) - p.mean((1, 2, 3))[:, None]))
 
 
@@ -98,7 +99,7 @@ def style(desk: Path, stylizer: Stylizer) -> Style:
 # --- the measures ---
 
 
-def _naive_style_distance(space: FeatureSpace, one: Tensor, other: Tensor) -> float:
+def _naive_style_distance(space: FeatureExtractor, one: Tensor, other: Tensor) -> float:
     distances = []
     for a, b in zip(space.maps(resize(one[None], space.size)), space.maps(resize(other[None], space.size)), strict=True):
         grams = []
@@ -115,20 +116,20 @@ def _naive_style_distance(space: FeatureSpace, one: Tensor, other: Tensor) -> fl
 
 def test_style_distance_is_that_of_gram_matrices(judges: Judges) -> None:
     pictures, reference = _smooth(3, 3), _smooth(1, 4)
-    found = judges.looks.style_distance(pictures, reference)
+    found = style_distance(judges.looks, pictures, reference)
     assert found.tolist() == pytest.approx([_naive_style_distance(judges.looks, p, reference[0]) for p in pictures], rel=1e-4)
-    assert judges.looks.style_distance(reference, reference).tolist() == [0.0]
+    assert style_distance(judges.looks, reference, reference).tolist() == [0.0]
     # Where something is does not matter, and of several references the mean counts.
     tile = _smooth(1, 5, 16).repeat(1, 1, 4, 4)
-    whole = FeatureSpace("pixels", 64, lambda p: [p])
-    assert float(whole.style_distance(tile.roll((7, 3), (2, 3)), tile)) < 1e-3
-    between = judges.looks.style_distance(pictures[:1], torch.cat([pictures[:1], reference]))
+    whole = FeatureExtractor("pixels", 64, lambda p: [p])
+    assert float(style_distance(whole, tile.roll((7, 3), (2, 3)), tile)) < 1e-3
+    between = style_distance(judges.looks, pictures[:1], torch.cat([pictures[:1], reference]))
     assert 0 < float(between) < float(found[0])
 
 
 def test_every_layer_of_a_discriminator_counts_and_vectors_have_their_scale() -> None:
     discriminator = Discriminator(DiscriminatorConfig(32, channel_base=256, channel_max=16)).eval()
-    space = discriminator_space(discriminator, "w")
+    space = discriminator_extractor(discriminator, "w")
     assert (space.size, space.weights) == (32, "w")
     assert [m.shape[-1] for m in space.maps(_smooth(1, 0, 32))] == [32, 16, 8, 4]
     vectors = space.vectors(_smooth(9, 0))
@@ -136,8 +137,6 @@ def test_every_layer_of_a_discriminator_counts_and_vectors_have_their_scale() ->
     assert torch.allclose(vectors[4:5], space.vectors(_smooth(9, 0)[4:5]), atol=1e-5)
     one = torch.tensor([[[[3.0]], [[0.0]], [[4.0]], [[0.0]]]])
     assert torch.allclose(mean_directions([one]), torch.tensor([[1.2, 0.0, 1.6, 0.0]]))
-    network = MobileNetV2(input_size=32).eval()
-    assert torch.allclose(mobilenet_space(network).vectors(_smooth(2, 0, 32)), network(_smooth(2, 0, 32)), atol=1e-5)
 
 
 def test_identity_does_not_look_at_colour() -> None:
@@ -233,7 +232,7 @@ def test_square_photos_need_a_word(tmp_path: Path) -> None:
     picture[:, 20:60, 20:60] = 1.0
     _save(tmp_path / "out" / "a.png", picture)
     face = _face(80, 80, CropFrame((40.0, 40.0), 40.0))
-    with pytest.raises(InputError, match="--outputs-are"):
+    with pytest.raises(InputError, match="outputs_are"):
         read_outputs("out", tmp_path / "out", [face])
     assert float(read_outputs("out", tmp_path / "out", [face], "photos").pictures[0][:, 30:-30, 30:-30].min()) > 0.8
     assert float(read_outputs("out", tmp_path / "out", [face], "crops").pictures[0].min()) < -0.9
@@ -337,25 +336,39 @@ def test_names_must_be_clear(desk: Path, stylizer: Stylizer, style: Style, judge
         evaluate(photos, judges, stylizer=stylizer, styles={"mine": style}, outputs={"mine": folder})
     with pytest.raises(InputError, match="has 'x'"):
         evaluate(photos, judges, outputs={"mine": folder}, references={"x": [photos[0]]})
-    with pytest.raises(InputError, match="--reference-aligned"):
+    with pytest.raises(InputError, match="references_aligned"):
         evaluate(photos, judges, outputs={"mine": folder}, references={"mine": [photos[0]]})
 
 
 def test_the_embedded_networks_judge(judges: Judges) -> None:
-    own = open_judges()
+    own = open_judges("discriminator")
     assert (own.looks.name, own.identity.name) == ("mien-discriminator", "mien-identity")
     assert len({own.looks.weights, own.identity.weights}) == 2
     pictures = _smooth(2, 1, 80)
-    assert own.looks.style_distance(pictures, pictures[:1])[0] < 1e-3 < own.looks.style_distance(pictures, pictures[:1])[1]
+    assert style_distance(own.looks, pictures, pictures[:1])[0] < 1e-3 < style_distance(own.looks, pictures, pictures[:1])[1]
     assert torch.allclose(own.identity.vectors(pictures).norm(dim=1), torch.ones(2), atol=1e-5)
 
 
-def test_other_networks_judge_on_demand(shared: Path) -> None:
-    weights = shared / "weights"
-    found = open_judges(weights / "mobilenet_v2_imagenet_int8.tflite", weights / "mobilefacenet.safetensors")
-    assert (found.looks.name, found.identity.name) == ("MobileNetV2", "MobileFaceNet")
-    assert found.looks.vectors(_smooth(1, 0)).shape == (1, 1280)
+def test_other_networks_measure_on_demand(shared: Path) -> None:
+    found = open_judges("discriminator", shared / "weights" / "mobilefacenet.safetensors")
+    assert found.identity.name == "MobileFaceNet"
     assert found.identity.vectors(_smooth(1, 0)).shape == (1, 128)
+
+
+def test_auto_takes_the_installed_network_and_else_says_that_the_discriminator_is_biased(
+    desk: Path, stylizer: Stylizer, style: Style, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if has_feature_network():
+        assert open_features().name == "EfficientNet-Lite1"
+        assert open_features().vectors(_smooth(1, 0)).shape == (1, 1280)
+    monkeypatch.setattr(feature_network, "_PACKAGE", "no_such_package")
+    judges = open_judges()
+    assert judges.looks.name == "mien-discriminator"
+    with pytest.raises(InputError, match="not installed"):
+        open_features("efficientnet-lite1")
+    config = EvaluateConfig(RenderConfig(refine_steps=0), aligned=True)
+    found = evaluate(_photos(desk)[:1], judges, config, stylizer=stylizer, styles={"mine": style})
+    assert any("with which styles are learned" in note for note in found.notes)
 
 
 def test_the_files_hold_the_numbers(judges: Judges, tmp_path: Path) -> None:
@@ -372,7 +385,7 @@ def test_the_files_hold_the_numbers(judges: Judges, tmp_path: Path) -> None:
     assert "- mind the gap" in text
     for block in re.findall(r"(?:^\|.*\|\n?)+", text, flags=re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.strip().split("\n")}) == 1
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="overwrite"):
         write_evaluation(found, tmp_path / "out")
     found.notes = []
     write_evaluation(found, tmp_path / "out", overwrite=True)
@@ -383,14 +396,14 @@ def test_the_verb(desk: Path, stylizer: Stylizer, style: Style, capsys: pytest.C
     write_model(desk / "tiny.safetensors", stylizer.model)
     style.save(desk / "mine.safetensors")
     command = "evaluate mine.safetensors --model tiny.safetensors --photos photos --aligned --refine 0 --reference-aligned"
-    more = "--outputs theirs=photos --reference theirs=reference.png --set photos --strength 0.5 --likeness 0.2 -o out --json"
+    more = "--outputs theirs=photos --reference theirs=reference.png --set photos --strength 0.5 --fidelity 0.2 -o out --json"
     assert shell(f"{command} {more}".split()) == 0
     told = json.loads(capsys.readouterr().out)
     numbers = told["evaluation"]
     assert list(numbers["methods"]) == [NO_STYLE, "mine", "theirs"]
     assert numbers == json.loads((desk / "out" / "evaluation.json").read_text(encoding="utf-8"))
     render = numbers["settings"]["render"]
-    assert render["strength"] == {"coarse": 0.5, "middle": 0.5, "fine": 0.5}
+    assert render["strength"] == 0.5
     assert (render["fidelity"], render["refine_steps"]) == (0.2, 0)
     assert numbers["methods"]["theirs"]["identity"]["mean"] == pytest.approx(1.0, abs=1e-4)
     assert any("think before you publish" in note for note in told["warnings"])
@@ -415,7 +428,7 @@ def test_the_verb(desk: Path, stylizer: Stylizer, style: Style, capsys: pytest.C
         ("--photos photos --outputs a=nowhere --aligned", "nowhere is not a folder"),
         ("--photos photos --outputs a=photos --reference reference.png", "takes NAME=PATH"),
         ("--photos photos --outputs a=photos --reference a=none.png", "no file none.png"),
-        ("--photos photos --outputs a=photos --features none.tflite", "no file none.tflite"),
+        ("--photos photos --outputs a=photos --features none.tflite", "efficientnet-lite1 or discriminator"),
         ("--photos photos --outputs a=photos --set none", "There is no none"),
         ("--photos nothing --outputs a=photos", "no file nothing"),
         ("ink sub/ink.safetensors --photos photos", "both called 'ink'"),

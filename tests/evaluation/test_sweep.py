@@ -78,7 +78,7 @@ def test_a_sweep_trains_each_and_draws_one_sheet(desk: Path, capsys: pytest.Capt
         ("--methods structure:9", "structure is 9"),
         ("--methods magic", "no method"),
         ("--cuts 5px", "no cut at 5 px"),
-        ("--cuts a", "--cuts takes"),
+        ("--cuts a", "Block sizes are written as 32px"),
     ],
 )
 def test_refusals(desk: Path, capsys: pytest.CaptureFixture[str], words: str, sentence: str) -> None:
@@ -90,21 +90,20 @@ def test_refusals(desk: Path, capsys: pytest.CaptureFixture[str], words: str, se
 def test_minutes_each_stops_and_goes_on(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = "sweep cartoons --from faces.safetensors --kimg 0.004 --batch 4 --methods baseline,freeze-g:1 -o out --device cpu"
     words = line.split()
-    assert shell([*words, "--minutes-each", "0"]) == 0
+    assert shell([*words, "--max-minutes", "0"]) == 0
     assert "not all methods are complete" in capsys.readouterr().err
     assert shell(words) == 0
     assert "not all" not in capsys.readouterr().err
 
 
-def test_a_sweep_measures_nearness_and_structure(desk: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweep_measures_nearness_and_structure(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     random = np.random.default_rng(1)
     for i in range(3, 9):
         Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(desk / "cartoons" / f"{i}.png")
-    network = shared / "weights" / "mobilenet_v2_imagenet_int8.tflite"
     words = (
         "sweep cartoons --from faces.safetensors --kimg 0.008 --batch 4 --methods structure:1 --cuts 16px -o out --device cpu"
     )
-    assert shell([*words.split(), "--features", str(network), "--samples", "100", "--json"]) == 0
+    assert shell([*words.split(), "--features", "discriminator", "--samples", "100", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["written"][1]["rows"]
     assert [row["name"] for row in rows] == ["source", "structure-1", "structure-1, swapped at 16 px"]
     assert rows[0]["kept"]["structure"] == pytest.approx(1.0)
@@ -113,8 +112,8 @@ def test_a_sweep_measures_nearness_and_structure(desk: Path, shared: Path, capsy
     table = (desk / "out" / "table.md").read_text()
     assert table.count("\n") == 6
     assert "0.250 by chance" in table  # half of nine pictures
-    assert shell([*words.split(), "--features", "nowhere.tflite"]) == 2
-    assert "nowhere.tflite" in capsys.readouterr().err
+    assert shell([*words.split(), "--features", "nowhere"]) == 2
+    assert "nowhere" in capsys.readouterr().err
 
 
 def test_structure_kept_ignores_colour_and_what_all_faces_share() -> None:

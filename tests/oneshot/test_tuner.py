@@ -2,19 +2,21 @@
 
 import dataclasses
 import itertools
+from typing import get_args
 
 import pytest
 import torch
 
+from mien.checkpoint import feature_network
 from mien.checkpoint.face_networks import read_identity_network
 from mien.editing import render_between
 from mien.errors import InputError
 from mien.latents import broadcast
-from mien.losses.extractors import identity_maps, mobilenet_maps, pixels
+from mien.losses.extractors import EXTRACTORS, efficientnet_maps, identity_maps, pixels
 from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
+from mien.models.efficientnet_lite import EfficientNetLite
 from mien.models.generator import Generator, GeneratorConfig
-from mien.models.mobilenet_v2 import MobileNetV2
-from mien.oneshot.config import OneShotConfig
+from mien.oneshot.config import Loss, OneShotConfig
 from mien.oneshot.deltas import apply_changes, changes
 from mien.oneshot.layer_masks import parse_layers
 from mien.oneshot.random_layers import random_layers, random_rows, usual_start
@@ -273,18 +275,14 @@ def test_a_model_without_noise_stays_without() -> None:
     assert "b64.conv0.noise_strength" in touched
 
 
-@pytest.mark.parametrize("loss", ["discriminator", "pixels", "identity", "mobilenet-v2"])
+@pytest.mark.parametrize("loss", ["discriminator", "pixels", "identity", "efficientnet-lite1"])
 def test_losses(loss: str) -> None:
     """Each distance falls while it is the loss, and each leads elsewhere than the discriminator."""
     g, d, pictures, w_plus = setting()
     given = References(pictures, w_plus, valid=left_half())
     config = OneShotConfig(loss=loss, random_from="32px", noise="const", learning_rate=0.01)  # type: ignore[arg-type]
-    extractor = None
-    if loss == "mobilenet-v2":
-        network = MobileNetV2(64).requires_grad_(False)
-        for parameter in network.parameters():  # zeros would tell no pictures apart
-            torch.nn.init.normal_(parameter, std=0.1)
-        extractor = mobilenet_maps(network)
+    torch.manual_seed(0)
+    extractor = efficientnet_maps(EfficientNetLite(64).eval().requires_grad_(False)) if loss == "efficientnet-lite1" else None
     tuner = OneShotTuner(g, d, given, config, extractor=extractor)
     losses = [tuner.step() for _ in range(12)]
     assert sum(losses[-3:]) < sum(losses[:3])
@@ -306,10 +304,13 @@ def test_identity_maps_see_the_whole_frame_and_pixels_are_pixels() -> None:
     assert not torch.equal(judge(corner)[0][..., -3:, -3:], maps[0][..., -3:, -3:])
 
 
-def test_a_loss_of_the_users_own_network_needs_it() -> None:
+def test_every_loss_is_in_the_one_list_of_extractors(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(get_args(Loss)) == set(EXTRACTORS)
+    assert all(known.about for known in EXTRACTORS.values())
     g, d, pictures, w_plus = setting()
-    with pytest.raises(ValueError, match="needs its extractor"):
-        OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(loss="mobilenet-v2"))
+    monkeypatch.setattr(feature_network, "_PACKAGE", "no_such_package")
+    with pytest.raises(InputError, match="not installed"):
+        OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(loss="efficientnet-lite1"))
     with pytest.raises(ValueError, match="reference implementation"):
         ReferenceTuner(g, d, References(pictures, w_plus), OneShotConfig(loss="pixels"))
 

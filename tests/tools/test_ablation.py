@@ -54,8 +54,9 @@ def test_tables_sheets_and_no_work_twice(
 ) -> None:
     usual = tool.USUAL | {"refine": 0}
     monkeypatch.setattr(tool, "USUAL", usual)
+    monkeypatch.setattr("mien.checkpoint.feature_network._PACKAGE", "no_such_package")
     ask(tool, desk, "losses presets several --steps 1")
-    assert "MobileNetV2 is left out" in capsys.readouterr().out
+    assert "EfficientNet-Lite1 is left out" in capsys.readouterr().out
     for question in ("losses", "presets", "several"):
         assert read_picture(desk / "out" / f"{question}.png").width > 100
         page = (desk / "out" / f"{question}.md").read_text()

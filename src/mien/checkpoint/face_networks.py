@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from torch import nn
 
 from mien.checkpoint import native
-from mien.checkpoint.foreign.tflite import read_tflite
 from mien.checkpoint.model_file import load_strictly, unfilled
 from mien.checkpoint.soundness import check_networks
 from mien.errors import CheckpointError, shown
@@ -24,7 +23,6 @@ from mien.models.head_mask_network import HeadMaskConfig, HeadMaskNetwork
 from mien.models.identity import IdentityConfig, IdentityNetwork
 from mien.models.landmarks import LandmarkConfig, LandmarkNetwork
 from mien.models.mobilefacenet import MobileFaceNet
-from mien.models.mobilenet_v2 import MobileNetV2, convolutions
 
 KIND = "landmarks"
 HEAD_MASK_KIND = "head_mask"
@@ -129,30 +127,5 @@ def read_mobilefacenet(path: Path) -> MobileFaceNet:
     """A MobileFaceNet from a safetensors file with the names of the published weights, in evaluation mode."""
     network = MobileFaceNet()
     load_strictly(network, native.read_foreign(path), f"the MobileFaceNet in {path}")
-    check_networks({"network": network}, path)
-    return network.eval().requires_grad_(False)
-
-
-def read_mobilenet_v2(path: Path) -> MobileNetV2:
-    """A MobileNetV2 (width 1, 224 px) from a .tflite file, quantised or not, as a float32 network in evaluation mode.
-
-    Of the quantisation only the rounding of the weights remains; activations are neither rounded nor clipped to its ranges.
-    """
-    found = [op for op in read_tflite(path) if op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D")]
-    network = MobileNetV2()
-    wanted = convolutions(network)
-    # One more convolution, or a fully connected layer, is the classifier that measuring leaves out.
-    if len(found) not in (len(wanted), len(wanted) + 1) or any(len(op.constants) != 2 for op in found):
-        raise CheckpointError(
-            f"{path} is no MobileNetV2: it has {len(found)} convolutions, {len(wanted)} or {len(wanted) + 1} are expected; "
-            "give mobilenet_v2 at width 1.0 and 224 px."
-        )
-    state = {}
-    for (name, _), op in zip(wanted, found, strict=False):
-        weight, bias = op.constants
-        # [out, h, w, in] -> [out, in, h, w]; depthwise [1, h, w, out] -> [out, 1, h, w].
-        state[f"{name}.weight"] = weight.permute((0, 3, 1, 2) if op.kind == "CONV_2D" else (3, 0, 1, 2)).contiguous()
-        state[f"{name}.bias"] = bias
-    load_strictly(network, state, f"the MobileNetV2 in {path}")
     check_networks({"network": network}, path)
     return network.eval().requires_grad_(False)

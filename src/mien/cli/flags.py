@@ -45,6 +45,8 @@ class Shown:
     """What a help says of a setting in place of its own sentence."""
     classes: Mapping[type, Parse] = field(default_factory=dict)
     """How classes that a setting can be are read."""
+    checked: bool = True
+    """Whether such changes must make an object of the class by themselves."""
     changes: str | None = None
     """The verb gets {dotted name: value} of what was given, with this before the names, instead of an object."""
 
@@ -95,7 +97,7 @@ class Group:
     def build(self, given: Mapping[str, Any]) -> Any:
         """What the verb gets, from the options that were given."""
         if self.shown.changes is not None:
-            if all(setting.default is not dataclasses.MISSING for setting in settings(self.config)):
+            if self.shown.checked and all(setting.default is not dataclasses.MISSING for setting in settings(self.config)):
                 self.config(**given)  # for its checks
             before = f"{self.shown.changes}." if self.shown.changes else ""
             self.built = {before + name: value for name, value in given.items()}

@@ -11,13 +11,13 @@ from typer import Argument, Option
 
 from mien.cli.machine import Machine
 from mien.errors import InputError
+from mien.evaluation.config import FEATURES, Features
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.presets import PRESETS, PresetName
 
 if TYPE_CHECKING:
     from mien.faces.config import AlignConfig
     from mien.models.embedders import ArcFace
-    from mien.models.mobilenet_v2 import MobileNetV2
     from mien.pipeline import Stylizer
 
 Photos = Annotated[list[Path], Argument(metavar="PHOTO...", help="Photos, or folders of photos.")]
@@ -66,27 +66,26 @@ class InvertingModel(ModelChoice):
 class LossNetworks:
     """Networks of the user for the losses of learning."""
 
-    loss_network: Annotated[Path | None, "MobileNetV2 as .tflite, for the loss mobilenet-v2"] = None
     identity_network: Annotated[Path | None, "ArcFace IR-SE50 for the identity loss; without it mien's own small network"] = (
         None
     )
 
-    def opened(self, config: OneShotConfig) -> tuple[MobileNetV2 | None, ArcFace | None]:
-        """The user's own networks for the loss mobilenet-v2 and for the identity loss, loaded."""
-        if self.identity_network is not None and not config.identity_weight:
+    def opened(self, config: OneShotConfig) -> ArcFace | None:
+        """The user's own network for the identity loss, loaded."""
+        if self.identity_network is None:
+            return None
+        if not config.identity_weight:
             raise InputError("`identity_network` is of use with an `identity_weight` only: give one, such as 0.01.")
         from mien.checkpoint import load_identity
-        from mien.checkpoint.face_networks import read_mobilenet_v2
 
-        looks = None if self.loss_network is None else read_mobilenet_v2(self.loss_network)
-        return looks, None if self.identity_network is None else load_identity(self.identity_network)
+        return load_identity(self.identity_network)
 
 
 @dataclass(frozen=True)
 class Extractors:
     """The networks that measure."""
 
-    features: Annotated[Path | None, "MobileNetV2 as .tflite to compare looks; without it mien's own discriminator"] = None
+    features: Annotated[Features, FEATURES] = "auto"
     identity: Annotated[
         Path | None, "MobileFaceNet as .safetensors, or ArcFace IR-SE50, to tell people apart; without it mien's own"
     ] = None

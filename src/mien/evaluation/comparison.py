@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from mien.evaluation.model_report.report_text import check_free, markdown_table
@@ -22,8 +21,8 @@ from mien.inversion.density import CodeDensity, mapped_codes
 from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, write_picture
 from mien.metrics.distances import cosines
-from mien.metrics.spaces import FeatureSpace, Judges
-from mien.ops import resize
+from mien.metrics.perceptual import perceptual_distance
+from mien.metrics.spaces import Judges
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
 
@@ -102,7 +101,7 @@ def compare_inverters(
         each = {
             "l1": (pictures - goal).abs().mean(dim=(1, 2, 3)),
             "identity": cosines(judges.identity.vectors(pictures), who),
-            "perceptual": _perceptual(judges.looks, pictures, goal),
+            "perceptual": _perceptual(judges, pictures, goal),
             "code": torch.cat([density.out(code.w_plus) for code in codes]).cpu(),
             "seconds": torch.tensor(seconds),
         }
@@ -137,15 +136,10 @@ def _found(stylizer: Stylizer, crop: Tensor, way: Way) -> Codes:
     return stylizer.invert_crops(crop, inverter=way.inverter, refine_steps=way.refine_steps)
 
 
-def _perceptual(looks: FeatureSpace, a: Tensor, b: Tensor) -> Tensor:
-    """[N]: squared distance of unit vectors, mean over places and maps (Zhang et al. 2018, equation 1, all weights equal)."""
-    found = []
-    with torch.no_grad():
-        for pair in zip(torch.split(a, 1), torch.split(b, 1), strict=True):
-            maps = zip(*(looks.maps(resize(picture, looks.size)) for picture in pair), strict=True)
-            gaps = [(F.normalize(x.float(), dim=1) - F.normalize(y.float(), dim=1)).square().sum(1).mean() for x, y in maps]
-            found.append(torch.stack(gaps).mean().cpu())
-    return torch.stack(found)
+@torch.no_grad()
+def _perceptual(judges: Judges, pictures: Tensor, goal: Tensor) -> Tensor:
+    pairs = zip(torch.split(pictures, 1), torch.split(goal, 1), strict=True)
+    return torch.cat([perceptual_distance(judges.looks, *pair).cpu() for pair in pairs])
 
 
 def _sheet(names: Sequence[str], goal: Tensor, drawn: Mapping[str, Tensor], found: Mapping[str, Any]) -> Tensor:

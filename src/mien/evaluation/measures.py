@@ -15,6 +15,7 @@ from torch import Tensor
 from mien.faces.expression import Expression, expression_distance, measure_expression
 from mien.media.contact_sheet import sheet
 from mien.metrics.distances import cosines, frechet_distance, kernel_distance
+from mien.metrics.perceptual import style_distance
 from mien.metrics.spaces import Judges
 from mien.ops.resample import resize
 from mien.runtime import seeded
@@ -98,8 +99,8 @@ def _method(
         each["people_apart"] = _apart(who) / _apart(own.identity[index]).mean().clamp(min=1e-6)
         each["looks_apart"] = _apart(looks) / _apart(own.looks[index]).mean().clamp(min=1e-6)
     if given.references is not None:
-        far = judges.looks.style_distance(given.pictures, given.references)
-        start = judges.looks.style_distance(photos[index], given.references)
+        far = style_distance(judges.looks, given.pictures, given.references)
+        start = style_distance(judges.looks, photos[index], given.references)
         role = judges.identity.vectors(given.references)
         each["style_distance"], each["style_taken"] = far, 1 - far / start.clamp(min=1e-6)
         each["like_reference"] = torch.stack([_cosine(row, role).max() for row in who])

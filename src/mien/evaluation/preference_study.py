@@ -37,13 +37,13 @@ class Blind:
 
 def lay_out(
     outputs: Mapping[str, Path], photos: Sequence[Path], folder: Path, config: BlindConfig | None = None, *,
-    reference: Path | None = None, overwrite: bool = False,
+    reference: Path | Mapping[str, Path] | None = None, overwrite: bool = False,
 ) -> Blind:  # fmt: skip
     """Write sheets of pairs, `votes.csv` to be filled in and the hidden key to `folder`.
 
     `outputs` are two folders, by the names of their methods, with pictures called as the photos are. Of every photo that both
-    have, the largest face is shown: the photo, then A and B; `reference` is shown beside each. Raises `InputError` when a study
-    is in `folder` already, unless `overwrite`.
+    have, the largest face is shown: the photo, then A and B; `reference` is shown beside each, or by the stem of each
+    photo its own. Raises `InputError` when a study is in `folder` already, unless `overwrite`.
     """
     config = config or BlindConfig()
     if len(outputs) != 2:
@@ -57,14 +57,19 @@ def lay_out(
     both = sorted(made[first].pictures.keys() & made[second].pictures.keys())
     if not both:
         raise InputError(f"{first} and {second} have no photo in common: give folders with pictures of the same photos.")
-    shown = None if reference is None else read_references([reference], aligned=config.reference_aligned)[0]
+    of_photo = reference if isinstance(reference, Mapping) else dict.fromkeys([f.path.stem for f in faces], reference)
+    shown = {
+        path: None if path is None else read_references([path], aligned=config.reference_aligned)[0]
+        for path in set(of_photo.values())
+    }
     # Each method is on the left equally often, so that a habit of choosing one side cannot decide.
     random = seeded(config.seed)
     order = [both[i] for i in torch.randperm(len(both), generator=random)]
     swapped = [bool(place % 2) for place in torch.randperm(len(both), generator=random)]
     sides = [(second, first) if swap else (first, second) for swap in swapped]
     rows = [
-        [shown, faces[i].crops[SIDE], *(made[side].pictures[i] for side in two)] for i, two in zip(order, sides, strict=True)
+        [shown[of_photo[faces[i].path.stem]], faces[i].crops[SIDE], *(made[side].pictures[i] for side in two)]
+        for i, two in zip(order, sides, strict=True)
     ]
     for path in old:
         path.unlink()

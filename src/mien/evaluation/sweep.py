@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
-from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from mien.checkpoint.face_networks import read_mobilenet_v2
 from mien.checkpoint.model_file import read_model
 from mien.checkpoint.state import has_state, read_state
 from mien.config import from_mapping
@@ -21,9 +19,11 @@ from mien.editing.layer_swap import swap_layers
 from mien.errors import InputError
 from mien.evaluation.transfer import Transfer, layout_features, measure_transfer, transfer_table
 from mien.files import write_whole
+from mien.losses.extractors import FeatureExtractor
+from mien.media.eight_bit import from_uint8
 from mien.media.image_dataset import load_dataset
 from mien.metrics.distances import frechet_distance, kernel_distance
-from mien.metrics.perceptual import in_batches, pooled_features
+from mien.ops.batches import in_batches
 from mien.runtime import Progress
 from mien.training.config import PlanConfig, TrainConfig
 from mien.training.freeze import method
@@ -107,31 +107,30 @@ def sweep_pictures(
 
 
 def measure_sweep(
-    folder: Path, names: Sequence[str], cuts: Sequence[int], data: Path, network: Path, samples: int,
+    folder: Path, names: Sequence[str], cuts: Sequence[int], data: Path, extractor: FeatureExtractor, samples: int,
     progress: Progress | None = None,
 ) -> list[Transfer]:  # fmt: skip
     """Measure every method of the sweep in `folder` and its swaps at `cuts`, write table.md there, and return its rows.
 
-    `data` are the target's pictures, `network` is a MobileNetV2 as TFLite. Distances compare at equal counts only, so
+    `data` are the target's pictures, images are described by `extractor`. Distances compare at equal counts only, so
     `samples` pictures of every model stand against as many of one half of the data, and the other half gives the floor.
     Raises `InputError` for fewer than four pictures of the target.
     """
-    describe = partial(pooled_features, read_mobilenet_v2(network))
     real = load_dataset(data, read_model(folder / names[0] / "model.safetensors").resolution).pixels
     count = min(samples, len(real) // 2)
     if count < 2:
-        raise InputError(f"{data} has too few pictures to measure with: `features` needs four or more.")
+        raise InputError(f"{data} has too few images to measure with: give four or more.")
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
-    half, other = (in_batches(describe, real[order[part : part + count]]) for part in (0, count))
+    half, other = (extractor.vectors(from_uint8(real[order[part : part + count]])) for part in (0, count))
     rows: list[Transfer] = []
     total = 1 + len(names) * (1 + len(cuts))
     for name, pictures in sweep_pictures(folder, names, cuts, count=count):
         layouts = in_batches(layout_features, pictures)
         if not rows:
             source = layouts
-        rows.append(measure_transfer(name, (source, layouts), (in_batches(describe, pictures), half)))
+        rows.append(measure_transfer(name, (source, layouts), (extractor.vectors(pictures), half)))
         if progress is not None:
             progress(len(rows), total, 0.0)
     floor = frechet_distance(other, half), kernel_distance(other, half)
-    write_whole(folder / "table.md", transfer_table(rows, floor, count).encode())
+    write_whole(folder / "table.md", transfer_table(rows, floor, count, extractor.name).encode())
     return rows

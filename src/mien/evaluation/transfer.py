@@ -74,9 +74,9 @@ def measure_transfer(name: str, layouts: tuple[Tensor, Tensor], features: tuple[
     return Transfer(name, frechet_distance(*features), kernel_distance(*features), structure_kept(*layouts))
 
 
-def transfer_table(rows: Sequence[Transfer], floor: tuple[float, float], count: int) -> str:
+def transfer_table(rows: Sequence[Transfer], floor: tuple[float, float], count: int, features: str) -> str:
     """The table in Markdown; `floor` are the two distances between halves of the target's own pictures."""
-    head = ["", "FD to the target", "KD x 1000", "structure kept", "own face found"]
+    head = ["", f"FD-{features} to the target", f"KD-{features} x 1000", "structure kept", "own face found"]
     shown = [
         [r.name, f"{r.frechet:.1f}", f"{r.kernel * 1000:.1f}", f"{r.kept.structure:.3f}", f"{r.kept.found:.3f}"] for r in rows
     ]

@@ -11,6 +11,7 @@ from mien.checkpoint.load import load_model
 from mien.editing.layer_swap import swap_weights
 from mien.errors import InputError
 from mien.evaluation.config import SweepConfig
+from mien.evaluation.evaluate import open_features
 from mien.evaluation.sweep import measure_sweep, parse_variant, run_sweep, sweep_pictures
 from mien.evaluation.transfer import Transfer
 from mien.media.contact_sheet import sheet
@@ -57,5 +58,5 @@ def sweep(
     write_picture(out / SHEET, from_tensor(drawn), overwrite=True)
     if config.features is None:
         return Sweep(outcomes, [])
-    rows = measure_sweep(out, list(outcomes), config.cuts, data, config.features, config.samples, progress)
+    rows = measure_sweep(out, list(outcomes), config.cuts, data, open_features(config.features), config.samples, progress)
     return Sweep(outcomes, rows)

@@ -28,6 +28,7 @@ _ROUNDS = 60
 _SMOOTH = 0.03  # of the crop's side: detail finer than this is no colour
 _NOTHING = 1.5 / 255  # in [-1, 1]: smaller shifts are none at all
 _MOST = 0.7
+_NEAR, _ALIKE = 0.15, 0.15  # of the side, and in [-1, 1]: how near, and how like a colour of ground or head
 _REACH = 3  # pixels at `_SIZE`: windows in which shift and colours are related
 _ROWS_AT_ONCE = 256
 
@@ -94,7 +95,20 @@ def _carried(photo: Tensor, face: Tensor, drawn: Tensor, head: Tensor) -> Tensor
     both = _inner(known, smooth / 2) * _inner(own, smooth / 2)
     wanted = blur((placed[:3] - photo) * both, smooth) / (blur(both, smooth) + 1e-4)
     ground = (1 - blur(own, smooth / 2) * 4).clamp(0, 1) * within[None] * within[:, None]
-    return _solved(photo, wanted, 2 * both, 4 * ground)
+    return _solved(photo, wanted, 2 * both, 4 * torch.maximum(ground, _like_ground(photo, ground, both) * (1 - own)))
+
+
+def _like_ground(photo: Tensor, ground: Tensor, head: Tensor) -> Tensor:
+    """How much rather like the ground than like the head near it the photo's colours are: [1, n, n] in [0, 1]."""
+    spread = _NEAR * photo.shape[-1] / _WIDER
+
+    def likeness(where: Tensor) -> Tensor:
+        usual = blur(photo * where, spread) + 1e-4 * (photo * where).sum(dim=(1, 2), keepdim=True) / where.sum().clamp(min=1)
+        distance = (photo - usual / (blur(where, spread) + 1e-4)).square().sum(dim=0, keepdim=True)
+        return torch.exp(-distance / (2 * _ALIKE**2)) + 1e-6
+
+    of_ground, of_head = likeness(ground), likeness(head)
+    return (of_ground / (of_ground + of_head)).square()
 
 
 def _inner(mask: Tensor, width: float) -> Tensor:
@@ -131,7 +145,7 @@ def _solved(photo: Tensor, wanted: Tensor, hold: Tensor, still: Tensor) -> Tenso
         effect = apply(direction)
         step = length / (direction * effect).sum().clamp(min=1e-20)
         solution, rest = solution + step * direction, rest - step * effect
-        before, length = length, rest.square().sum()
-        direction = rest + (length / before.clamp(min=1e-20)) * direction
+        last, length = length, rest.square().sum()
+        direction = rest + (length / last.clamp(min=1e-20)) * direction
     shift: Tensor = solution * scale
     return shift

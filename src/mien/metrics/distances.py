@@ -2,7 +2,7 @@
 
 Frechet distance: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule" (2017), equation 6.
 Kernel distance: Binkowski et al., "Demystifying MMD GANs" (2018), section 3 and appendix A.
-Which network the features come from is part of every figure's name ("FD-MobileNetV2"): numbers of two networks do not compare.
+Which extractor the features come from is part of every figure's name ("FD-EfficientNet-Lite1"): those of two do not compare.
 """
 
 from __future__ import annotations

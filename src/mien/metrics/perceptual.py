@@ -1,22 +1,20 @@
-"""Pictures -> numbers, with measuring networks that the user brings as files.
+"""Images -> numbers: identity embeddings, the perceptual distance and the style distance, each defined once.
 
-All pictures of one comparison, real and generated, go through the same resizing (bicubic, anti-aliased where they shrink).
+All images of one comparison, real and generated, go through the same resizing (bicubic, anti-aliased where they shrink).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mien.losses.extractors import FeatureExtractor
 from mien.media.eight_bit import from_uint8
 from mien.models.mobilefacenet import MobileFaceNet, crop_faces
-from mien.models.mobilenet_v2 import MobileNetV2
-
-Batched = Callable[[Tensor], Tensor]
-
+from mien.ops.batches import in_batches
 
 FRAME_LANDMARKS = torch.tensor([[0.3755, 0.4693], [0.6245, 0.4693], [0.5, 0.6160], [0.3852, 0.7306], [0.6148, 0.7306]])
 """[5, 2]: eyes, nose and mouth corners of the mean face in the FFHQ frame, in units of its side.
@@ -36,19 +34,6 @@ def _at(network: nn.Module, pixels: Tensor) -> Tensor:
     return as_pictures(pixels.to(next(network.parameters()).device))
 
 
-def in_batches(function: Batched, pictures: Tensor, batch: int = 16, tick: Callable[[int], None] | None = None) -> Tensor:
-    """`function` over `pictures` [N, ...] in batches, without gradients, as one tensor; `tick` gets each batch's length."""
-    if batch < 1:
-        raise ValueError(f"batch must be at least 1, got {batch}")
-    found = []
-    with torch.no_grad():
-        for start in range(0, len(pictures), batch):
-            found.append(function(pictures[start : start + batch]))
-            if tick is not None:
-                tick(len(found[-1]))
-    return torch.cat(found)
-
-
 def identity_features(network: MobileFaceNet, pictures: Tensor, landmarks: Tensor | None = None) -> Tensor:
     """Identity embeddings [N, 128] of pictures [N, 3, H, W] (uint8, or floating point in [-1, 1]); compare them by cosine.
 
@@ -57,27 +42,39 @@ def identity_features(network: MobileFaceNet, pictures: Tensor, landmarks: Tenso
     return network(crop_faces(_at(network, pictures), FRAME_LANDMARKS if landmarks is None else landmarks))  # type: ignore[no-any-return]
 
 
-def _resized(network: MobileNetV2, pixels: Tensor) -> Tensor:
-    pictures, size = _at(network, pixels), network.input_size
-    if list(pictures.shape[2:]) == [size, size]:
-        return pictures
-    return F.interpolate(pictures, (size, size), mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
+def perceptual_distance(extractor: FeatureExtractor, a: Tensor, b: Tensor) -> Tensor:
+    """How differently a network sees `a` [N, 3, H, W] and `b` [N, 3, h, w]: [N], 0 for equal images; differentiable.
 
-
-def pooled_features(network: MobileNetV2, pictures: Tensor) -> Tensor:
-    """Pooled features [N, 1280] of pictures [N, 3, H, W] (uint8, or floating point in [-1, 1]), for distances between sets."""
-    return network(_resized(network, pictures))  # type: ignore[no-any-return]
-
-
-def perceptual_distance(network: MobileNetV2, a: Tensor, b: Tensor) -> Tensor:
-    """How differently the network sees `a` [N, 3, H, W] and `b` [N, 3, h, w]: [N], 0 for equal pictures; differentiable.
-
-    Feature maps at five resolutions, scaled to unit length at every place; mean squared distance over places, mean over maps
-    (Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features", equation 1 without learned weights).
+    Feature maps scaled to unit length at every place; mean squared distance over places, mean over maps (Zhang et al. 2018,
+    "The Unreasonable Effectiveness of Deep Features", equation 1 without learned weights).
     """
     distances = []
-    maps_a, maps_b = (network.maps(_resized(network, pictures)) for pictures in (a, b))
-    for of_a, of_b in zip(maps_a, maps_b, strict=True):
-        difference = F.normalize(of_a, dim=1) - F.normalize(of_b, dim=1)
+    for of_a, of_b in zip(*(extractor.resized_maps(as_pictures(images)) for images in (a, b)), strict=True):
+        difference = F.normalize(of_a.float(), dim=1) - F.normalize(of_b.float(), dim=1)
         distances.append(difference.square().sum(1).mean((1, 2)))
     return torch.stack(distances).mean(0)
+
+
+def style_distance(extractor: FeatureExtractor, images: Tensor, references: Tensor, batch: int = 8) -> Tensor:
+    """How far in style each of `images` [N, 3, S, S] is from the mean of `references` [M, 3, T, T]: [N], 0 to 1.
+
+    |A - B| / sqrt(|A|^2 + |B|^2) of the Gram matrices of each feature map (Gatys et al. 2016: what occurs together, not where),
+    mean over the maps. Every place is scaled to unit length first, so that no strong channel counts alone. 0: the same
+    statistics; 1: nothing in common.
+    """
+    with torch.no_grad():
+        wanted = [gram.mean(0) for gram in _grams(extractor.resized_maps(references))]
+
+    def distances(some: Tensor) -> Tensor:
+        found = []
+        for gram, other in zip(_grams(extractor.resized_maps(some)), wanted, strict=True):
+            both = gram.square().sum((1, 2)) + other.square().sum()
+            found.append(((gram - other).square().sum((1, 2)) / both.clamp(min=1e-12)).sqrt())
+        return torch.stack(found).mean(0).cpu()
+
+    return in_batches(distances, images, batch)
+
+
+def _grams(maps: Sequence[Tensor]) -> list[Tensor]:
+    unit = [F.normalize(m.float().flatten(2), dim=1) for m in maps]
+    return [m @ m.transpose(1, 2) / m.shape[2] for m in unit]

@@ -12,7 +12,7 @@ from mien.errors import InputError
 from mien.inversion.config import InvertConfig, Method
 from mien.oneshot.presets import PRESETS, PresetName
 
-Loss = Literal["discriminator", "pixels", "identity", "mobilenet-v2"]
+Loss = Literal["discriminator", "pixels", "identity", "efficientnet-lite1"]
 MixingLatents = Literal["auto", "mapping", "encoder"]
 Regions = Literal["head", "parts", "all"]
 

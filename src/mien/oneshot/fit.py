@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mien.checkpoint.model_file import generator_digest
 from mien.errors import MienWarning, ModelMismatchError
-from mien.losses.extractors import Judge
+from mien.losses.extractors import FeatureMaps
 from mien.models.embedders import Embedder
 from mien.models.model import Model
 from mien.oneshot.callbacks import Follower
@@ -27,7 +27,7 @@ NO_DISCRIMINATOR = "This model has no discriminator, which fine-tuning needs: us
 
 
 def learn(
-    model: Model, references: References, config: OneShotConfig, *, extractor: Judge | None = None,
+    model: Model, references: References, config: OneShotConfig, *, extractor: FeatureMaps | None = None,
     identity: Embedder | None = None, dtype: torch.dtype = torch.float32, snapshots: SnapshotConfig | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:  # fmt: skip

@@ -34,7 +34,6 @@ def takes_own_faces(config: OneShotConfig, model: Model) -> bool:
 
 def from_mapping(generator: Generator) -> LatentSource:
     """A new code of the mapping network for each that is asked for, as published."""
-
     return lambda count, random: map_latents(generator, random_latents(generator, count, random))
 
 

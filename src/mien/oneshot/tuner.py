@@ -17,9 +17,9 @@ from mien.checkpoint.face_networks import read_identity_network
 from mien.faces.expression import expression_region
 from mien.faces.head_mask import coarse_head_mask
 from mien.latents import StyleCodes, style_layers
-from mien.losses.extractors import Judge, identity_maps, pixels
+from mien.losses.extractors import EXTRACTORS, FeatureMaps
 from mien.losses.face import identity_loss, layout_loss
-from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
+from mien.losses.features import feature_distance, grey
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
 from mien.models.generator import Generator, SynthesisNetwork
@@ -41,7 +41,7 @@ class OneShotTuner:
 
     def __init__(
         self, generator: Generator, discriminator: Discriminator, references: References, config: OneShotConfig,
-        *, latents: LatentSource | None = None, extractor: Judge | None = None, identity: Embedder | None = None,
+        *, latents: LatentSource | None = None, extractor: FeatureMaps | None = None, identity: Embedder | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:  # fmt: skip
         """`latents` draws the random codes; None: those that `StyleMixing` takes by itself.
@@ -57,7 +57,7 @@ class OneShotTuner:
         self.valid = references.valid.to(self.device) if any(references.outside) and references.valid is not None else None
         self.random = torch.Generator().manual_seed(config.seed)
         self.mixing = StyleMixing(generator, references, config, latents)
-        self.extractor = extractor or self._usual_extractor(discriminator)
+        self.extractor = extractor or EXTRACTORS[config.loss].build(discriminator, self.device, dtype)
         with torch.no_grad():
             # Constant: computed once, one view after the other for the sake of memory.
             each = [self.extractor(self._seen(view)) for view in torch.split(self.images, references.count)]
@@ -71,16 +71,6 @@ class OneShotTuner:
         self.adam = torch.optim.Adam(
             _trained(self.synthesis, config), lr=config.learning_rate, betas=(0.0, 0.99), eps=1e-8, fused=current() == "fast"
         )
-
-    def _usual_extractor(self, discriminator: Discriminator) -> Judge:
-        loss = self.config.loss
-        if loss == "pixels":
-            return pixels
-        if loss == "identity":
-            return identity_maps(copy.deepcopy(read_identity_network()).to(self.device))
-        if loss == "mobilenet-v2":
-            raise ValueError("the loss mobilenet-v2 needs its extractor: the network is the user's own")
-        return FrozenFeatures(discriminator, loss_resolutions(self.base.config.resolution), self.dtype)
 
     def _terms(self) -> list[LossTerm]:
         """What is minimised; those whose settings are off are not there, and cost nothing."""

@@ -24,7 +24,7 @@ EXAMPLES = (
     "mien evaluate ink comic.safetensors --photos photos -o evaluation",
     "mien evaluate comic.safetensors --reference comic=reference.png --photos photos "
     "--outputs theirs=their-results --reference theirs=reference.png -o evaluation",
-    "mien evaluate comic.safetensors --photos photos --set sketches --features mobilenet_v2.tflite -o evaluation",
+    "mien evaluate comic.safetensors --photos photos --set sketches -o evaluation",
 )
 
 
@@ -56,7 +56,7 @@ def run(
     """
     files = distinct([path for text in styles or [] for path in find_styles(text)])
     pictures, made_from = photos_in([photos]), named(references, "--reference")
-    for path in (networks.features, networks.identity, *(path for paths in made_from.values() for path in paths)):
+    for path in (networks.identity, *(path for paths in made_from.values() for path in paths)):
         _ = path and existing(path)
 
     from mien.evaluation.evaluate import evaluate, open_judges

@@ -48,11 +48,11 @@ def run(
     from mien.oneshot.callbacks import check_previews
 
     check_previews(snapshots, overwrite=overwrite)
-    (looks, identity), stylizer = networks.opened(config), model.stylizer(machine)
+    identity, stylizer = networks.opened(config), model.stylizer(machine)
     give_regions(stylizer, regions)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, config, align=align, loss_network=looks, identity=identity, control=parts,
+            pictures, config, align=align, identity=identity, control=parts,
             snapshots=snapshots, progress=advance,
         )  # fmt: skip
     style.save(out, overwrite=overwrite)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -28,7 +28,7 @@ EXAMPLES = (
 def run(
     photos: Annotated[list[Path], Argument(metavar="PHOTO...", help="The photo.")],
     out: Annotated[Path, Option("--out", "-o", help="Picture to write; the code goes beside it.")],
-    config: InvertConfig,
+    inversion: Annotated[dict[str, Any], InvertConfig],
     align: AlignConfig,
     networks: Extractors,
     model: InvertingModel,
@@ -49,9 +49,9 @@ def run(
     """
     pictures = photos_in(photos)
     if compare:
-        if config != InvertConfig(steps=config.steps) or refine_steps:
+        if inversion.keys() - {"steps"} or refine_steps:
             raise InputError("`compare` takes all methods: leave out `method`, `towards_mean` and `refine_steps`.")
-        return _compare(pictures, out, config.steps, align, networks, model, machine, screen, overwrite=overwrite)
+        return _compare(pictures, out, inversion.get("steps"), align, networks, model, machine, screen, overwrite=overwrite)
     if len(pictures) != 1 or networks != Extractors():
         raise InputError("One photo becomes one picture: give one, or `compare` for a table (`features`, `identity`) of many.")
     code_file = picture_name(out).with_suffix(".safetensors")
@@ -61,7 +61,7 @@ def run(
     from mien.checkpoint import native
     from mien.media.images import from_tensor, write_picture
 
-    drawing, stylizer = RenderConfig(inverter=config, refine_steps=refine_steps), model.stylizer(machine)
+    drawing, stylizer = RenderConfig(inverter=InvertConfig(**inversion), refine_steps=refine_steps), model.stylizer(machine)
     with progress("inverting", quiet=screen.quiet) as advance:
         found = stylizer.invert(pictures[0], drawing, align=align, progress=advance)
     write_picture(out, from_tensor(found.picture), overwrite=True)
@@ -79,7 +79,7 @@ def _compare(
 ) -> Report:  # fmt: skip
     if align != AlignConfig(aligned=align.aligned):
         raise InputError("`compare` takes the largest face of every photo: leave out `face`, `box` and `landmarks`.")
-    features, identity = (path and existing(path) for path in (networks.features, networks.identity))
+    identity = networks.identity and existing(networks.identity)
 
     from mien.evaluation.comparison import FILES, compare_inverters, usual_ways, write_comparison
     from mien.evaluation.evaluate import open_judges
@@ -87,7 +87,8 @@ def _compare(
 
     check_free(out, FILES, overwrite=overwrite)
     stylizer = model.stylizer(machine)
-    ways, judges = usual_ways(stylizer.model.encoder is not None, steps), open_judges(features, identity, stylizer.device)
+    ways = usual_ways(stylizer.model.encoder is not None, steps)
+    judges = open_judges(networks.features, identity, stylizer.device)
     with progress("comparing", quiet=screen.quiet) as advance:
         made = compare_inverters(stylizer, photos, judges, ways, aligned=align.aligned, progress=advance)
     report = Report(table(*made.table()), {"comparison": made.numbers}, failed=made.failed)

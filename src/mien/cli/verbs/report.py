@@ -17,7 +17,7 @@ from mien.runtime import pick_device
 
 EXAMPLES = (
     "mien report model.safetensors --data faces-train-256.zip --held-out faces-eval-256.zip "
-    "--features mobilenet_v2.tflite --identity mobilefacenet.safetensors -o card",
+    "--identity mobilefacenet.safetensors -o card",
     "mien report model.safetensors -o sheets",
 )
 
@@ -40,9 +40,9 @@ def run(
     """Measure a model: how close its samples are to its training set, how it inverts photos, and what it draws.
 
     Writes numbers.json, numbers.md (tables for a model card) and contact sheets. A run that was stopped goes on where it was.
-    The measuring networks are files of yours: without one, the numbers that need it are left out.
+    Sets of images are compared by a feature extractor (pip install mien[measure]); what tells people apart is a file of yours.
     """
-    for path in (model, inputs.features, inputs.identity):
+    for path in (model, inputs.identity):
         if path is not None:
             existing(path)
 

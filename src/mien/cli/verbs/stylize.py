@@ -69,13 +69,13 @@ def run(
     from mien.oneshot.callbacks import check_previews
 
     check_previews(snapshots, overwrite=overwrite)
-    (looks, identity), stylizer = networks.opened(config), model.stylizer(machine)
+    identity, stylizer = networks.opened(config), model.stylizer(machine)
     give_regions(stylizer, regions)
     # One photo that cannot be used is told before the style is learned, and what was found in it is kept.
     first = stylizer.align(jobs[0].photo, align.one() if drawing.crop else align) if len(jobs) == 1 else None
     with progress("learning the style", quiet=screen.quiet) as advance:
         learned = stylizer.fit(
-            pictures, config, align=style_align, loss_network=looks, identity=identity, control=parts,
+            pictures, config, align=style_align, identity=identity, control=parts,
             snapshots=snapshots, progress=advance,
         )  # fmt: skip
     for path in saved:

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from mien.cli.machine import Screen, TrainMachine
-from mien.cli.paths import existing
 from mien.cli.progress import ProgressLine, stop_on_signals
 from mien.cli.result import Report, progress
 from mien.evaluation.config import SweepConfig
@@ -21,7 +20,7 @@ EXAMPLES = (
     "mien sweep cartoons --from faces.safetensors --kimg 40 -o sweep",
     "mien sweep cartoons --from faces.safetensors --kimg 20 --methods structure:1,structure:2,structure:3 -o sweep",
     "mien sweep cartoons --from faces.safetensors --kimg 40 --methods structure --cuts 8px,16px,32px -o sweep",
-    "mien sweep cartoons --from faces.safetensors --kimg 40 --cuts 32px --features mobilenet_v2.tflite -o sweep",
+    "mien sweep cartoons --from faces.safetensors --kimg 40 --cuts 32px --features auto -o sweep",
 )
 
 
@@ -41,9 +40,6 @@ def run(
 
     Each method is a run of mien train in its own folder.
     """
-    if comparing.features is not None:
-        existing(comparing.features)
-
     from mien.evaluation.whole_sweep import SHEET, TABLE, sweep
     from mien.training.configure import session
 

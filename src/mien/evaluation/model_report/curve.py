@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,10 @@ class Point:
     """Side of its pictures in pixels."""
     count: int
     """Samples compared: distances of other counts do not compare."""
-    fd_mobilenet_v2: float
+    fd: float
     """Frechet distance of the samples at psi 1 to half A of the training set."""
+    features: str
+    """The feature extractor of the distances: those of others do not compare."""
     floor: float
     """The same of half B; depends on the resolution."""
 
@@ -42,15 +44,16 @@ class Point:
 def point_of(numbers: Mapping[str, Any]) -> Point | None:
     """What a report's numbers say about the curve; None where they lack the distances."""
     found = numbers.get("distribution")
-    if not found or "fd_mobilenet_v2" not in found["samples_vs_half_a"]:
+    if not found or "fd" not in found["samples_vs_half_a"]:
         return None
     return Point(
         numbers.get("hours"),
         numbers["model"]["images_seen"],
         numbers["model"]["resolution"],
         found["count"],
-        found["samples_vs_half_a"]["fd_mobilenet_v2"],
-        found["half_b_vs_half_a"]["fd_mobilenet_v2"],
+        found["samples_vs_half_a"]["fd"],
+        numbers["features"],
+        found["half_b_vs_half_a"]["fd"],
     )
 
 
@@ -60,14 +63,20 @@ def read_point(folder: Path) -> Point:
     try:
         found: Any = parse_json(read_text(path), path)
         point = point_of(found)
-        if point is not None and not all(type(n) in (int, float) and 0 <= n < 1e15 for n in astuple(point) if n is not None):
-            raise ValueError("a number that cannot be")
+        if point is not None:
+            values = asdict(point)
+            if not isinstance(values.pop("features"), str):
+                raise ValueError("an extractor without a name")
+            if not all(type(n) in (int, float) and 0 <= n < 1e15 for n in values.values() if n is not None):
+                raise ValueError("a number that cannot be")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} is not a report's numbers ({shown(error)}): give the folder of an earlier `mien report`."
         ) from error
     if point is None:
-        raise InputError(f"The report in {folder} has no distances: make it again with `data` and `features`.")
+        raise InputError(
+            f"The report in {folder} has no distances of a feature extractor that is known here: make it again with `data`."
+        )
     return point
 
 
@@ -81,11 +90,13 @@ def curve(points: Sequence[Point]) -> tuple[dict[str, Any], Tensor]:
         raise InputError(
             f"The reports compare {counts} pictures, and such distances do not compare: measure with one `samples`."
         )
+    if len({point.features for point in points}) != 1:
+        raise InputError("The reports measure by different feature extractors, and such distances do not compare: use one.")
     by_hours = all(point.hours is not None for point in points)
     ordered = sorted(points, key=lambda point: (point.hours or 0.0) if by_hours else point.images_seen)
     across = [(point.hours or 0.0) if by_hours else point.images_seen / 1000 for point in ordered]
     axis = "hours of training" if by_hours else "training pictures shown, in thousands"
-    document = {"axis": axis, "points": [asdict(point) for point in ordered]}
+    document = {"axis": axis, "features": points[0].features, "points": [asdict(point) for point in ordered]}
     return document, _chart(ordered, across, axis)
 
 
@@ -95,7 +106,7 @@ def _chart(points: Sequence[Point], across: Sequence[float], axis: str) -> Tenso
     draw = ImageDraw.Draw(canvas)
     right, top, bottom = _SIZE[0] - _AROUND, _AROUND + 8, _SIZE[1] - _BOTTOM
     most_x = max(across) or 1.0
-    most_y = 1.08 * max(max(point.fd_mobilenet_v2, point.floor) for point in points) or 1.0
+    most_y = 1.08 * max(max(point.fd, point.floor) for point in points) or 1.0
 
     def place(x: float, y: float) -> tuple[float, float]:
         return _LEFT + x / most_x * (right - _LEFT), bottom - y / most_y * (bottom - top)
@@ -106,15 +117,15 @@ def _chart(points: Sequence[Point], across: Sequence[float], axis: str) -> Tenso
         draw.text((_LEFT - 8, place(0, y)[1]), f"{y:.3g}", fill=_INK, font=font, anchor="rm")
         draw.text((place(x, 0)[0], bottom + 6), f"{x:.3g}", fill=_INK, font=font, anchor="mt")
     draw.text(((_LEFT + right) / 2, _SIZE[1] - 12), axis, fill=_INK, font=font, anchor="mb")
-    title = f"FD-MobileNetV2 of {points[0].count} samples; grey: half B of the training set"
+    title = f"FD-{points[0].features} of {points[0].count} samples; grey: half B of the training set"
     draw.text((_LEFT, 6), title, fill=_INK, font=font)
-    for colour, values in ((_FLOOR, [p.floor for p in points]), (_LINE, [p.fd_mobilenet_v2 for p in points])):
+    for colour, values in ((_FLOOR, [p.floor for p in points]), (_LINE, [p.fd for p in points])):
         places = [place(x, y) for x, y in zip(across, values, strict=True)]
         if len(places) > 1:
             draw.line(places, fill=colour, width=2)
         for x, y in places:
             draw.ellipse([x - 3, y - 3, x + 3, y + 3], fill=colour)
     for point, x in zip(points, across, strict=True):
-        left, y = place(x, point.fd_mobilenet_v2)
+        left, y = place(x, point.fd)
         draw.text((left, y - 9), f"{point.resolution} px", fill=_LINE, font=font, anchor="rb" if left > right - 30 else "mb")
     return from_uint8(torch.from_numpy(np.array(canvas)).permute(2, 0, 1))

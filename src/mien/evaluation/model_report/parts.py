@@ -16,11 +16,11 @@ from torch import Tensor
 
 from mien.evaluation.model_report.workspace import Workspace
 from mien.latents import Codes
+from mien.losses.extractors import FeatureExtractor
 from mien.media.eight_bit import to_uint8
 from mien.metrics.distances import cosine_statistics, cosines, frechet_distance, kernel_distance
-from mien.metrics.perceptual import as_pictures, identity_features, perceptual_distance, pooled_features
+from mien.metrics.perceptual import as_pictures, identity_features, perceptual_distance
 from mien.models.mobilefacenet import MobileFaceNet
-from mien.models.mobilenet_v2 import MobileNetV2
 from mien.models.model import Model
 from mien.models.sampling import images_of
 
@@ -28,7 +28,7 @@ _Result = TypeVar("_Result")
 Tick = Callable[[float], None]
 Features = dict[str, Tensor]
 
-_METHOD = 2
+_METHOD = 3
 """To be raised when features come to be computed otherwise: what was kept before is then made again."""
 
 
@@ -36,7 +36,7 @@ _METHOD = 2
 class Instruments:
     """The measuring networks at hand; what needs one that is None is left out of the report."""
 
-    features: MobileNetV2 | None = None
+    features: FeatureExtractor | None = None
     identity: MobileFaceNet | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     """Name of the network -> hash of its file."""
@@ -67,10 +67,10 @@ def render(model: Model, codes: Tensor, batch: int = 16, detail: Tensor | None =
 
 
 def describe(pixels: Tensor, instruments: Instruments) -> Features:
-    """The features of one batch of pictures (uint8) in every network at hand: `pooled` [N, 1280], `identity` [N, 128]."""
+    """The features of one batch of pictures (uint8) in every network at hand: `pooled` [N, D], `identity` [N, 128]."""
     found = {}
     if instruments.features is not None:
-        found["pooled"] = pooled_features(instruments.features, pixels).cpu()
+        found["pooled"] = instruments.features.vectors(as_pictures(pixels))
     if instruments.identity is not None:
         found["identity"] = identity_features(instruments.identity, pixels).cpu()
     return found
@@ -117,12 +117,12 @@ class Session:
 
 
 def set_distances(a: Features, b: Features) -> dict[str, float]:
-    """Frechet and kernel distance of two sets in MobileNetV2 features; empty where these are missing."""
+    """Frechet and kernel distance of two sets in the features; empty where these are missing."""
     if "pooled" not in a:
         return {}
     return {
-        "fd_mobilenet_v2": frechet_distance(a["pooled"], b["pooled"]),
-        "kd_mobilenet_v2": kernel_distance(a["pooled"], b["pooled"]),
+        "fd": frechet_distance(a["pooled"], b["pooled"]),
+        "kd": kernel_distance(a["pooled"], b["pooled"]),
     }
 
 
@@ -140,7 +140,7 @@ class Verdict:
     identity: Tensor | None
     """[N] cosine of the identity embeddings; None without that network."""
     perceptual: Tensor | None
-    """[N] perceptual distance in MobileNetV2; None without that network."""
+    """[N] perceptual distance; None without that network."""
 
     def summary(self) -> dict[str, float]:
         """Means, and for the identity also median, minimum and the share of pictures from 0.6 up."""
@@ -153,7 +153,7 @@ class Verdict:
                 "identity_share_from_0.6": float((self.identity >= 0.6).double().mean()),
             }
         if self.perceptual is not None:
-            found["perceptual_mobilenet_v2"] = float(self.perceptual.mean())
+            found["perceptual"] = float(self.perceptual.mean())
         return found
 
 

@@ -53,7 +53,7 @@ def measure_model(
     session = Session(model, instruments, workspace or Workspace(None), config.seed, config.batch, digests)
     population = Population(session, data, config.samples, sorted({*config.psis, 0.7, 1.0}))
     photos = None if held_out is None else held_out.pixels[: config.held_out]
-    measuring = instruments.features is not None or instruments.identity is not None
+    measuring = (instruments.features is not None and data is not None) or instruments.identity is not None
     inverting = photos is not None and inversion is not None
     total = population.work * measuring
     if photos is not None and inversion is not None:
@@ -103,6 +103,7 @@ def _facts(session: Session, config: ReportConfig, data: Dataset | None, held_ou
             "parameters": {k: sum(p.numel() for p in m.parameters()) for k, m in _parts(model).items()},
         },
         "networks": dict(session.instruments.digests),
+        "features": None if session.instruments.features is None else session.instruments.features.name,
         "machine": {"device": str(device_of(model)), "threads": torch.get_num_threads()},
         "data": {"training": 0 if data is None else len(data), "held_out": 0 if held_out is None else len(held_out)},
         "config": asdict(config),

@@ -74,30 +74,34 @@ def _distribution(numbers: Mapping[str, Any]) -> Iterator[str]:
     found = numbers.get("distribution")
     if found and found["samples_vs_half_a"]:
         rows = [
-            [what, _number(found[key]["fd_mobilenet_v2"], 2), _number(1000 * found[key]["kd_mobilenet_v2"], 2)]
+            [what, _number(found[key]["fd"], 2), _number(1000 * found[key]["kd"], 2)]
             for what, key in (
                 ("samples, psi 1", "samples_vs_half_a"),
                 ("half B of the training set (floor)", "half_b_vs_half_a"),
             )
         ]
-        text = f"Distance to half A of the training set, {found['count']} pictures each, MobileNetV2 features:"
-        yield f"{text}\n\n{markdown_table(['', 'FD-MobileNetV2', 'KD-MobileNetV2 x 1000'], rows)}"
+        text = f"Distance to half A of the training set, {found['count']} pictures each, {numbers['features']} features:"
+        yield f"{text}\n\n{markdown_table(['', *_distances(numbers)], rows)}"
     sweep = numbers.get("truncation", [])
     if sweep:
         rows = []
         for entry in sweep:
-            kernel = entry.get("kd_mobilenet_v2")
+            kernel = entry.get("kd")
             rows.append(
                 [
                     f"{entry['psi']:g}",
-                    _number(entry.get("fd_mobilenet_v2"), 2),
+                    _number(entry.get("fd"), 2),
                     _number(None if kernel is None else 1000 * kernel, 2),
                     _number(entry["identity"].get("mean")),
                     _number(entry["identity"].get("nearest_mean")),
                 ]
             )
-        head = ["psi", "FD-MobileNetV2", "KD-MobileNetV2 x 1000", "identity cosine, mean of pairs", "of nearest pairs"]
+        head = ["psi", *_distances(numbers), "identity cosine, mean of pairs", "of nearest pairs"]
         yield f"Truncation:\n\n{markdown_table(head, rows)}"
+
+
+def _distances(numbers: Mapping[str, Any]) -> list[str]:
+    return [f"FD-{numbers['features']}", f"KD-{numbers['features']} x 1000"]
 
 
 def _people(numbers: Mapping[str, Any]) -> Iterator[str]:
@@ -136,13 +140,21 @@ def _inversion(numbers: Mapping[str, Any]) -> Iterator[str]:
             _number(of.get("identity_median")),
             _number(of.get("identity_min")),
             _number(of["l1"]),
-            _number(of.get("perceptual_mobilenet_v2")),
+            _number(of.get("perceptual")),
             _number(of.get("seconds_alone"), 2),
         ]
         for name, of in named.items()
         if of
     ]
-    head = ["", "identity cosine", "median", "lowest", "L1 in [-1, 1]", "perceptual (MobileNetV2)", "seconds for one photo"]
+    head = [
+        "",
+        "identity cosine",
+        "median",
+        "lowest",
+        "L1 in [-1, 1]",
+        f"perceptual ({numbers['features']})",
+        "seconds for one photo",
+    ]
     yield f"Inversion of {found['count']} held-out photos:\n\n{markdown_table(head, rows)}"
 
 
@@ -155,10 +167,10 @@ def _curve(numbers: Mapping[str, Any]) -> Iterator[str]:
             "" if point["hours"] is None else f"{point['hours']:.1f}",
             f"{point['images_seen']:,}",
             f"{point['resolution']} px",
-            _number(point["fd_mobilenet_v2"], 2),
+            _number(point["fd"], 2),
             _number(point["floor"], 2),
         ]
         for point in found["points"]
     ]
-    head = ["hours", "training pictures shown", "resolution", "FD-MobileNetV2", "floor"]
+    head = ["hours", "training pictures shown", "resolution", f"FD-{found['features']}", "floor"]
     yield f"Quality against training time ({found['points'][0]['count']} samples):\n\n{markdown_table(head, rows)}"

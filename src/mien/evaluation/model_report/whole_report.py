@@ -11,8 +11,9 @@ from typing import Any
 import torch
 
 from mien.checkpoint import load_model
-from mien.checkpoint.face_networks import read_mobilefacenet, read_mobilenet_v2
+from mien.checkpoint.face_networks import read_mobilefacenet
 from mien.evaluation.config import ReportConfig, ReportInputs
+from mien.evaluation.evaluate import open_features
 from mien.evaluation.model_report.curve import curve, point_of, read_point
 from mien.evaluation.model_report.parts import Instruments, Inversion
 from mien.evaluation.model_report.report import ModelReport, measure_model
@@ -65,7 +66,7 @@ def report_on(
     if before and now is not None:
         made.numbers["curve"], made.sheets["curve"] = curve([*before, now])
     elif before:
-        notes.append("There is no curve: it needs the distances that `data` and `features` give.")
+        notes.append("There is no curve: it needs the distances that `data` gives.")
     return WrittenReport(write_report(made, out, overwrite=overwrite), made.numbers, notes + _warning(made))
 
 
@@ -83,12 +84,14 @@ def _warning(made: ModelReport) -> list[str]:
 
 
 def _instruments(inputs: ReportInputs, device: torch.device) -> Instruments:
-    named = (("MobileNetV2", inputs.features), ("MobileFaceNet", inputs.identity))
-    return Instruments(
-        features=None if inputs.features is None else read_mobilenet_v2(inputs.features).to(device),
-        identity=None if inputs.identity is None else read_mobilefacenet(inputs.identity).to(device),
-        digests={name: file_digest(path) for name, path in named if path is not None},
-    )
+    """What measures: nothing that there is nothing to measure for."""
+    compares = inputs.data is not None or inputs.held_out is not None
+    features = open_features(inputs.features, device) if compares else None
+    identity = None if inputs.identity is None else read_mobilefacenet(inputs.identity).to(device)
+    digests = {} if features is None else {features.name: features.weights}
+    if inputs.identity is not None:
+        digests["MobileFaceNet"] = file_digest(inputs.identity)
+    return Instruments(features, identity, digests)
 
 
 def _inversion(model: Model, steps: int) -> Inversion:
