@@ -25,8 +25,8 @@ from mien.models.model import Model
 from mien.ops import resize
 
 _FACES = 12
-# With the embedded model four animals cropped by hand had 0.32 to 0.51, 32 photos at most 0.03, and 26 style images at most 0.22
-# but for two with 0.44 and 0.45.
+# With the embedded model four animals cropped by hand had 0.32 to 0.51, 32 photos at most 0.03, and 26 style images at most
+# 0.22, but for two with 0.44 and 0.45.
 _FAR = 0.3
 
 
