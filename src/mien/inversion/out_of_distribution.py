@@ -110,8 +110,8 @@ def warn_of_strangers(model: Model, pictures: Tensor, w_plus: Tensor, names: Seq
     far = [f"{name} ({stranger.value:.1f})" for stranger, name in zip(found, names, strict=True) if stranger.far]
     if far:
         warnings.warn(
-            f"To the model {', '.join(far)} is far from a face (faces have less than {_FAR}): its answer to it is odd, and does "
-            "not resemble it. If the style comes out badly, take `extreme`, which starts from the mean face.",
+            f"To the model {', '.join(far)} is far from a face (faces have less than {_FAR}): its answer to it is odd, and "
+            "does not resemble it. If the style comes out badly, take `extreme`, which starts from the mean face.",
             MienWarning,
             stacklevel=3,
         )
