@@ -193,6 +193,17 @@ def test_the_glossary_has_the_words_of_the_project() -> None:
 
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
+def test_pages_speak_the_language_of_the_field(page: Path) -> None:
+    """Words that this project used for itself, and the second spelling of others."""
+    dialect = (
+        r"detail maps?|soft grounds?|plain twins?|likeness|people apart|looks apart|strangers?|remoteness|layout loss|"
+        r"colou?red ground|colours?|licen[c]es?|stylis\w+|optimis\w+|normalis\w+|recognis\w+|grey"
+    )
+    text = re.sub(r"`[^`]*`|\]\([^)]*\)", "", _FENCE.sub("", page.read_text(encoding="utf-8")))
+    assert not re.findall(rf"\b(?:{dialect})\b", text, re.IGNORECASE), f"{page.name}: docs/glossary.md has the words to use"
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
 def test_blocks_are_marked(page: Path) -> None:
     for block in blocks(page):
         assert block.language in _READABLE, f"{page.name}: a block of kind '{block.language}' is neither run nor plain text"

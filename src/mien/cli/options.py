@@ -87,7 +87,7 @@ class Extractors:
 
     features: Annotated[Features, FEATURES] = "auto"
     identity: Annotated[
-        Path | None, "MobileFaceNet as .safetensors, or ArcFace IR-SE50, to tell people apart; without it mien's own"
+        Path | None, "MobileFaceNet as .safetensors, or ArcFace IR-SE50, to compare identities; without it mien's own"
     ] = None
 
 

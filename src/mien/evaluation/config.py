@@ -93,7 +93,7 @@ class ReportInputs:
     data: Annotated[Path | None, "what the model was trained on: folder or zip of aligned images"] = None
     held_out: Annotated[Path | None, "photos that it never saw, to invert: folder or zip, aligned"] = None
     features: Annotated[Features, FEATURES] = "auto"
-    identity: Annotated[Path | None, "MobileFaceNet as .safetensors, to tell people apart"] = None
+    identity: Annotated[Path | None, "MobileFaceNet as .safetensors, to compare identities"] = None
     refine_steps: Annotated[int, "optimization steps after the encoder's answer; 0: none"] = 100
     hours: Annotated[float | None, "hours the model was trained, for the curve of quality"] = None
     work: Annotated[Path | None, "folder that keeps what is measured for the next run; without it one beside the report"] = None

@@ -28,13 +28,13 @@ class _Column(NamedTuple):
 _COLUMNS = (
     _Column("style_distance", "style distance ↓", ".3f", "to the reference, by Gram matrices in {features}; 0: the same look"),
     _Column("style_taken", "style taken ↑", ".0%", "how much of the photo's distance to the reference is gone; 0 %: the photo"),
-    _Column("identity", "identity kept ↑", ".2f", "cosine with the photo's own face in {identity}, both grey; 1: the same"),
-    _Column("recognised", "recognised ↑", ".0%", "how many are likest to their own photo, of all {count} photos"),
+    _Column("identity", "identity kept ↑", ".2f", "cosine with the photo's own face in {identity}, both gray; 1: the same"),
+    _Column("recognised", "rank-1 retrieval accuracy ↑", ".0%", "share whose own photo is the closest of all {count} photos"),
     _Column(
-        "people_apart", "people apart ↑", ".0%",
-        "how far the faces are from each other in {identity}, as a share of how far the photos are; 0 %: all are one person",
+        "people_apart", "identity diversity ↑", ".0%",
+        "mean distance between faces in {identity}, as a share of that between the photos; 0 %: all are one person",
     ),
-    _Column("looks_apart", "looks apart ↑", ".0%", "the same in {features}; 0 %: all are one picture"),
+    _Column("looks_apart", "feature diversity ↑", ".0%", "the same in {features}; 0 %: all are one image"),
     _Column(
         "like_reference", "like the reference's face ↓", ".2f",
         "cosine with the reference's face in {identity}; in brackets that of the photos themselves",
@@ -42,15 +42,15 @@ _COLUMNS = (
     ),
     _Column(
         "gaze", "gaze moved ↓", ".3f",
-        "how far the irises have moved in the eyes, in eye distances; in brackets how far, had all the reference's gaze",
+        "how far the irises moved in the eyes, in eye distances; in brackets how far with the reference's gaze",
         "gaze_of_reference",
     ),
     _Column(
         "mouth", "mouth moved ↓", ".3f",
-        "how much the mouth's width, opening and bend have changed, in eye distances; in brackets, had all the reference's",
+        "how much the mouth's width, opening and bend changed, in eye distances; in brackets with the reference's mouth",
         "mouth_of_reference",
     ),
-    _Column("seconds", "seconds a photo ↓", ".2f", "reading, finding the face, inverting and drawing it, on this machine"),
+    _Column("seconds", "seconds a photo ↓", ".2f", "reading the photo, finding, inverting and rendering the face, on this machine"),
 )  # fmt: skip
 """What the table shows, and how it is to be read."""
 
