@@ -261,9 +261,9 @@ def test_a_model_without_what_is_needed_says_so(folder: Path, style: Style) -> N
     blind = Stylizer(Model(tiny(R), tiny_discriminator(R)))
     with pytest.raises(ModelMismatchError, match="no encoder"):
         blind.invert(folder / "photo.png", PLAIN, align=ALIGNED)
-    optimised = blind.fit([folder / "reference.png"], QUICK, align=ALIGNED)
+    optimized = blind.fit([folder / "reference.png"], QUICK, align=ALIGNED)
     mean = blind.fit([folder / "reference.png"], replace(QUICK, refine_reference=2), align=ALIGNED)
-    assert not torch.equal(optimised.changes["b32.conv1.weight"], mean.changes["b32.conv1.weight"])
+    assert not torch.equal(optimized.changes["b32.conv1.weight"], mean.changes["b32.conv1.weight"])
     with pytest.raises(InputError, match="at least one reference"):
         blind.fit([], QUICK)
 
@@ -277,7 +277,7 @@ def test_find_style(folder: Path, style: Style) -> None:
 
 @pytest.fixture(scope="module")
 def detailed(folder: Path) -> Stylizer:
-    """A model whose encoder answers with a detail map as well."""
+    """A model whose encoder answers with a feature code as well."""
     model = load_model(folder / "tiny-0.safetensors")
     torch.manual_seed(4)
     encoder = CompactEncoder(

@@ -52,8 +52,8 @@ def face(
     picture = Image.new("RGB", (big, big), "#90a0b0")
     draw = ImageDraw.Draw(picture)
 
-    def ellipse(x: float, y: float, across: float, down: float, colour: str) -> None:
-        draw.ellipse([(x - across) * big, (y - down) * big, (x + across) * big, (y + down) * big], fill=colour)
+    def ellipse(x: float, y: float, across: float, down: float, color: str) -> None:
+        draw.ellipse([(x - across) * big, (y - down) * big, (x + across) * big, (y + down) * big], fill=color)
 
     ellipse(0.5, 0.42, 0.36, 0.4, "#503020")
     ellipse(0.5, 0.56, 0.27, 0.37, "#e0b090")

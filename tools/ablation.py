@@ -24,7 +24,7 @@ from mien.checkpoint.feature_network import has_feature_network
 from mien.checkpoint.native import digest
 from mien.cli.paths import photos_in
 from mien.errors import MienError
-from mien.evaluation.evaluate import open_judges
+from mien.evaluation.evaluate import open_instruments
 from mien.evaluation.measures import Candidate, measure
 from mien.evaluation.model_report.report_text import markdown_table
 from mien.evaluation.model_report.workspace import Workspace, pixels_digest
@@ -38,7 +38,7 @@ from mien.media.contact_sheet import sheet
 from mien.media.eight_bit import to_uint8
 from mien.media.images import from_tensor, write_picture
 from mien.metrics.perceptual import as_pictures, style_distance
-from mien.metrics.spaces import Judges
+from mien.metrics.spaces import MetricNetworks
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.layer_masks import PRESETS as MASKS
 from mien.oneshot.presets import preset_values
@@ -52,7 +52,7 @@ USUAL: Options = {
     "reference_inverter": "encoder", "inverter": "encoder", "likeness": USUAL_FIDELITY, "refine": RenderConfig().refine_steps,
 }  # fmt: skip
 TOGETHER = "together"
-QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "steps", "colour", "several", "family")
+QUESTIONS = ("losses", "spaces", "masks", "inverters", "presets", "steps", "color", "several", "family")
 
 _WAY = 2  # of inverting and drawing: cells that are kept of another one are not taken
 _STEPS, _QUICK = 300, {"references": 2, "photos": 6, "steps": 60}
@@ -80,15 +80,15 @@ def variants_of(question: str, resolution: int) -> dict[str, Options]:
         "presets": {"mien": {}, "paper": preset_values("paper")},
         "steps": {"auto": {"steps": "auto"}, **{str(count): {"steps": count} for count in (200, 300, 500)}},
         # Figure 17 of the paper.
-        "colour": {
+        "color": {
             "neither": {}, "mask alone": {"random_layers": "m2"},
-            "grey loss alone": {"color": "photo", "random_layers": usual_mask}, "both: --color photo": {"color": "photo"},
+            "gray loss alone": {"color": "photo", "random_layers": usual_mask}, "both: --color photo": {"color": "photo"},
         },
         # Figure 12 of the paper.
         "several": {"one reference": {}, "all references": {TOGETHER: True}},
-        # What is not in the paper: random codes as the encoder says them, detail maps, mirror images.
+        # What is not in the paper: random codes as the encoder says them, feature codes, mirror images.
         "family": {
-            "usual": {}, "mapped codes": {"mixing_latents": "mapping"}, "no detail maps": {"feature_code": 0.0},
+            "usual": {}, "mapped codes": {"mixing_latents": "mapping"}, "no feature codes": {"feature_code": 0.0},
             "no mirror images": {"mirror": False},
             "as published": {"mixing_latents": "mapping", "feature_code": 0.0, "mirror": False},
         },
@@ -101,7 +101,7 @@ class Bench:
     """What all cells share."""
 
     stylizer: Stylizer
-    judges: Judges
+    instruments: MetricNetworks
     references: list[Path]
     photos: list[Path]
     workspace: Workspace
@@ -111,7 +111,7 @@ class Bench:
 
     @cached_property
     def crops(self) -> tuple[list[str], Tensor, Tensor]:
-        """Names of the photos that can be used, and their faces at the side of the judges and at the model's."""
+        """Names of the photos that can be used, and their faces at the side of the instruments and at the model's."""
         faces, failed = read_faces(self.photos, (SIDE, self.stylizer.resolution), aligned=self.aligned)
         for name, why in failed.items():
             print(f"{name}: {why}", flush=True)
@@ -156,7 +156,7 @@ class Bench:
         settings = {
             **self.model, "photos": pixels_digest(photos), "references": [file_digest(r) for r in references],
             "judged by": [file_digest(r) for r in judged_by], "aligned": self.references_aligned, "steps": self.steps,
-            "judges": [(j.name, j.weights) for j in (self.judges.looks, self.judges.identity)], "way": _WAY,
+            "judges": [(j.name, j.weights) for j in (self.instruments.looks, self.instruments.identity)], "way": _WAY,
             **{name: value for name, value in asdict(OneShotConfig()).items() if name != "steps"}, **options,
         }  # fmt: skip
 
@@ -169,11 +169,11 @@ class Bench:
             learned = time.perf_counter()
             pictures = torch.cat([self.stylizer.draw(style, code) for code in codes.single()])
             drawing = inverting + (time.perf_counter() - learned) / len(pictures)
-            found = measure(names, photos, [Candidate("it", range(len(names)), pictures, wanted)], self.judges)
+            found = measure(names, photos, [Candidate("it", range(len(names)), pictures, wanted)], self.instruments)
             each = found.numbers["methods"]["it"]["each"]
             measured = {key: torch.tensor([each[name][key] for name in names]) for key in each[names[0]] if key in _COLUMNS}
             own = self.stylizer.model.discriminator
-            if own is not None and self.judges.looks.name != DISCRIMINATOR:
+            if own is not None and self.instruments.looks.name != DISCRIMINATOR:
                 measured["style_distance_d"] = style_distance(discriminator_extractor(own), pictures, wanted)
             times = {"learning": torch.tensor([learned - start]), "drawing": torch.tensor([drawing])}
             return {"pictures": to_uint8(pictures), **measured, **times}
@@ -207,7 +207,7 @@ def ask(bench: Bench, question: str, out: Path) -> None:
     found = {name: _summary([cell for (of, _), cell in cells.items() if of == name]) for name in variants}
     numbers = {
         "question": question, "variants": found, "steps": bench.steps, "references": [r.stem for r in bench.references],
-        "photos": bench.crops[0], "looks": bench.judges.looks.name, "identity": bench.judges.identity.name,
+        "photos": bench.crops[0], "looks": bench.instruments.looks.name, "identity": bench.instruments.identity.name,
         "options": variants, "usual": USUAL,
     }  # fmt: skip
     write_whole(out / f"{question}.json", json.dumps(numbers, indent=2, ensure_ascii=False) + "\n")
@@ -304,7 +304,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         most = _QUICK if given.quick else {}
         device = pick_device(given.device)
         bench = Bench(
-            Stylizer.load(given.model, device=str(device)), open_judges(given.features, given.identity, device),
+            Stylizer.load(given.model, device=str(device)), open_instruments(given.features, given.identity, device),
             references[: most.get("references")], photos[: most.get("photos")], Workspace(given.out / "work"),
             given.steps if given.steps is not None else most.get("steps", _STEPS),
             given.aligned, given.references_aligned,

@@ -147,20 +147,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=95.0)
     parser.add_argument("--px", type=int, default=CONFIG.stages[-1])
     parser.add_argument("--model", type=Path, default=FACES)
-    wishes = parser.parse_args()
+    overrides = parser.parse_args()
     say("torch", torch.__version__, DEVICE, torch.cuda.get_device_name() if DEVICE.type == "cuda" else "without a GPU")
-    real = replace(CONFIG, source=str(wishes.model), stages=(wishes.px,))
+    real = replace(CONFIG, source=str(overrides.model), stages=(overrides.px,))
     exact = replace(real, adversarial=replace(real.adversarial, batch=8, bf16=False, bf16_penalties=False))
     real = real if DEVICE.type == "cuda" else exact
     fir: FirMethod = "triton" if "triton" in methods_for(DEVICE) else "depthwise"
 
     def left(keep: float) -> float:
-        return max(5.0, float(wishes.seconds) - (time.monotonic() - BEGUN) - keep)
+        return max(5.0, float(overrides.seconds) - (time.monotonic() - BEGUN) - keep)
 
     parts: list[tuple[str, Callable[[], None]]] = [
-        ("float32, no TF32", lambda: compare("float32", exact, wishes.px, 0.02, 2)),
-        ("as trained", lambda: compare("bfloat16", real, wishes.px, 0.15, 10)),
-        ("mien train", lambda: run_training(real, wishes.images, min(45.0, left(25.0)))),
+        ("float32, no TF32", lambda: compare("float32", exact, overrides.px, 0.02, 2)),
+        ("as trained", lambda: compare("bfloat16", real, overrides.px, 0.15, 10)),
+        ("mien train", lambda: run_training(real, overrides.images, min(45.0, left(25.0)))),
         ("filters", lambda: choose_filter(real, min(30.0, left(0.0)))),
     ]
     failed = []

@@ -24,7 +24,7 @@ from torch import Tensor
 from mien.cli.paths import photos_in
 from mien.errors import MienError
 from mien.evaluation.config import BlindConfig
-from mien.evaluation.evaluate import open_judges
+from mien.evaluation.evaluate import open_instruments
 from mien.evaluation.measures import Candidate, Evaluation, measure
 from mien.evaluation.model_report.report_text import markdown_table
 from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_references
@@ -32,7 +32,7 @@ from mien.evaluation.preference_study import lay_out
 from mien.faces.config import AlignConfig
 from mien.files import write_whole
 from mien.media.images import from_tensor, write_picture
-from mien.metrics.spaces import Judges
+from mien.metrics.spaces import MetricNetworks
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.presets import PRESETS
 from mien.pipeline import Stylizer
@@ -71,7 +71,7 @@ class Bench:
     """What all comparisons share."""
 
     stylizer: Stylizer
-    judges: Judges
+    instruments: MetricNetworks
     faces: Sequence[PhotoFace]
     methods: Mapping[str, Method]
     references_aligned: bool
@@ -107,7 +107,7 @@ def compare(bench: Bench, references: Sequence[Path], out: Path, *, overwrite: b
     for reference in references:
         wanted = read_references([reference], aligned=bench.references_aligned)
         made, learning = bench.drawn(reference, wanted)
-        found = measure(names, photos, made, bench.judges)
+        found = measure(names, photos, made, bench.instruments)
         every.append((found, learning))
         write_picture(out / f"{reference.stem}.png", from_tensor(found.sheet), overwrite=overwrite)
         for i, name in enumerate(names):
@@ -137,7 +137,7 @@ def _summary(bench: Bench, references: Sequence[Path], every: Sequence[tuple[Eva
         found[name]["learning"] = sum(learning[name] for _, learning in every) / len(every)
     return {
         "methods": found, "references": [r.stem for r in references], "photos": [f.path.stem for f in bench.faces],
-        "features": bench.judges.looks.name, "identity": bench.judges.identity.name,
+        "features": bench.instruments.looks.name, "identity": bench.instruments.identity.name,
         "each": {r.stem: evaluation.numbers["methods"] for r, (evaluation, _) in zip(references, every, strict=True)},
     }  # fmt: skip
 
@@ -178,8 +178,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         faces, failed = read_faces(photos_in(given.photos), (SIDE, stylizer.resolution), aligned=given.aligned)
         for why in failed.values():
             print(why, flush=True)
-        judges = open_judges(given.features, given.identity)
-        bench = Bench(stylizer, judges, faces, methods(given.steps), given.references_aligned)
+        instruments = open_instruments(given.features, given.identity)
+        bench = Bench(stylizer, instruments, faces, methods(given.steps), given.references_aligned)
         print(_page(compare(bench, photos_in(given.references), given.out, overwrite=given.overwrite)))
     except MienError as error:
         parser.error(str(error))

@@ -46,8 +46,8 @@ def kuwahara(x: Tensor, radius: int) -> Tensor:
 
 def lines(x: Tensor, sigma: float, sharpness: float, level: float = 0.0) -> Tensor:
     """Dark lines [1, H, W] in 0 (line) .. 1 (paper): extended difference of Gaussians (Winnemoeller et al. 2012)."""
-    grey = gauss(x.mean(dim=0, keepdim=True), 0.5)
-    u = gauss(grey, sigma) * 21 - gauss(grey, sigma * 1.6) * 20
+    gray = gauss(x.mean(dim=0, keepdim=True), 0.5)
+    u = gauss(gray, sigma) * 21 - gauss(gray, sigma * 1.6) * 20
     return torch.where(u > level, torch.ones_like(u), 1 + torch.tanh(sharpness * (u - level)))
 
 
@@ -66,14 +66,14 @@ def large_eyes(x: Tensor, amount: float) -> Tensor:
     return F.grid_sample(x[None], grid[None], mode="bicubic", padding_mode="reflection", align_corners=True)[0].clamp(0, 1)
 
 
-def palette(x: Tensor, colours: list[tuple[int, int, int]], softness: float) -> Tensor:
-    """Map the brightness of [3, H, W] onto a row of colours, dark to light, in flat steps."""
-    grey = x.mean(dim=0)
-    low, high = grey.flatten().quantile(torch.tensor([0.02, 0.98]))
-    t = ((grey - low) / (high - low)).clamp(0, 1) * (len(colours) - 1)
+def palette(x: Tensor, colors: list[tuple[int, int, int]], softness: float) -> Tensor:
+    """Map the brightness of [3, H, W] onto a row of colors, dark to light, in flat steps."""
+    gray = x.mean(dim=0)
+    low, high = gray.flatten().quantile(torch.tensor([0.02, 0.98]))
+    t = ((gray - low) / (high - low)).clamp(0, 1) * (len(colors) - 1)
     step = t.floor() + torch.sigmoid((t - t.floor() - 0.5) / softness)
-    table = torch.tensor(colours, dtype=torch.float32) / 255
-    below = step.floor().long().clamp(0, len(colours) - 2)
+    table = torch.tensor(colors, dtype=torch.float32) / 255
+    below = step.floor().long().clamp(0, len(colors) - 2)
     part = (step - below)[..., None]
     return (table[below] * (1 - part) + table[below + 1] * part).permute(2, 0, 1)
 
@@ -99,9 +99,9 @@ def levels(x: Tensor, low: float, high: float) -> Tensor:
 
 
 def saturated(x: Tensor, amount: float) -> Tensor:
-    """Colors `amount` times as far from grey."""
-    grey = x.mean(dim=0, keepdim=True)
-    return grey + (x - grey) * amount
+    """Colors `amount` times as far from gray."""
+    gray = x.mean(dim=0, keepdim=True)
+    return gray + (x - gray) * amount
 
 
 def spot(size: int, x: float, y: float, radius: float) -> Tensor:
@@ -116,8 +116,8 @@ _EYES = ((0.38, 0.475), (0.62, 0.475))
 def pupils(face: Tensor) -> list[tuple[float, float]]:
     """The darkest place near each eye of a face in the FFHQ frame."""
     size = face.shape[1]
-    grey = gauss(face.mean(dim=0, keepdim=True), size * 0.008)
-    places = [int((grey - 0.25 * spot(size, *eye, 0.03)).argmin()) for eye in _EYES]
+    gray = gauss(face.mean(dim=0, keepdim=True), size * 0.008)
+    places = [int((gray - 0.25 * spot(size, *eye, 0.03)).argmin()) for eye in _EYES]
     return [((k % size) / (size - 1), (k // size) / (size - 1)) for k in places]
 
 
@@ -130,15 +130,15 @@ def ink(face: Tensor, paper: Tensor) -> Tensor:
     """Brush and two washes of blue-black ink on cream paper."""
     face = large_eyes(levels(face, 0.10, 0.97), 0.16)
     smooth = calm(calm(face, 8, 0.008), 6, 0.005)
-    grey = smooth.mean(dim=0, keepdim=True)
-    wash = torch.minimum(0.30 + 0.70 * torch.sigmoid((grey - 0.30) * 14), 0.66 + 0.34 * torch.sigmoid((grey - 0.55) * 16))
+    gray = smooth.mean(dim=0, keepdim=True)
+    wash = torch.minimum(0.30 + 0.70 * torch.sigmoid((gray - 0.30) * 14), 0.66 + 0.34 * torch.sigmoid((gray - 0.55) * 16))
     drawn = wash * lines(smooth, 2.4, 12.0, 0.18).clamp(0, 1)
     cream, dark = tint(0.965, 0.94, 0.88) + 0.05 * gauss(paper, 2), tint(0.10, 0.12, 0.20)
     return dark + (cream - dark) * drawn
 
 
 def poster(face: Tensor, paper: Tensor) -> Tensor:
-    """Few flat colours and a dark outline."""
+    """Few flat colors and a dark outline."""
     face = kuwahara(kuwahara(large_eyes(face, 0.3), 7), 5)
     flat = palette(face, [(38, 20, 72), (120, 36, 104), (224, 82, 82), (250, 166, 96), (255, 226, 170)], 0.02)
     outline = lines(face, 2.2, 9.0, 0.22)
@@ -151,10 +151,10 @@ def comic(face: Tensor, paper: Tensor) -> Tensor:
     face = large_eyes(levels(face, 0.14, 0.94), 0.24)
     smooth = calm(calm(face, 8, 0.008), 6, 0.005)
     color = saturated(smooth, 1.75).clamp(0, 1)
-    grey = color.mean(dim=0, keepdim=True)
-    tone = grey * 3.5 + 0.25
+    gray = color.mean(dim=0, keepdim=True)
+    tone = gray * 3.5 + 0.25
     tone = (tone.floor() + torch.sigmoid((tone - tone.floor() - 0.5) * 16) - 0.25) / 3.5
-    flat = (color * (tone / (grey + 1e-3)).clamp(0.55, 1.5) * 0.9 + 0.09).clamp(0, 1)
+    flat = (color * (tone / (gray + 1e-3)).clamp(0.55, 1.5) * 0.9 + 0.09).clamp(0, 1)
     fine = lines(calm(face, 3, 0.003), 1.4, 10.0, 0.30).clamp(0, 1) * 0.35 + 0.65
     dark = tint(0.09, 0.06, 0.13)
     return dark + (flat - dark) * torch.minimum(lines(smooth, 2.2, 12.0, 0.20).clamp(0, 1), fine) + 0.004 * paper

@@ -76,8 +76,8 @@ def blur(x: Tensor, sigma: float) -> Tensor:
     return F.conv2d(F.conv2d(x, taps[None, None, :, None]), taps[None, None, None, :])
 
 
-def to_grey(faces: Tensor, rng: torch.Generator) -> Tensor:
-    """[N, 3, S, S] uint8 -> [N, 1, S, S] in about [-1, 1]: a third as the network does it, others through colour filters."""
+def to_gray(faces: Tensor, rng: torch.Generator) -> Tensor:
+    """[N, 3, S, S] uint8 -> [N, 1, S, S] in about [-1, 1]: a third as the network does it, others through color filters."""
     n = len(faces)
     share = torch.rand(n, 3, generator=rng) * 1.6 - 0.3
     share = torch.where(torch.rand(n, 1, generator=rng) < 0.35, torch.ones(n, 3), share)
@@ -86,7 +86,7 @@ def to_grey(faces: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def draw(pictures: Tensor, rng: torch.Generator, scale: float = 1.0) -> Tensor:
-    """Draw grey pictures [N, 1, S, S] over: ink, pencil, flat tones, paint; a third stay photos.
+    """Draw gray pictures [N, 1, S, S] over: ink, pencil, flat tones, paint; a third stay photos.
 
     `scale` is the width of a line: 1 suits a face of 64 pixels.
     """
@@ -103,7 +103,7 @@ def draw(pictures: Tensor, rng: torch.Generator, scale: float = 1.0) -> Tensor:
             lines = blur(part, scale * sigma) - tau * blur(part, scale * sigma * 1.6)
             ink = torch.tanh(uniform(0.8, 3) * lines / (lines.std(dim=(2, 3), keepdim=True) + 1e-3) + uniform(0.2, 0.8))
             part = ink.clamp(max=uniform(0.5, 1.0)) + uniform(0, 0.7) * torch.tanh(3 * part)
-        elif kind == 1:  # pencil: colour dodge with the blurred negative
+        elif kind == 1:  # pencil: color dodge with the blurred negative
             light = (part / 2 + 0.5).clamp(0, 1)
             part = (light / (blur(light, scale * uniform(1.0, 4.0)) + 0.02)).clamp(0, 1.2).pow(uniform(1, 6))
         elif kind == 2:  # flat tones
@@ -124,7 +124,7 @@ def draw(pictures: Tensor, rng: torch.Generator, scale: float = 1.0) -> Tensor:
 
 
 def weather(crops: Tensor, rng: torch.Generator) -> Tensor:
-    """Other light, contrast, noise, blur and things in the way, on grey crops [N, 1, S, S]; the result is in [-1, 1]."""
+    """Other light, contrast, noise, blur and things in the way, on gray crops [N, 1, S, S]; the result is in [-1, 1]."""
     n = len(crops)
 
     def uniform(low: float, high: float) -> float:

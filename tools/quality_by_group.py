@@ -13,7 +13,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from mien.evaluation.evaluate import open_judges
+from mien.evaluation.evaluate import open_instruments
 from mien.evaluation.groups import group_table, quality_by_group, read_labels
 from mien.media.eight_bit import from_uint8
 from mien.media.image_dataset import load_dataset
@@ -32,7 +32,7 @@ def main() -> None:
     stylizer = Stylizer.load(given.model)
     data = load_dataset(given.images, stylizer.resolution)
     labels, photos = read_labels(given.labels, data.names), from_uint8(data.pixels)
-    who = open_judges(identity=given.identity).identity
+    who = open_instruments(identity=given.identity).identity
 
     def inverted(fidelity: float) -> Tensor:
         return in_batches(lambda some: stylizer.render(stylizer.invert_crops(some, fidelity=fidelity)).clamp(-1, 1), photos)

@@ -2,7 +2,7 @@
 
     python tools/train_head_mask.py faces-train-256.zip src/mien/data/head_mask.safetensors
 
-No foreign network is involved: the studio portraits stand before a plain wall, so that the person can be cut out by colour. Cut
+No foreign network is involved: the studio portraits stand before a plain wall, so that the person can be cut out by color. Cut
 out and put before other backgrounds, drawn over as for the landmarks, they teach the network what a person looks like.
 """
 
@@ -33,21 +33,21 @@ def _box(x: Tensor, reach: int) -> Tensor:
 def cut_out(picture: Tensor) -> Tensor | None:
     """The mask [STORED, STORED] of a studio portrait [3, STORED, STORED] uint8; None where the wall is not plain enough.
 
-    The wall's colour is a quadratic function of place, fitted robustly from the upper border inwards. Background is what has
-    about that colour and is joined to the border; its edge then follows the picture (guided filter, He et al. 2010).
+    The wall's color is a quadratic function of place, fitted robustly from the upper border inwards. Background is what has
+    about that color and is joined to the border; its edge then follows the picture (guided filter, He et al. 2010).
     """
     x = picture.float() / 255
-    colours = x.reshape(3, -1).T
+    colors = x.reshape(3, -1).T
     terms = torch.stack([torch.ones_like(_X), _X, _Y, _X * _X, _Y * _Y, _X * _Y], dim=-1).reshape(-1, 6)
     weight = ((_Y < -0.93) | ((_X.abs() > 0.9) & (_Y < -0.2))).float().flatten()
-    rest = (colours - colours[weight > 0].median(dim=0).values).abs().amax(dim=1)
+    rest = (colors - colors[weight > 0].median(dim=0).values).abs().amax(dim=1)
     where = ((_Y < -0.85) | ((_X.abs() > 0.7) & (_Y < 0.5)) | ((_X.abs() > 0.5) & (_Y < -0.3))).float().flatten()
     for round_ in range(7):
         cut = 0.12 if round_ < 2 else 0.07
         weight = where * (rest < cut) * torch.exp(-0.5 * (rest / (cut / 2)) ** 2)
         some = terms[:, :3] if round_ < 3 else terms
         root = weight[:, None].sqrt()
-        rest = (colours - some @ torch.linalg.lstsq(some * root, colours * root).solution).abs().amax(dim=1)
+        rest = (colors - some @ torch.linalg.lstsq(some * root, colors * root).solution).abs().amax(dim=1)
     noise = float((rest * weight).sum() / weight.sum().clamp(min=1))
     like_wall = (rest < min(3 * noise + 0.03, 0.10)).float().reshape(1, 1, STORED, STORED)
     reached = torch.zeros_like(like_wall)
@@ -110,8 +110,8 @@ def compose(people: Tensor, masks: Tensor, others: Tensor, size: int, rng: torch
     mixing = torch.eye(3) + 0.15 * torch.randn(n, 3, 3, generator=rng)
     picture = torch.einsum("nchw,ndc->ndhw", picture, mixing)
     # Drawn over in brightness, half of them.
-    grey = picture.mean(dim=1, keepdim=True)
-    drawn = (picture - grey) * uniform(0.3, 1.5, n, 1, 1, 1) + weather(draw(grey, rng), rng)
+    gray = picture.mean(dim=1, keepdim=True)
+    drawn = (picture - gray) * uniform(0.3, 1.5, n, 1, 1, 1) + weather(draw(gray, rng), rng)
     picture = torch.where(torch.rand(n, 1, 1, 1, generator=rng) < 0.5, drawn, picture)
     return picture.clamp(-1, 1), F.avg_pool2d(mask, 2)
 
@@ -124,10 +124,10 @@ def train(people: Tensor, masks: Tensor, others: Tensor, minutes: float, seed: i
     mean = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
     )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.01)
     start, step = time.process_time(), 0
     while (done := (time.process_time() - start) / (60 * minutes)) < 1:
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = 3e-3 * min(1.0, step / 100) * (0.5 + 0.5 * math.cos(math.pi * done))
         index = torch.randint(0, len(people), (64,), generator=rng)
         other = torch.randint(0, len(others), (64,), generator=rng)
@@ -135,9 +135,9 @@ def train(people: Tensor, masks: Tensor, others: Tensor, minutes: float, seed: i
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(pictures)
         loss = F.binary_cross_entropy_with_logits(logits.float(), target)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         mean.update_parameters(network)
         step += 1
         if step % 100 == 0:
@@ -168,7 +168,7 @@ def main() -> None:
     network = train(faces[list(cut)], torch.stack(list(cut.values())), faces[others], options.minutes, options.seed)
     provenance = {
         "name": "mien head mask",
-        "source": f"tools/train_head_mask.py on {len(cut)} portraits cut out by the colour of their wall",
+        "source": f"tools/train_head_mask.py on {len(cut)} portraits cut out by the color of their wall",
         "seed": options.seed,
         "minutes": options.minutes,
     }

@@ -7,8 +7,8 @@ Teacher, read for making labels only: MobileFaceNet (Chen et al. 2018; the weigh
 which sees each face by the five points of our landmark network. Its answers are made once: for the faces of the zip, the same
 faces bent into other people's, faces put together from two, renderings of the embedded model, and the mirror images of them
 all. (A thousand varied faces are too few to learn from; what counts is the teacher's answer, not that anybody looks like that:
-Beyer et al. 2022, "A good teacher is patient and consistent".) The student then sees them moved, in other light and colours,
-grey, soft and small, and has to give the same answers (cosine), and the same similarities among the faces of a batch
+Beyer et al. 2022, "A good teacher is patient and consistent".) The student then sees them moved, in other light and colors,
+gray, soft and small, and has to give the same answers (cosine), and the same similarities among the faces of a batch
 (relational distillation, Park et al. 2019).
 """
 
@@ -29,7 +29,7 @@ from train_landmarks import STORED, read_faces, window
 from mien.checkpoint import load_model
 from mien.checkpoint.face_networks import read_landmark_network, read_mobilefacenet, write_identity_network
 from mien.latents import broadcast
-from mien.losses.features import grey
+from mien.losses.features import gray
 from mien.models.identity import IdentityConfig, IdentityNetwork
 from mien.models.landmarks import LandmarkNetwork
 from mien.models.mobilefacenet import MobileFaceNet, crop_faces
@@ -135,12 +135,12 @@ def disturbed(pictures: Tensor, config: IdentityConfig, rng: torch.Generator) ->
     faces = window(pictures, 0.5 + uniform(-0.025, 0.025, n, 2), half, uniform(-0.1, 0.1, n), config.size)
     tint = torch.eye(3) + 0.1 * torch.randn(n, 3, 3, generator=rng)
     faces = torch.einsum("nchw,ndc->ndhw", faces, tint)
-    faces = torch.where(torch.rand(n, 1, 1, 1, generator=rng) < 0.35, grey(faces), faces)
-    return weather_in_colour(softened(faces, config.field, rng), rng)
+    faces = torch.where(torch.rand(n, 1, 1, 1, generator=rng) < 0.35, gray(faces), faces)
+    return weather_in_color(softened(faces, config.field, rng), rng)
 
 
-def weather_in_colour(faces: Tensor, rng: torch.Generator) -> Tensor:
-    """`weather`, which is made for grey pictures, on colour: the same light on all channels."""
+def weather_in_color(faces: Tensor, rng: torch.Generator) -> Tensor:
+    """`weather`, which is made for gray pictures, on color: the same light on all channels."""
     light = faces.mean(dim=1, keepdim=True)
     return (faces - light) + weather(light, rng)
 
@@ -156,10 +156,10 @@ def train(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.997), use_buffers=True
     )
     student: IdentityNetwork = mean.module
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=0.05)
     batch, start, step, written = 128, time.process_time(), 0, 0.0
     while (done := (time.process_time() - start) / (60 * minutes)) < 1:
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = 3e-3 * min(1.0, step / 200) * (0.5 + 0.5 * math.cos(math.pi * done))
         index = torch.multinomial(chance, batch, generator=rng)
         flip = torch.rand(batch, generator=rng) < 0.5
@@ -172,9 +172,9 @@ def train(
         alike = (answer * target).sum(dim=1).mean()
         relations = F.mse_loss(answer @ answer.T, target @ target.T)
         loss = (1 - alike) + 5 * relations
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         mean.update_parameters(network)
         step += 1
         if step % 100 == 0:
@@ -200,7 +200,7 @@ def measure(path: Path, network: IdentityNetwork, teacher: MobileFaceNet, landma
     n, rng = len(photos), torch.Generator().manual_seed(1)
     looks = {
         "photo": photos,
-        "grey": grey(photos),
+        "gray": gray(photos),
         "32 px": small_and_back(photos, 32),
         "64 px": small_and_back(photos, 64),
         "noise": (photos + 0.3 * torch.randn(photos.shape, generator=rng)).clamp(-1, 1),

@@ -6,7 +6,7 @@
 
 Two teachers, read for making labels only: the last stage (O-Net) of MTCNN (Zhang et al. 2016; MIT-licensed) for the five
 points, and dlib's 68 points (Kazemi & Sullivan 2014; trained on iBUG 300-W, which bars commercial use, as does the licence of
-our weights) for where the FFHQ crop of a drawing lies. Student: the aligned faces of the zip in grey, turned, moved, scaled,
+our weights) for where the FFHQ crop of a drawing lies. Student: the aligned faces of the zip in gray, turned, moved, scaled,
 and drawn over with filters that look like sketches, ink, flat tones and paint, so that what it learns holds for drawings.
 
 The weights of version 0.1.0: 0.7 times those of this script as it was at commit 212181f, with labels of O-Net alone, in three
@@ -27,7 +27,7 @@ import dlib
 import numpy as np
 import torch
 import torch.nn.functional as F
-from face_drawings import bend, draw, to_grey, weather
+from face_drawings import bend, draw, to_gray, weather
 from PIL import Image
 from torch import Tensor, nn
 
@@ -138,7 +138,7 @@ def drawings(faces: Tensor, points: Tensor, predictor: Any, rng: torch.Generator
     pictures, answers, whose = [], [], []
     for start in range(0, len(faces), 128):
         batch = slice(start, start + 128)
-        bent, seen = bend(to_grey(faces[batch], rng), points[batch], rng)
+        bent, seen = bend(to_gray(faces[batch], rng), points[batch], rng)
         drawn = draw(bent, rng, scale=2.0).clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
         for index in range(len(drawn)):
             frame = dlib_crop(drawn[index], predictor)
@@ -150,7 +150,7 @@ def drawings(faces: Tensor, points: Tensor, predictor: Any, rng: torch.Generator
 
 
 def dlib_crop(picture: Tensor, predictor: Any) -> CropFrame | None:
-    """The FFHQ crop by dlib's 68 points of a grey picture [1, S, S] uint8 that is about such a crop, in units of its side."""
+    """The FFHQ crop by dlib's 68 points of a gray picture [1, S, S] uint8 that is about such a crop, in units of its side."""
     large = F.interpolate(picture[None].float(), scale_factor=2.0, mode="bilinear")[0, 0].round().to(torch.uint8).numpy()
     size = large.shape[0]
     looks = []
@@ -209,10 +209,10 @@ def train(
     mean = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
     )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
     batch, start, step, shown = 128, time.process_time(), 0, 0
     while (done := (time.process_time() - start) / (60 * minutes)) < 1:
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, step / 200) * (0.5 + 0.5 * math.cos(math.pi * done))
         index = torch.multinomial(chance, batch, generator=rng)
         crops, target = view(pictures[index].float() / 127.5 - 1, points[index], config.size, config.field, rng)
@@ -223,9 +223,9 @@ def train(
         by_formula, its_target = square(answer), square(target)
         loss = F.smooth_l1_loss(answer, target, beta=0.02)
         loss = loss + 0.5 * F.smooth_l1_loss(by_formula, its_target, beta=0.02)
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         mean.update_parameters(network)
         step, shown = step + 1, shown + batch
         if step % 100 == 0:
@@ -266,9 +266,9 @@ def main() -> None:
     weight = torch.tensor([1.0 if "studio" in names[index] else 4.0 for index in good.tolist()])
     rng = torch.Generator().manual_seed(options.seed)
     torch.manual_seed(options.seed)
-    grey = torch.cat([to_grey(part, rng) for part in faces.split(256)]).clamp(-1, 1).add(1).mul(127.5).to(torch.uint8)
+    gray = torch.cat([to_gray(part, rng) for part in faces.split(256)]).clamp(-1, 1).add(1).mul(127.5).to(torch.uint8)
     whole = crop_as_points([CropFrame((0.5, 0.5), 1.0)]).expand(len(faces), 2, 2)
-    pictures, answers, chances = [grey], [torch.cat([points, whole], dim=1)], [weight * options.drawings / 2]
+    pictures, answers, chances = [gray], [torch.cat([points, whole], dim=1)], [weight * options.drawings / 2]
     predictor = dlib.shape_predictor(str(options.predictor))
     for _ in range(options.drawings):
         drawn, seen, whose = drawings(faces, points, predictor, rng)

@@ -2,7 +2,7 @@
 
     @dataclass(frozen=True)
     class OneShotConfig:
-        steps: Annotated[int, "optimisation steps"] = 300
+        steps: Annotated[int, "optimization steps"] = 300
 
 The sentence is the one source of what the help, the documentation and a saved TOML file say about a setting.
 """

@@ -52,7 +52,7 @@ def printable(text: str, length: int = 120) -> str:
 
 
 def shown(text: object, length: int = 80) -> str:
-    """Text of a stranger for a message: printable ASCII, cut. What is no text, number or error appears as its type alone."""
+    """Text from a foreign file for a message: printable ASCII, cut. What is no text, number or error is its type alone."""
     # A list that holds another twice, and so on, is small in memory and endless as text.
     plain = str(text) if isinstance(text, (str, int, float, Exception)) else type(text).__name__
     safe = re.sub(r"[^ -~]", "?", plain[: 4 * length])

@@ -164,12 +164,12 @@ def mix_rows(reference: Tensor, random: Tensor, random_rows: Sequence[int]) -> T
 
 
 USUAL_FIDELITY = 0.7
-"""Weight of a face's detail map where nobody says."""
+"""Weight of a face's feature code where nobody says."""
 
 
 @dataclass(frozen=True)
 class Codes:
-    """What an inversion finds for N pictures: codes, and what no code can say."""
+    """What an inversion finds for N images: W+ codes and feature codes."""
 
     w_plus: Tensor
     """[N, num_ws, w_dim]."""
@@ -177,7 +177,7 @@ class Codes:
     """[N, C, r, r], added to the generator's features of r px (F/W+ space: Kang et al. 2021); None: W+ says it all."""
 
     def scaled(self, fidelity: float) -> Codes:
-        """The same with the detail map times `fidelity`: 0 leaves W+ alone."""
+        """The same with the feature code times `fidelity`: 0 leaves W+ alone."""
         return replace(self, detail=None if self.detail is None or fidelity == 0 else self.detail * fidelity)
 
     def single(self) -> list[Codes]:

@@ -103,7 +103,7 @@ class Stylizer(FaceModel):
         if control:
             # A feature code says of the reference's shapes what blended codes are to forget.
             given = replace(given, styles=self._virtual_codes(given.w_plus, config, control), feature_codes=None)
-        gaps, made = learn(
+        deltas, made = learn(
             self.model, given, config, identity=identity, dtype=self.dtype, snapshots=snapshots,
             progress=progress,
         )  # fmt: skip
@@ -112,7 +112,7 @@ class Stylizer(FaceModel):
         settings = made | {"extreme": config.extreme, "references": [f.name for f in files], "resolution": self.resolution}
         shown = thumbnail(given.images[: given.count])
         codes = given.w_plus[: given.count].half().cpu()
-        return Style(name or files[0].stem, self.digest, self.resolution, gaps, shown, settings, codes)
+        return Style(name or files[0].stem, self.digest, self.resolution, deltas, shown, settings, codes)
 
     def _virtual_codes(self, w_plus: Tensor, config: OneShotConfig, control: Control) -> StyleCodes:
         if config.space != "s":

@@ -118,8 +118,8 @@ def model_style(source: Model, target: Model, name: str) -> Style:
         )
     face = F.interpolate(sample_pictures(target.generator, 1, seed=0), (_THUMBNAIL, _THUMBNAIL), mode="area")[0]
     settings = {"model": target.provenance.name, "images_seen": target.provenance.images_seen}
-    gaps = changes(source.generator.synthesis, target.generator.synthesis)
-    return Style(name, digest, source.resolution, gaps, to_uint8(face), settings)
+    deltas = changes(source.generator.synthesis, target.generator.synthesis)
+    return Style(name, digest, source.resolution, deltas, to_uint8(face), settings)
 
 
 def open_style(path: Path, source: Model | None = None) -> Style:

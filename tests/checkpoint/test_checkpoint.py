@@ -460,7 +460,7 @@ def _set(path: str, **state: Any) -> Any:
     [
         pytest.param(_set("G_ema", c_dim=10), "conditional model \\(10 classes\\)", id="conditional"),
         pytest.param(_set("D", c_dim=10), "conditional", id="conditional discriminator"),
-        pytest.param(_set("G_ema", img_channels=1), "pictures of 1 channels", id="grey"),
+        pytest.param(_set("G_ema", img_channels=1), "pictures of 1 channels", id="gray"),
         pytest.param(_set("G_ema.synthesis", _modules={"input": Persistent("SynthesisInput")}), "StyleGAN3", id="StyleGAN3"),
         pytest.param(_set("G_ema", _modules={"backbone": Persistent("Generator")}), "not a StyleGAN2", id="EG3D"),
         pytest.param(_set("G_ema.synthesis.b32", architecture="orig"), "architecture orig", id="other generator"),

@@ -102,7 +102,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "x.png"), 2, "x.png: Permission denied"),
         (MemoryError(), 2, "Out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), 2, "--batch"),
-        (ZeroDivisionError("division by zero"), 70, "run again with --debug"),
+        (ZeroDivisionError("division by zero"), 70, "Re-run with --debug"),
         (ValueError("two\nlines"), 70, "two lines"),
     ],
 )

@@ -342,16 +342,16 @@ def test_a_preset_fills_in_what_is_not_given(desk: Path, model: Path) -> None:
     )
     for name, options in {
         "preset": "--preset paper", "written": written, "plain": "", "own": "--preset paper --random-from 32px --batch 4",
-        "colour": "--preset paper --color photo",
+        "color": "--preset paper --color photo",
     }.items():  # fmt: skip
         assert mien(f"{line} {options} -o {name}.safetensors") == 0
     assert (desk / "preset.safetensors").read_bytes() == (desk / "written.safetensors").read_bytes()
     assert (desk / "preset.safetensors").read_bytes() != (desk / "plain.safetensors").read_bytes()
-    fit = {n: Style.load(desk / f"{n}.safetensors").settings["fit"] for n in ("preset", "own", "colour")}
+    fit = {n: Style.load(desk / f"{n}.safetensors").settings["fit"] for n in ("preset", "own", "color")}
     assert (fit["preset"]["random_layers"], fit["preset"]["batch"]) == ("m1", 0)
     # An option that is written counts, also where it has mien's own value.
     assert (fit["own"]["random_from"], fit["own"]["batch"], "random_layers" in fit["own"]) == ("32px", 4, False)
-    assert "random_layers" not in fit["colour"]
+    assert "random_layers" not in fit["color"]
     drawn = f"apply preset.safetensors photos/a.png --aligned --crop --model {model}"
     for name, options in {
         "a": "--preset paper", "b": "--inverter iterated --fidelity 0 --refine 0", "c": "", "d": "--preset paper --refine 3"
@@ -415,11 +415,11 @@ def test_encoder(
 def test_no_face_is_an_error_that_tells_the_ways_out(
     desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Image.new("RGB", (200, 200), "grey").save(desk / "grey.png")
-    assert mien(f"apply {style} grey.png --model {model} -o x.png") == 2
+    Image.new("RGB", (200, 200), "gray").save(desk / "gray.png")
+    assert mien(f"apply {style} gray.png --model {model} -o x.png") == 2
     told = capsys.readouterr().err
     assert all(flag in told for flag in ("--aligned", "--box", "--landmarks"))
-    assert mien(f"stylize photos/a.png --aligned --style grey.png --model {model} -o x.png") == 2
+    assert mien(f"stylize photos/a.png --aligned --style gray.png --model {model} -o x.png") == 2
     told = capsys.readouterr().err
     assert all(flag in told for flag in ("--style-aligned", "--style-box", "--extreme"))
     assert not (desk / "x.png").exists()

@@ -126,8 +126,8 @@ def test_of_those_alike_the_largest_stays(tmp_path: Path) -> None:
 
 
 def test_flat_pictures_are_not_taken_for_each_other(tmp_path: Path) -> None:
-    for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
-        put(tmp_path / "in" / f"{name}.png", Image.new("RGB", (32, 32), colour))
+    for name, color in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
+        put(tmp_path / "in" / f"{name}.png", Image.new("RGB", (32, 32), color))
     assert len(prepare_dataset([tmp_path / "in"], tmp_path / "out", SQUARES, SelectionConfig(min_sharpness=0)).kept) == 2
 
 

@@ -18,7 +18,7 @@ from mien.checkpoint.model_file import write_model
 from mien.cli.app import shell
 from mien.errors import InputError
 from mien.evaluation.config import EvaluateConfig
-from mien.evaluation.evaluate import NO_STYLE, evaluate, open_features, open_judges
+from mien.evaluation.evaluate import NO_STYLE, evaluate, open_features, open_instruments
 from mien.evaluation.evaluation_text import page, write_evaluation
 from mien.evaluation.measures import Candidate, measure
 from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_outputs
@@ -29,7 +29,7 @@ from mien.metrics.distances import frechet_distance, kernel_distance
 from mien.metrics.perceptual import style_distance
 from mien.metrics.spaces import (
     IdentityJudge,
-    Judges,
+    MetricNetworks,
     identity_judge,
 )
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
@@ -58,13 +58,15 @@ def _save(path: Path, picture: Tensor) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judges() -> Judges:
+def judges() -> MetricNetworks:
     """Cheap ones that see something: random filters, and the means of a 4 x 4 grid."""
     filters = torch.randn(12, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     looks = FeatureExtractor(
         "filters", 32, lambda p: [F.conv2d(p, filters).relu(), F.conv2d(F.avg_pool2d(p, 2), filters).relu()]
     )
-    return Judges(looks, IdentityJudge("grid", lambda p: F.adaptive_avg_pool2d(p, 4).flatten(1) - p.mean((1, 2, 3))[:, None]))
+    return MetricNetworks(
+        looks, IdentityJudge("grid", lambda p: F.adaptive_avg_pool2d(p, 4).flatten(1) - p.mean((1, 2, 3))[:, None])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -114,16 +116,18 @@ def _naive_style_distance(space: FeatureExtractor, one: Tensor, other: Tensor) -
     return sum(distances) / len(distances)
 
 
-def test_style_distance_is_that_of_gram_matrices(judges: Judges) -> None:
+def test_style_distance_is_that_of_gram_matrices(instruments: MetricNetworks) -> None:
     pictures, reference = _smooth(3, 3), _smooth(1, 4)
-    found = style_distance(judges.looks, pictures, reference)
-    assert found.tolist() == pytest.approx([_naive_style_distance(judges.looks, p, reference[0]) for p in pictures], rel=1e-4)
-    assert style_distance(judges.looks, reference, reference).tolist() == [0.0]
+    found = style_distance(instruments.looks, pictures, reference)
+    assert found.tolist() == pytest.approx(
+        [_naive_style_distance(instruments.looks, p, reference[0]) for p in pictures], rel=1e-4
+    )
+    assert style_distance(instruments.looks, reference, reference).tolist() == [0.0]
     # Where something is does not matter, and of several references the mean counts.
     tile = _smooth(1, 5, 16).repeat(1, 1, 4, 4)
     whole = FeatureExtractor("pixels", 64, lambda p: [p])
     assert float(style_distance(whole, tile.roll((7, 3), (2, 3)), tile)) < 1e-3
-    between = style_distance(judges.looks, pictures[:1], torch.cat([pictures[:1], reference]))
+    between = style_distance(instruments.looks, pictures[:1], torch.cat([pictures[:1], reference]))
     assert 0 < float(between) < float(found[0])
 
 
@@ -139,7 +143,7 @@ def test_every_layer_of_a_discriminator_counts_and_vectors_have_their_scale() ->
     assert torch.allclose(mean_directions([one]), torch.tensor([[1.2, 0.0, 1.6, 0.0]]))
 
 
-def test_identity_does_not_look_at_colour() -> None:
+def test_identity_does_not_look_at_color() -> None:
     torch.manual_seed(3)
     judge = identity_judge(MobileFaceNet().eval(), "MobileFaceNet")
     picture = _smooth(1, 0)
@@ -147,11 +151,11 @@ def test_identity_does_not_look_at_colour() -> None:
     assert torch.allclose(judge.vectors(picture), judge.vectors(luma), atol=1e-4)
 
 
-def test_the_copy_keeps_all_and_the_collapse_nothing(judges: Judges) -> None:
+def test_the_copy_keeps_all_and_the_collapse_nothing(instruments: MetricNetworks) -> None:
     photos, reference = _smooth(4, 6), _smooth(1, 7)
     copy = Candidate("copy", range(4), photos, reference, [1.0, 2.0, 3.0, 4.0])
     collapse = Candidate("collapse", range(4), reference.expand(4, -1, -1, -1), reference)
-    found = measure(list("abcd"), photos, [copy, collapse], judges).numbers["methods"]
+    found = measure(list("abcd"), photos, [copy, collapse], instruments).numbers["methods"]
     same, gone = found["copy"], found["collapse"]
     assert same["identity"]["mean"] == pytest.approx(1.0, abs=1e-5)
     assert same["recognised"]["mean"] == 1.0
@@ -170,14 +174,14 @@ def test_the_copy_keeps_all_and_the_collapse_nothing(judges: Judges) -> None:
     assert gone["mouth"] == gone["mouth_of_reference"]
     assert "seconds" not in gone
     assert [gone["each"][n]["identity"] for n in "abcd"] == pytest.approx(
-        [float(v) for v in judges.identity.vectors(photos) @ judges.identity.vectors(reference)[0]], abs=1e-5
+        [float(v) for v in instruments.identity.vectors(photos) @ instruments.identity.vectors(reference)[0]], abs=1e-5
     )
 
 
-def test_methods_are_judged_on_the_photos_that_they_have(judges: Judges) -> None:
+def test_methods_are_judged_on_the_photos_that_they_have(instruments: MetricNetworks) -> None:
     photos = _smooth(4, 6)
     some = Candidate("some", [3, 1], photos[[3, 1]])
-    found = measure(list("abcd"), photos, [some, Candidate("one", [2], photos[[2]])], judges)
+    found = measure(list("abcd"), photos, [some, Candidate("one", [2], photos[[2]])], instruments)
     method = found.numbers["methods"]["some"]
     assert list(method["each"]) == ["d", "b"]
     assert method["recognised"]["mean"] == 1.0
@@ -187,17 +191,17 @@ def test_methods_are_judged_on_the_photos_that_they_have(judges: Judges) -> None
     assert "" in page(found.numbers, [])
 
 
-def test_sets_are_compared_by_frechet_and_kernel_distance(judges: Judges) -> None:
+def test_sets_are_compared_by_frechet_and_kernel_distance(instruments: MetricNetworks) -> None:
     photos, own = _smooth(4, 6), _smooth(7, 8)
     made = _smooth(4, 9)
-    numbers = measure(list("abcd"), photos, [Candidate("m", range(4), made)], judges, own).numbers
-    a, b = judges.looks.vectors(made), judges.looks.vectors(own)
+    numbers = measure(list("abcd"), photos, [Candidate("m", range(4), made)], instruments, own).numbers
+    a, b = instruments.looks.vectors(made), instruments.looks.vectors(own)
     assert numbers["methods"]["m"]["set"] == {
         "frechet": frechet_distance(a, b),
         "kernel": kernel_distance(a, b),
         "counts": [4, 7],
     }
-    assert numbers["set"]["photos"]["frechet"] == frechet_distance(judges.looks.vectors(photos), b)
+    assert numbers["set"]["photos"]["frechet"] == frechet_distance(instruments.looks.vectors(photos), b)
     assert numbers["set"]["halves"]["counts"] == [3, 4]
     text = page(numbers, [])
     assert "FD-filters" in text
@@ -276,10 +280,12 @@ def test_photos_that_cannot_be_used_fail_alone(desk: Path) -> None:
 # --- all of it ---
 
 
-def test_styles_are_drawn_as_apply_draws_them(desk: Path, stylizer: Stylizer, style: Style, judges: Judges) -> None:
+def test_styles_are_drawn_as_apply_draws_them(
+    desk: Path, stylizer: Stylizer, style: Style, instruments: MetricNetworks
+) -> None:
     render = RenderConfig(strength=0.8, fidelity=0.5, refine_steps=2)
     config = EvaluateConfig(render, aligned=True)
-    found = evaluate(_photos(desk), judges, config, stylizer=stylizer, styles={"mine": style})
+    found = evaluate(_photos(desk), instruments, config, stylizer=stylizer, styles={"mine": style})
     wanted = [stylizer.apply(style, path, render, align=AlignConfig(aligned=True)).faces[0] for path in _photos(desk)]
     faces, _ = read_faces(_photos(desk), aligned=True)
     photos = torch.stack([face.crops[SIDE] for face in faces])
@@ -289,7 +295,7 @@ def test_styles_are_drawn_as_apply_draws_them(desk: Path, stylizer: Stylizer, st
             Candidate(NO_STYLE, range(3), torch.stack([w.inversion for w in wanted])),
             Candidate("mine", range(3), torch.stack([w.stylized for w in wanted]), style.references()),
         ],
-        judges,
+        instruments,
     ).numbers["methods"]  # fmt: skip
     for name, method in by_hand.items():
         for key, value in method.items():
@@ -300,48 +306,50 @@ def test_styles_are_drawn_as_apply_draws_them(desk: Path, stylizer: Stylizer, st
     # Other settings, other pictures.
     for other in (replace(render, strength=0.1), replace(render, fidelity=1.0), replace(render, refine_steps=0)):
         again = evaluate(
-            _photos(desk), judges, replace(config, render=other), stylizer=stylizer, styles={"mine": style}
+            _photos(desk), instruments, replace(config, render=other), stylizer=stylizer, styles={"mine": style}
         ).numbers["methods"]["mine"]
-        if other.fidelity == render.fidelity:  # this encoder gives no detail map, which is what fidelity weighs
+        if other.fidelity == render.fidelity:  # this encoder gives no feature code, which is what fidelity weighs
             assert again["style_distance"] != by_hand["mine"]["style_distance"]
 
 
-def test_a_reference_by_name_replaces_the_small_one(desk: Path, stylizer: Stylizer, style: Style, judges: Judges) -> None:
+def test_a_reference_by_name_replaces_the_small_one(
+    desk: Path, stylizer: Stylizer, style: Style, instruments: MetricNetworks
+) -> None:
     config = EvaluateConfig(RenderConfig(refine_steps=0), aligned=True, references_aligned=True)
     steps: list[tuple[int, int]] = []
     found = evaluate(
-        _photos(desk), judges, replace(config, style_set=desk / "photos"), stylizer=stylizer, styles={"mine": style},
+        _photos(desk), instruments, replace(config, style_set=desk / "photos"), stylizer=stylizer, styles={"mine": style},
         outputs={"theirs": desk / "photos"},
         references={"mine": [desk / "photos" / "a.png"], "theirs": [desk / "photos" / "a.png"]},
         progress=lambda done, total, _: steps.append((done, total)),
     )  # fmt: skip
     assert found.numbers["methods"]["theirs"]["each"]["a"]["style_distance"] == pytest.approx(0.0, abs=1e-6)
-    plain = evaluate(_photos(desk), judges, config, stylizer=stylizer, styles={"mine": style})
+    plain = evaluate(_photos(desk), instruments, config, stylizer=stylizer, styles={"mine": style})
     assert plain.numbers["methods"]["mine"]["style_distance"] != found.numbers["methods"]["mine"]["style_distance"]
     assert found.numbers["methods"]["theirs"]["set"]["frechet"] == pytest.approx(0.0, abs=1e-6)
     assert found.notes == [f"{desk / 'photos'}: 3 were smaller and were enlarged"]
     assert steps[-1] == (9, 9)
     # A style without references says so.
     model_style = replace(style, settings={})
-    noted = evaluate(_photos(desk), judges, config, stylizer=stylizer, styles={"mine": model_style})
+    noted = evaluate(_photos(desk), instruments, config, stylizer=stylizer, styles={"mine": model_style})
     assert "style_distance" not in noted.numbers["methods"]["mine"]
     assert any("No reference of mine" in note for note in noted.notes)
 
 
-def test_names_must_be_clear(desk: Path, stylizer: Stylizer, style: Style, judges: Judges) -> None:
+def test_names_must_be_clear(desk: Path, stylizer: Stylizer, style: Style, instruments: MetricNetworks) -> None:
     photos, folder = _photos(desk), desk / "photos"
     with pytest.raises(InputError, match="nothing to evaluate"):
-        evaluate(photos, judges)
+        evaluate(photos, instruments)
     with pytest.raises(InputError, match="called 'mine'"):
-        evaluate(photos, judges, stylizer=stylizer, styles={"mine": style}, outputs={"mine": folder})
+        evaluate(photos, instruments, stylizer=stylizer, styles={"mine": style}, outputs={"mine": folder})
     with pytest.raises(InputError, match="has 'x'"):
-        evaluate(photos, judges, outputs={"mine": folder}, references={"x": [photos[0]]})
+        evaluate(photos, instruments, outputs={"mine": folder}, references={"x": [photos[0]]})
     with pytest.raises(InputError, match="references_aligned"):
-        evaluate(photos, judges, outputs={"mine": folder}, references={"mine": [photos[0]]})
+        evaluate(photos, instruments, outputs={"mine": folder}, references={"mine": [photos[0]]})
 
 
-def test_the_embedded_networks_judge(judges: Judges) -> None:
-    own = open_judges("discriminator")
+def test_the_embedded_networks_judge(instruments: MetricNetworks) -> None:
+    own = open_instruments("discriminator")
     assert (own.looks.name, own.identity.name) == ("mien-discriminator", "mien-identity")
     assert len({own.looks.weights, own.identity.weights}) == 2
     pictures = _smooth(2, 1, 80)
@@ -350,7 +358,7 @@ def test_the_embedded_networks_judge(judges: Judges) -> None:
 
 
 def test_other_networks_measure_on_demand(shared: Path) -> None:
-    found = open_judges("discriminator", shared / "weights" / "mobilefacenet.safetensors")
+    found = open_instruments("discriminator", shared / "weights" / "mobilefacenet.safetensors")
     assert found.identity.name == "MobileFaceNet"
     assert found.identity.vectors(_smooth(1, 0)).shape == (1, 128)
 
@@ -362,18 +370,18 @@ def test_auto_takes_the_installed_network_and_else_says_that_the_discriminator_i
         assert open_features().name == "EfficientNet-Lite1"
         assert open_features().vectors(_smooth(1, 0)).shape == (1, 1280)
     monkeypatch.setattr(feature_network, "_PACKAGE", "no_such_package")
-    judges = open_judges()
-    assert judges.looks.name == "mien-discriminator"
+    instruments = open_instruments()
+    assert instruments.looks.name == "mien-discriminator"
     with pytest.raises(InputError, match="not installed"):
         open_features("efficientnet-lite1")
     config = EvaluateConfig(RenderConfig(refine_steps=0), aligned=True)
-    found = evaluate(_photos(desk)[:1], judges, config, stylizer=stylizer, styles={"mine": style})
+    found = evaluate(_photos(desk)[:1], instruments, config, stylizer=stylizer, styles={"mine": style})
     assert any("with which styles are learned" in note for note in found.notes)
 
 
-def test_the_files_hold_the_numbers(judges: Judges, tmp_path: Path) -> None:
+def test_the_files_hold_the_numbers(instruments: MetricNetworks, tmp_path: Path) -> None:
     photos, reference = _smooth(4, 6), _smooth(1, 7)
-    found = measure(list("abcd"), photos, [Candidate("m|x", range(4), _smooth(4, 1), reference)], judges, _smooth(5, 3))
+    found = measure(list("abcd"), photos, [Candidate("m|x", range(4), _smooth(4, 1), reference)], instruments, _smooth(5, 3))
     found.notes = ["mind the gap"]
     files = write_evaluation(found, tmp_path / "out")
     assert sorted(f.name for f in files) == ["evaluation.json", "evaluation.md", "sheet.png"]

@@ -41,7 +41,7 @@ def test_each_group_has_its_own_figures() -> None:
     step = float((skin_color(inversions[2:3]) - skin_color(photos[:1]))[0, 0])
     assert step > 10
     assert dark.lighter == pytest.approx(step)
-    assert dark.color_error == pytest.approx(step, rel=0.01)  # grey on both sides
+    assert dark.color_error == pytest.approx(step, rel=0.01)  # gray on both sides
     assert everybody.lighter == pytest.approx(step / 2)
     assert a.identity == pytest.approx(0.2 / 1.04**0.5)
     assert "| skin: dark | 2 | 50% |" in group_table(rows)

@@ -459,7 +459,7 @@ def test_report_verb_starts_from_the_encoder_where_there_is_one(
     config = CompactEncoderConfig(16, num_ws=6, w_dim=16, width=8, max_width=8, iterations=2)
     write_model(tmp_path / "tiny.safetensors", replace(model, encoder=CompactEncoder(config)))
     (tmp_path / "photos").mkdir()
-    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(tmp_path / "photos" / "grey.png")
+    Image.fromarray(np.full((16, 16, 3), 90, np.uint8)).save(tmp_path / "photos" / "gray.png")
     command = ["report", str(tmp_path / "tiny.safetensors"), "-o", str(tmp_path / "card"), "--refine", "0", "--json"]
     assert shell([*command, "--held-out", str(tmp_path / "photos")]) == 0
     numbers = json.loads(capsys.readouterr().out)["numbers"]

@@ -19,11 +19,11 @@ _GREYS = {"ours": 60, "theirs": 190}
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Eight photos, each of another colour, and two methods that paint them over in one grey each."""
+    """Eight photos, each of another color, and two methods that paint them over in one gray each."""
     for index in range(8):
-        for folder, colour in (("photos", (255, 30 * index, 0)), *((n, (g, g, g)) for n, g in _GREYS.items())):
+        for folder, color in (("photos", (255, 30 * index, 0)), *((n, (g, g, g)) for n, g in _GREYS.items())):
             (tmp_path / folder).mkdir(exist_ok=True)
-            Image.new("RGB", (40, 40), colour).save(tmp_path / folder / f"p{index}.png")
+            Image.new("RGB", (40, 40), color).save(tmp_path / folder / f"p{index}.png")
     Image.new("RGB", (40, 40), (0, 0, 255)).save(tmp_path / "reference.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path

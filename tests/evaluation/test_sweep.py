@@ -116,7 +116,7 @@ def test_a_sweep_measures_nearness_and_structure(desk: Path, capsys: pytest.Capt
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_structure_kept_ignores_colour_and_what_all_faces_share() -> None:
+def test_structure_kept_ignores_color_and_what_all_faces_share() -> None:
     torch.manual_seed(0)
     pictures = torch.nn.functional.interpolate(torch.randn(12, 3, 8, 8), (64, 64), mode="bicubic").clamp(-1, 1)
     features = layout_features(pictures)

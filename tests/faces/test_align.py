@@ -109,7 +109,7 @@ def test_strong_reduction_does_not_alias() -> None:
     stripes[:, :, ::2] = -1.0
     for angle in (0.0, 10.0):
         crop, _ = extract(stripes, CropFrame((512, 512), 700, angle), 64)
-        assert crop.abs().max() < 0.02, "single-pixel stripes average to grey"
+        assert crop.abs().max() < 0.02, "single-pixel stripes average to gray"
     # What is coarse enough to survive, survives.
     coarse = torch.ones(3, 1024, 1024)
     coarse[:, :, :512] = -1.0
@@ -136,11 +136,11 @@ def test_valid_tells_what_lies_inside_and_the_rest_fades() -> None:
     inside = warp(picture, frame.to_photo(100), 100, 100).clamp(-1, 1)
     assert torch.equal(crop[:, valid[0] == 1], inside[:, valid[0] == 1]), "the picture's own pixels are untouched"
     far = crop[:, 50, 0]
-    assert torch.allclose(far, crop[:, 40, 0], atol=1e-6), "far outside there is one colour"
+    assert torch.allclose(far, crop[:, 40, 0], atol=1e-6), "far outside there is one color"
     assert crop.isfinite().all()
 
 
-def test_extract_far_outside_is_one_colour_and_finite() -> None:
+def test_extract_far_outside_is_one_color_and_finite() -> None:
     crop, valid = extract(waves(20, 20), CropFrame((500.0, -300.0), 40.0), 16)
     assert valid.max() == 0
     assert crop.isfinite().all()

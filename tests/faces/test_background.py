@@ -15,7 +15,7 @@ def test_the_head_stays_and_the_ground_is_soft() -> None:
     assert float(soft[:, :14].std()) < 0.25 * float(crop[:, :14].std())
 
 
-def test_no_colour_of_the_head_reaches_the_ground() -> None:
+def test_no_color_of_the_head_reaches_the_ground() -> None:
     mask = torch.zeros(1, 64, 64)
     mask[:, 20:44, 20:44] = 1.0
     crop = torch.where(mask > 0, torch.tensor(1.0), torch.tensor(-0.5)).expand(3, -1, -1)

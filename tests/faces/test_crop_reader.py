@@ -56,10 +56,10 @@ def test_a_large_face_is_pasted_in_strips(smooth: Picture, monkeypatch: pytest.M
     face = F.interpolate(torch.rand(1, 3, 4, 4) * 2 - 1, (32, 32), mode="bilinear", align_corners=False)[0]
     mask = torch.ones(1, 32, 32)
     frame = CropFrame((200.0, 150.0), 250.0, 10.0)
-    at_once = paste_back(smooth, frame, face, mask, match_colours=False)
+    at_once = paste_back(smooth, frame, face, mask, match_colors=False)
     monkeypatch.setattr(paste, "AT_ONCE", 1000)
     monkeypatch.setattr(paste, "_ROWS_AT_ONCE", 40)
-    in_strips = paste_back(smooth, frame, face, mask, match_colours=False)
+    in_strips = paste_back(smooth, frame, face, mask, match_colors=False)
     changed = (at_once.pixels != smooth.pixels).any(axis=-1)
     assert changed.sum() > 10_000
     assert int(np.abs(in_strips.pixels.astype(int) - at_once.pixels.astype(int)).max()) <= 6

@@ -34,7 +34,7 @@ def test_gaze_follows_the_irises(side: int, axis: int) -> None:
 
 
 @pytest.mark.parametrize("iris", ["#101010", "#6080a0", "#705030"])
-def test_the_colour_of_the_eyes_does_not_matter(iris: str) -> None:
+def test_the_color_of_the_eyes_does_not_matter(iris: str) -> None:
     left, right = measure_expression(torch.stack([face((x, 0.0), iris=iris) for x in (-0.06, 0.06)])).gaze[:, 0].tolist()
     assert left < -0.02 < 0.02 < right
 

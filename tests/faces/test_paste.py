@@ -85,13 +85,13 @@ def test_depth_alpha_and_profile_are_kept(channels: int, dtype: Any) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() if channels >= 3 else None
     picture = Picture(scene(channels=channels, dtype=dtype).pixels, profile)
     face = torch.full((3, 48, 48), 0.5)
-    result = paste_back(picture, FRAME, face, disc(48), match_colours=False)
+    result = paste_back(picture, FRAME, face, disc(48), match_colors=False)
     assert result.pixels.dtype == dtype
     assert result.pixels.shape == picture.pixels.shape
     assert result.icc == profile
     if picture.has_alpha:
         assert np.array_equal(result.pixels[..., -1], picture.pixels[..., -1])
-    middle = result.pixels[72, 92, : picture.colours].astype(float) / result.peak
+    middle = result.pixels[72, 92, : picture.colors].astype(float) / result.peak
     assert np.allclose(middle, 0.75, atol=0.005)
 
 
@@ -107,10 +107,10 @@ def wide_gamut() -> bytes:
     return bytes(data)
 
 
-def test_face_is_given_in_the_photos_own_colours() -> None:
+def test_face_is_given_in_the_photos_own_colors() -> None:
     picture = Picture(np.full((60, 60, 3), 128, np.uint8), wide_gamut())
     red = torch.tensor([0.9, -0.8, -0.8])[:, None, None].expand(3, 30, 30)
-    result = paste_back(picture, CropFrame((30, 30), 30), red, torch.ones(1, 30, 30), match_colours=False)
+    result = paste_back(picture, CropFrame((30, 30), 30), red, torch.ones(1, 30, 30), match_colors=False)
     stored = result.pixels[30, 30]
     assert stored[1] > 200 > 60 > stored[0], "its profile calls red what others call green"
     assert torch.allclose(result.rgb()[:, 30, 30], red[:, 0, 0], atol=0.03)
@@ -119,7 +119,7 @@ def test_face_is_given_in_the_photos_own_colours() -> None:
 def test_mask_fades_towards_edges_beyond_which_the_photo_goes_on() -> None:
     picture = Picture(np.zeros((100, 100, 3), np.uint8))
     frame = CropFrame((50.0, 30.0), 60.0)  # its upper edge is the photo's, the others are not
-    result = paste_back(picture, frame, torch.ones(3, 60, 60), torch.ones(1, 60, 60), match_colours=False)
+    result = paste_back(picture, frame, torch.ones(3, 60, 60), torch.ones(1, 60, 60), match_colors=False)
     column, row = result.pixels[:, 50, 0].astype(int), result.pixels[30, :, 0].astype(int)
     assert column[0] == 255
     assert column[45] == 255
@@ -131,11 +131,11 @@ def test_mask_fades_towards_edges_beyond_which_the_photo_goes_on() -> None:
 
 def test_whole_picture_is_replaced_up_to_its_border() -> None:
     picture = scene(64, 64)
-    result = paste_back(picture, whole_frame(64, 64), torch.full((3, 64, 64), -1.0), torch.ones(1, 64, 64), match_colours=False)
+    result = paste_back(picture, whole_frame(64, 64), torch.full((3, 64, 64), -1.0), torch.ones(1, 64, 64), match_colors=False)
     assert result.pixels.max() == 0
 
 
-def test_colours_meet_at_the_border_and_the_style_stays_inside() -> None:
+def test_colors_meet_at_the_border_and_the_style_stays_inside() -> None:
     picture = Picture(np.full((120, 120, 3), 200, np.uint8))
     frame = CropFrame((60.0, 60.0), 100.0)
     photo_value = 200 / 127.5 - 1
@@ -144,7 +144,7 @@ def test_colours_meet_at_the_border_and_the_style_stays_inside() -> None:
     radius = (line[:, None] ** 2 + line[None] ** 2).sqrt()
     face[:, radius < 0.2] = -0.9  # a drawn head, black
     mask = disc(100)
-    plain = paste_back(picture, frame, face, mask, match_colours=False)
+    plain = paste_back(picture, frame, face, mask, match_colors=False)
     matched = paste_back(picture, frame, face, mask)
     at_border = 60 + round(0.32 * 100)
     assert abs(int(matched.pixels[60, at_border, 0]) - 200) < 0.35 * abs(int(plain.pixels[60, at_border, 0]) - 200)
@@ -157,7 +157,7 @@ def test_enlarging_is_smooth_and_its_factor_is_told() -> None:
     y, x = torch.meshgrid(torch.arange(32) + 0.5, torch.arange(32) + 0.5, indexing="ij")
     face = torch.stack([torch.sin(x / 5), torch.cos(y / 4), torch.sin((x + y) / 6)]) * 0.7
     picture = Picture(np.full((200, 200, 3), 128, np.uint8))
-    result = paste_back(picture, frame, face, torch.ones(1, 32, 32), match_colours=False).rgb()
+    result = paste_back(picture, frame, face, torch.ones(1, 32, 32), match_colors=False).rgb()
     y, x = torch.meshgrid((torch.arange(60, 140) + 0.5 - 20) / 5, (torch.arange(60, 140) + 0.5 - 20) / 5, indexing="ij")
     exact = torch.stack([torch.sin(x / 5), torch.cos(y / 4), torch.sin((x + y) / 6)]) * 0.7
     assert (result[:, 60:140, 60:140] - exact).abs().max() < 0.03
@@ -167,8 +167,8 @@ def test_overlapping_faces_go_one_after_the_other() -> None:
     picture = scene()
     one, other = CropFrame((70.0, 75.0), 90.0, 5.0), CropFrame((110.0, 75.0), 90.0, -8.0)
     red, blue = (torch.tensor(c)[:, None, None].expand(3, 64, 64) for c in ([0.9, -0.9, -0.9], [-0.9, -0.9, 0.9]))
-    first = paste_back(picture, one, red, disc(64), match_colours=False)
-    both = paste_back(first, other, blue, disc(64), match_colours=False)
+    first = paste_back(picture, one, red, disc(64), match_colors=False)
+    both = paste_back(first, other, blue, disc(64), match_colors=False)
     assert both.pixels[75, 60, 0] > 200, "the first stays where the second is not"
     assert both.pixels[75, 125, 2] > 200
     untouched = ~(inside(one, picture) | inside(other, picture))
@@ -203,9 +203,9 @@ def bust(size: int = 128, hair: float = 0.30) -> Tensor:
     y, x = torch.meshgrid(line, line, indexing="ij")
     picture = torch.tensor([0.55, 0.6, 0.7])[:, None, None].repeat(1, size, size)
 
-    def paint(colour: tuple[float, float, float], cx: float, cy: float, rx: float, ry: float) -> None:
+    def paint(color: tuple[float, float, float], cx: float, cy: float, rx: float, ry: float) -> None:
         where = ((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 < 1
-        picture[:, where] = torch.tensor(colour)[:, None]
+        picture[:, where] = torch.tensor(color)[:, None]
 
     paint((-0.6, -0.5, -0.2), 0.5, 1.15, 0.45, 0.25)
     paint((-0.75, -0.8, -0.85), 0.5, 0.45, hair, 0.38)

@@ -1,4 +1,4 @@
-"""Around a drawn head the photo takes its colours: hair goes on in them, the ground and everything far away stays."""
+"""Around a drawn head the photo takes its colors: hair goes on in them, the ground and everything far away stays."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _spread(shift: tuple[float, float, float]) -> tuple[Picture, Picture, NDArra
     return picture, spread_colors(picture, FRAME, drawn, head, head), hair
 
 
-def test_hair_beyond_the_crop_takes_the_drawings_colours_and_less_with_the_distance() -> None:
+def test_hair_beyond_the_crop_takes_the_drawings_colors_and_less_with_the_distance() -> None:
     picture, result, _ = _spread((0.5, -0.1, 0.3))
     change = result.pixels.astype(int) - picture.pixels
     just_above, further, far = (change[row, 90:110].mean(axis=0) for row in (56, 42, 24))
@@ -50,7 +50,7 @@ def test_ground_stays_as_it_is_and_so_does_everything_far_away() -> None:
     y, x = np.mgrid[0:200, 0:200]
     ground = ~hair & (np.abs(x - 100) > 34)
     assert np.array_equal(result.pixels[ground], picture.pixels[ground])
-    outside = (np.abs(x - 100) > 73) | (np.abs(y - 100) > 73)  # the square in which colours are carried on
+    outside = (np.abs(x - 100) > 73) | (np.abs(y - 100) > 73)  # the square in which colors are carried on
     assert np.array_equal(result.pixels[outside], picture.pixels[outside])
 
 
@@ -61,13 +61,13 @@ def test_strands_keep_their_contrast() -> None:
     assert after == pytest.approx(before, rel=0.25)
 
 
-def test_equal_colours_change_nothing() -> None:
+def test_equal_colors_change_nothing() -> None:
     picture, result, _ = _spread((0.0, 0.0, 0.0))
     assert np.array_equal(result.pixels, picture.pixels)
     assert result is picture
 
 
-def test_shift_minimises_its_energy() -> None:
+def test_shift_minimizes_its_energy() -> None:
     """Conjugate gradients against the solution of the linear system, float64."""
     n = 9
     photo = torch.rand(3, n, n) * 0.1

@@ -1,4 +1,4 @@
-"""The family of inversions: each method does what its name says, on a tiny random model."""
+"""The inversions: each method does what its name says, on a tiny random model."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ import torch
 from mien.cli import options
 from mien.errors import InputError, ModelMismatchError
 from mien.evaluation.comparison import Way, compare_inverters, usual_ways, write_comparison
-from mien.evaluation.evaluate import open_judges
+from mien.evaluation.evaluate import open_instruments
 from mien.faces import AlignConfig
 from mien.inversion import METHODS, Codes, InvertConfig, Method, invert, mean_code
 from mien.inversion.config import RefineConfig
@@ -79,7 +79,7 @@ def test_encoder_and_mean_are_what_they_were(model: Model, pictures: torch.Tenso
     assert invert(model, pictures, InvertConfig(detail=False), refine_steps=4).detail is None
 
 
-def test_optimisation_comes_nearer_in_w_and_nearer_still_in_w_plus(model: Model, pictures: torch.Tensor) -> None:
+def test_optimization_comes_nearer_in_w_and_nearer_still_in_w_plus(model: Model, pictures: torch.Tensor) -> None:
     found = {name: invert(model, pictures, InvertConfig(name, 60)) for name in ("w", "w+")}  # type: ignore[arg-type]
     assert torch.equal(found["w"].w_plus, found["w"].w_plus[:, :1].expand(-1, 8, -1))
     assert not torch.equal(found["w+"].w_plus[:, 0], found["w+"].w_plus[:, 1])
@@ -165,7 +165,7 @@ def test_a_blend_goes_from_the_answer_to_the_mean(pictures: torch.Tensor) -> Non
     assert all_the_way.detail is None
 
 
-def test_without_an_encoder_optimisation_starts_at_the_mean(model: Model, pictures: torch.Tensor) -> None:
+def test_without_an_encoder_optimization_starts_at_the_mean(model: Model, pictures: torch.Tensor) -> None:
     blind = replace(model, encoder=None)
     assert torch.equal(invert(blind, pictures, InvertConfig("w+", 0)).w_plus, mean_code(blind, 2))
     assert gap(model, invert(blind, pictures, InvertConfig("w+", 40)), pictures) < gap(
@@ -196,7 +196,7 @@ def test_ways_beside_each_other(model: Model, pictures: torch.Tensor, tmp_path: 
     stylizer = Stylizer(model)
     photos, ways = sorted((tmp_path / "photos").iterdir()), usual_ways(steps=2)
     assert set(METHODS) < set(ways)
-    made = compare_inverters(stylizer, photos, open_judges(), ways, aligned=True)
+    made = compare_inverters(stylizer, photos, open_instruments(), ways, aligned=True)
     assert made.numbers["photos"] == ["0", "1"]
     assert list(made.numbers["ways"]) == list(ways)
     crops = torch.stack([stylizer.align(photo, AlignConfig(aligned=True)).faces[0].crop for photo in photos])
@@ -206,7 +206,7 @@ def test_ways_beside_each_other(model: Model, pictures: torch.Tensor, tmp_path: 
     assert all(way["mean"]["seconds"] > 0 for way in made.numbers["ways"].values())
     assert made.numbers["ways"]["mean"]["mean"]["seconds"] < made.numbers["ways"]["w+"]["mean"]["seconds"]
     # A picture of the model compared with itself.
-    perfect = compare_inverters(stylizer, photos, open_judges(), {"w+": Way(InvertConfig("w+", 150))}, aligned=True)
+    perfect = compare_inverters(stylizer, photos, open_instruments(), {"w+": Way(InvertConfig("w+", 150))}, aligned=True)
     for measure in ("l1", "perceptual"):
         assert perfect.numbers["ways"]["w+"]["mean"][measure] < made.numbers["ways"]["encoder"]["mean"][measure]
     files = write_comparison(made, tmp_path / "out")

@@ -8,7 +8,7 @@ import torch
 
 from mien.faces import AlignConfig
 from mien.faces.background import as_learned
-from mien.inversion import Remoteness, calibrate, out_of_distribution, remoteness
+from mien.inversion import OutOfDistributionScore, calibrate, out_of_distribution, out_of_distribution_scores
 from mien.inversion.density import mapped_codes
 from mien.inversion.encode import encode
 from mien.latents import broadcast
@@ -50,8 +50,8 @@ def test_the_number_is_relative(model: Model) -> None:
     known = calibrate(model)
     assert known.gap.abs().max() < 1e-3  # it inverts its own faces perfectly
     faces, codes = random_faces(model, 6, seed=5)
-    assert all(found.value < 0.01 for found in remoteness(model, known, faces, codes))
-    somebody_else = remoteness(model, known, faces, codes.roll(1, dims=0))
+    assert all(found.value < 0.01 for found in out_of_distribution_scores(model, known, faces, codes))
+    somebody_else = out_of_distribution_scores(model, known, faces, codes.roll(1, dims=0))
     assert sum(found.value for found in somebody_else) / 6 == pytest.approx(1, abs=0.4)
 
 
@@ -84,13 +84,15 @@ def test_learning_warns_and_extreme_does_not(
     for file in files:
         write_picture(file, from_tensor(torch.rand(3, R, R) * 2 - 1))
     stylizer, config = Stylizer(model), OneShotConfig(steps=1, random_from="32px")
-    monkeypatch.setattr(out_of_distribution, "remoteness", lambda *_: [Remoteness(0.8), Remoteness(0.2)])
+    monkeypatch.setattr(
+        out_of_distribution, "out_of_distribution_scores", lambda *_: [OutOfDistributionScore(0.8), OutOfDistributionScore(0.2)]
+    )
     with pytest.warns(UserWarning, match=r"model cat\.png \(0\.8\) is .*`extreme`"):
         stylizer.fit(files, config, align=AlignConfig(aligned=True))
     recwarn.clear()
     stylizer.fit(files, replace(config, extreme=True))
     assert not recwarn.list
-    monkeypatch.setattr(out_of_distribution, "remoteness", lambda *_: [Remoteness(0.2)] * 2)
+    monkeypatch.setattr(out_of_distribution, "out_of_distribution_scores", lambda *_: [OutOfDistributionScore(0.2)] * 2)
     stylizer.fit(files, config, align=AlignConfig(aligned=True))
     assert not recwarn.list
 
@@ -104,7 +106,10 @@ def test_animals_are_far_and_drawings_are_not(shared: Path) -> None:
         files = sorted((shared / "data" / folder).iterdir())
         crops = torch.stack([stylizer.align(file, AlignConfig(aligned=True)).faces[0].crop for file in files])
         crops = as_learned(stylizer.model, crops)
-        return [found.far for found in remoteness(stylizer.model, known, crops, encode(stylizer.model, crops).w_plus)]
+        return [
+            found.far
+            for found in out_of_distribution_scores(stylizer.model, known, crops, encode(stylizer.model, crops).w_plus)
+        ]
 
     assert sum(far("styles-extreme")) >= 3
     assert sum(far("styles-aligned")) <= 3

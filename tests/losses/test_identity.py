@@ -12,7 +12,7 @@ from mien.checkpoint.face_networks import read_identity_network, write_identity_
 from mien.cli.app import shell
 from mien.errors import CheckpointError, InputError
 from mien.losses.face import identity_loss
-from mien.losses.features import grey
+from mien.losses.features import gray
 from mien.media.image_input import as_picture
 from mien.models.embedders import ArcFace
 from mien.models.identity import IdentityConfig, IdentityNetwork
@@ -64,14 +64,14 @@ def test_gradients_reach_the_face_and_nothing_around_it() -> None:
 
 @torch.inference_mode()
 def test_it_knows_a_person_again() -> None:
-    """The same face small, grey, dark and mirrored is more alike than any other face."""
+    """The same face small, gray, dark and mirrored is more alike than any other face."""
     faces = torch.stack([as_picture(image).rgb() for image in Stylizer.load().sample(6, seed=5, psi=1.0)])
     network = read_identity_network()
     own = network.embed_crop(faces)
     others = (own @ own.T)[~torch.eye(6, dtype=torch.bool)].reshape(6, 5).amax(dim=1)
     for name, look in {
         "small": F.interpolate(faces, (32, 32), mode="bilinear", antialias=True),
-        "grey": grey(faces),
+        "gray": gray(faces),
         "dark": faces * 0.5 - 0.3,
         "mirrored": faces.flip(3),
     }.items():
@@ -110,7 +110,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 def test_it_is_one_minus_the_cosine_and_zero_for_equal_pictures(network: IdentityNetwork | ArcFace) -> None:
     a, b = torch.randn(2, 3, 3, 64, 64).clamp(-1, 1)
     assert float(identity_loss(network, a, a)) == 0.0
-    expected = 1 - similarity(network, grey(a), grey(b))
+    expected = 1 - similarity(network, gray(a), gray(b))
     torch.testing.assert_close(identity_loss(network, a, b), expected.mean(), rtol=1e-4, atol=1e-6)
     weights = torch.tensor([3.0, 0.0, 0.0])
     torch.testing.assert_close(identity_loss(network, a, b, weights), expected[0], rtol=1e-4, atol=1e-6)
@@ -128,14 +128,14 @@ def test_its_gradient_pulls_towards_the_person() -> None:
     identity_loss(network, picture, b).backward()  # type: ignore[no-untyped-call]
     assert picture.grad is not None
     nearer = a - 0.5 * picture.grad / picture.grad.norm()
-    assert float(similarity(network, grey(nearer), grey(b))) > float(similarity(network, grey(a), grey(b)))
+    assert float(similarity(network, gray(nearer), gray(b))) > float(similarity(network, gray(a), gray(b)))
 
 
-def test_colour_is_the_styles_own_affair() -> None:
+def test_color_is_the_styles_own_affair() -> None:
     network, (a, b) = small(), torch.randn(2, 2, 3, 64, 64).clamp(-1, 1)
     luma = torch.tensor([0.299, 0.587, 0.114])
     tint = torch.tensor([0.5, 0.1, 0.0])
-    tint = (tint - (tint * luma).sum())[:, None, None]  # another colour of the same brightness
+    tint = (tint - (tint * luma).sum())[:, None, None]  # another color of the same brightness
     torch.testing.assert_close(identity_loss(network, a + tint, b), identity_loss(network, a, b), rtol=1e-4, atol=1e-6)
 
 

@@ -15,9 +15,9 @@ from mien.media import pixel_store
 from mien.media.image_dataset import load_dataset
 
 
-def png(colour: tuple[int, ...], size: tuple[int, int] = (8, 8), mode: str = "RGB") -> bytes:
+def png(color: tuple[int, ...], size: tuple[int, int] = (8, 8), mode: str = "RGB") -> bytes:
     buffer = io.BytesIO()
-    Image.new(mode, size, colour).save(buffer, "PNG")
+    Image.new(mode, size, color).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Pictures in and out: upright, in their own depth and colours, and one sentence for whatever is not a picture."""
+"""Pictures in and out: upright, in their own depth and colors, and one sentence for whatever is not a picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from PIL import Image, ImageCms
 
 from mien import files
 from mien.errors import InputError
-from mien.media import colour, deep, images
+from mien.media import deep, icc_profile, images
 from mien.media.images import Picture, from_tensor, list_pictures, read_picture, write_picture
 
 
@@ -120,7 +120,7 @@ def test_exif_orientation_is_applied_and_not_written_again(tmp_path: Path, orien
 @pytest.mark.parametrize(
     ("mode", "channels"), [("1", 1), ("L", 1), ("LA", 2), ("P", 3), ("RGB", 3), ("RGBA", 4), ("I;16", 1), ("CMYK", 3)]
 )
-def test_every_mode_gives_its_channels_and_the_same_colours(tmp_path: Path, mode: str, channels: int) -> None:
+def test_every_mode_gives_its_channels_and_the_same_colors(tmp_path: Path, mode: str, channels: int) -> None:
     source = Image.fromarray(smooth())
     if mode == "I;16":
         image = Image.fromarray(np.asarray(source.convert("L")).astype(np.uint16) * 257)
@@ -152,7 +152,7 @@ def test_cmyk_jpeg_looks_like_its_rgb(tmp_path: Path) -> None:
 
 
 def test_first_frame_of_an_animation(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
     assert tuple(read_picture(tmp_path / "a.gif").pixels[10, 10]) == (255, 0, 0)
 
@@ -176,7 +176,7 @@ def test_heic_is_read_with_the_extra(tmp_path: Path) -> None:
         images.decode_picture(cut, tmp_path / "a.heic")
 
 
-# --- colours ------------------------------------------------------------------------------------------------------------
+# --- colors ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_profile_changes_rgb_and_comes_back() -> None:
@@ -194,13 +194,13 @@ def test_a_profile_changes_rgb_and_comes_back() -> None:
 
 def test_srgb_is_recognised_by_what_it_does() -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    assert colour.is_srgb(srgb)
-    assert not colour.is_srgb(profile())
+    assert icc_profile.is_srgb(srgb)
+    assert not icc_profile.is_srgb(profile())
     picture = Picture(smooth(), srgb)
     assert torch.equal(picture.rgb(), Picture(smooth()).rgb())
 
 
-def test_sixteen_bit_colours_stay_smooth_through_a_profile() -> None:
+def test_sixteen_bit_colors_stay_smooth_through_a_profile() -> None:
     ramp = np.repeat(np.arange(20000, 24096, dtype=np.uint16)[None, :, None], 3, axis=2)
     picture = Picture(ramp, profile(2.0))
     values = picture.rgb()[0, 0]
@@ -213,13 +213,13 @@ def test_broken_profile_warns_and_is_dropped(tmp_path: Path) -> None:
         assert read_picture(tmp_path / "a.png").icc is None
 
 
-def test_coloured_repeats_grey() -> None:
-    grey = Picture(pixels_of(2))
-    assert grey.colours == 1
-    colourful = grey.coloured()
-    assert colourful.pixels.shape[2] == 4
-    assert np.array_equal(colourful.pixels[..., :3], np.repeat(grey.pixels[..., :1], 3, axis=2))
-    assert torch.equal(colourful.rgb(), grey.rgb())
+def test_colored_repeats_gray() -> None:
+    gray = Picture(pixels_of(2))
+    assert gray.colors == 1
+    colorful = gray.colored()
+    assert colorful.pixels.shape[2] == 4
+    assert np.array_equal(colorful.pixels[..., :3], np.repeat(gray.pixels[..., :1], 3, axis=2))
+    assert torch.equal(colorful.rgb(), gray.rgb())
 
 
 def test_rgb_and_from_tensor_are_inverse() -> None:
@@ -350,6 +350,6 @@ def test_an_error_of_ours_is_not_blamed_on_the_file(tmp_path: Path, monkeypatch:
     def wrong(image: Image.Image, icc: bytes | None) -> Image.Image:
         raise TypeError("a mistake of ours")
 
-    monkeypatch.setattr("mien.media.colour.cmyk_to_srgb", wrong)
+    monkeypatch.setattr("mien.media.icc_profile.cmyk_to_srgb", wrong)
     with pytest.raises(TypeError, match="a mistake of ours"):
         read_picture(tmp_path / "a.tif")

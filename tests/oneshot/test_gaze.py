@@ -10,7 +10,7 @@ import torch
 
 from mien.errors import InputError
 from mien.faces.expression import expression_region
-from mien.losses.face import layout_loss
+from mien.losses.face import eye_and_mouth_loss
 from mien.media.images import read_picture
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.reference_tuner import ReferenceTuner
@@ -42,25 +42,25 @@ def test_the_region_covers_eyes_and_mouth_and_little_else(side: int) -> None:
 
 def test_layout_loss_is_zero_for_equal_pictures_and_two_for_opposite_ones() -> None:
     a, region = torch.randn(2, 3, R, R), torch.rand(2, 1, R, R)
-    assert float(layout_loss(a, a, region)) == 0.0
-    assert float(layout_loss(a, -a, region)) == pytest.approx(2, abs=0.02)
+    assert float(eye_and_mouth_loss(a, a, region)) == 0.0
+    assert float(eye_and_mouth_loss(a, -a, region)) == pytest.approx(2, abs=0.02)
 
 
-def test_layout_loss_minds_neither_contrast_nor_colour_nor_what_is_outside() -> None:
+def test_layout_loss_minds_neither_contrast_nor_color_nor_what_is_outside() -> None:
     a, region = torch.randn(2, 3, R, R), torch.zeros(2, 1, R, R)
     region[..., 16:32, 16:48] = 1
-    assert float(layout_loss(0.5 * a + 0.3, a, region)) < 1e-3
+    assert float(eye_and_mouth_loss(0.5 * a + 0.3, a, region)) < 1e-3
     tint = torch.tensor([0.587, -0.299, 0.0])[:, None, None]
-    assert float(layout_loss(a + tint, a, region)) < 1e-6
+    assert float(eye_and_mouth_loss(a + tint, a, region)) < 1e-6
     other = torch.where(region > 0, a, -a)
     other[..., 15:33, 15:49] = a[..., 15:33, 15:49]
-    assert float(layout_loss(other, a, region)) < 1e-6
+    assert float(eye_and_mouth_loss(other, a, region)) < 1e-6
 
 
 def test_layout_loss_weighs_pictures() -> None:
     a, b, region = torch.randn(2, 3, R, R), torch.randn(2, 3, R, R), torch.ones(2, 1, R, R)
-    alone = layout_loss(a[1:], b[1:], region[1:])
-    torch.testing.assert_close(layout_loss(a, b, region, torch.tensor([0.0, 2.0])), alone)
+    alone = eye_and_mouth_loss(a[1:], b[1:], region[1:])
+    torch.testing.assert_close(eye_and_mouth_loss(a, b, region, torch.tensor([0.0, 2.0])), alone)
 
 
 @pytest.mark.parametrize("color", ["reference", "photo"])
@@ -74,7 +74,7 @@ def test_the_layout_of_eyes_and_mouth_stays_nearer_to_the_models(color: str) -> 
             tuner.step()
         with torch.no_grad():
             before, after = (s.render(s.styles(w_plus), noise) for s in (g.synthesis, tuner.synthesis))
-            gaps.append(float(layout_loss(after, before, region)))
+            gaps.append(float(eye_and_mouth_loss(after, before, region)))
     assert gaps[1] < 0.5 * gaps[0], gaps
 
 

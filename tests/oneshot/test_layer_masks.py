@@ -1,4 +1,4 @@
-"""Masks in words, what they change, and the warning of too small a family of codes."""
+"""Masks in words, what they change, and the warning of codes that differ too little."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from mien.latents import broadcast, style_layers
 from mien.models.model import Model
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.fit import learn
-from mien.oneshot.layer_masks import PRESETS, mask_effects, mask_sheet, parse_layers, small_family, usual_masks
+from mien.oneshot.layer_masks import PRESETS, mask_effects, mask_sheet, parse_layers, too_few_codes, usual_masks
 from mien.oneshot.random_layers import random_layers, random_rows
 from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
@@ -51,7 +51,7 @@ def test_random_layers_are_the_random_ones_of_the_family() -> None:
         tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_layers=text))
         a, b = tuner.mixing.codes(torch.tensor([0]), tuner.random), tuner.mixing.codes(torch.tensor([0]), tuner.random)
         assert {name for name in a if not torch.equal(a[name], b[name])} == parse_layers(text, 64)
-    # Half of `color="photo"` alone: the mask without the grey loss, and the grey loss with another mask.
+    # Half of `color="photo"` alone: the mask without the gray loss, and the gray loss with another mask.
     half = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_layers="m2"))
     assert half.mixing.layers == random_layers(64, OneShotConfig(color="photo"))
     assert OneShotTuner(
@@ -81,8 +81,8 @@ def test_effects_grow_with_the_mask_and_are_nothing_without_one() -> None:
 def test_too_small_a_family_is_told_once_and_the_usual_ones_are_not() -> None:
     g, _, _, w_plus = setting()
     for layers in ("64px..", "m1", "m2", "16px.."):
-        assert small_family(g, w_plus, parse_layers(layers, 64)) is None
-    told = small_family(g, w_plus, frozenset())
+        assert too_few_codes(g, w_plus, parse_layers(layers, 64)) is None
+    told = too_few_codes(g, w_plus, frozenset())
     assert told is not None
     assert "too small" in told
     assert "mien masks" in told

@@ -1,4 +1,4 @@
-"""The family that a style is learned from: whose codes are random, which detail maps are added, mirror images."""
+"""The style-mixing latents that a style is learned from: whose codes are random, which feature codes are added, mirror images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -181,8 +181,8 @@ def reference(tmp_path: Path) -> Path:
     return tmp_path / "reference.png"
 
 
-def fit(reference: Path, **wishes: object) -> Style:
-    config = OneShotConfig(steps=2, random_from=RANDOM, **wishes)  # type: ignore[arg-type]
+def fit(reference: Path, **overrides: object) -> Style:
+    config = OneShotConfig(steps=2, random_from=RANDOM, **overrides)  # type: ignore[arg-type]
     return Stylizer(model()).fit([reference], config, align=AlignConfig(aligned=True))
 
 
@@ -263,8 +263,8 @@ def test_refinement_beside_a_detail_map_holds_the_code() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
 def test_a_fit_goes_on_with_the_codes_and_maps_that_it_was_begun_with(reference: Path, tmp_path: Path) -> None:
-    def learned(steps: int, state: Path | None, seed: int = 0, **wishes: object) -> Style:
-        config = OneShotConfig(steps=steps, random_from=RANDOM, seed=seed, **wishes)  # type: ignore[arg-type]
+    def learned(steps: int, state: Path | None, seed: int = 0, **overrides: object) -> Style:
+        config = OneShotConfig(steps=steps, random_from=RANDOM, seed=seed, **overrides)  # type: ignore[arg-type]
         snapshots = SnapshotConfig(state=state)
         return Stylizer(model()).fit([reference], config, align=AlignConfig(aligned=True), snapshots=snapshots)
 
@@ -272,25 +272,25 @@ def test_a_fit_goes_on_with_the_codes_and_maps_that_it_was_begun_with(reference:
     learned(2, tmp_path / "state")
     assert {"fresh", "detail"} <= set(read_state(tmp_path / "state")[0])
     assert same(learned(4, tmp_path / "state"), whole)
-    for wishes, why in (
+    for overrides, why in (
         ({"mirror": False}, "mirror"),
         ({"mixing_latents": "mapping"}, "mixing_latents"),
         ({"feature_code": 0.5}, "feature_code"),
     ):
         with pytest.raises(InputError, match=why):
-            learned(6, tmp_path / "state", **wishes)
+            learned(6, tmp_path / "state", **overrides)
     with pytest.raises(InputError, match="seed"):
         learned(6, tmp_path / "state", seed=1)
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
-@pytest.mark.parametrize("wishes", [{"gaze": "photo"}, {"identity_weight": 0.1}])
-def test_other_losses_take_detail_maps_and_mirror_images(wishes: dict[str, object]) -> None:
+@pytest.mark.parametrize("overrides", [{"gaze": "photo"}, {"identity_weight": 0.1}])
+def test_other_losses_take_detail_maps_and_mirror_images(overrides: dict[str, object]) -> None:
     m = model()
     assert m.discriminator is not None
     torch.manual_seed(0)
     picture = torch.rand(1, 3, R, R) * 2 - 1
-    config = OneShotConfig(random_from=RANDOM, **wishes)  # type: ignore[arg-type]
+    config = OneShotConfig(random_from=RANDOM, **overrides)  # type: ignore[arg-type]
     references = with_mirror_image(picture, m)
     tuners = [kind(m.generator, m.discriminator, references, config) for kind in (OneShotTuner, ReferenceTuner)]
     assert tuners[0].step() == pytest.approx(tuners[1].step(), rel=1e-4)

@@ -13,7 +13,7 @@ from mien.editing import render_between
 from mien.errors import InputError
 from mien.latents import broadcast
 from mien.losses.extractors import EXTRACTORS, efficientnet_maps, identity_maps, pixels
-from mien.losses.features import FrozenFeatures, feature_distance, grey, loss_resolutions
+from mien.losses.features import FrozenFeatures, feature_distance, gray, loss_resolutions
 from mien.models.efficientnet_lite import EfficientNetLite
 from mien.models.generator import Generator, GeneratorConfig
 from mien.oneshot.config import Loss, OneShotConfig
@@ -177,18 +177,18 @@ def test_family_of_codes_keeps_the_reference_below_the_mask() -> None:
         assert torch.equal(a[name], b[name]) is fixed
 
 
-def test_colour_of_the_photo_makes_the_loss_grey() -> None:
+def test_color_of_the_photo_makes_the_loss_gray() -> None:
     g, d, pictures, w_plus = setting()
     swapped = pictures.roll(1, dims=1)
-    shade = grey(pictures)
+    shade = gray(pictures)
     torch.testing.assert_close(shade[:, 0], shade[:, 2])
-    assert not torch.allclose(grey(swapped), shade)
+    assert not torch.allclose(gray(swapped), shade)
     config = OneShotConfig(color="photo", noise="const")
-    grey_loss = OneShotTuner(g, d, References(pictures, w_plus), config).step()
+    gray_loss = OneShotTuner(g, d, References(pictures, w_plus), config).step()
     same = OneShotTuner(g, d, References(shade.clone(), w_plus), config).step()
-    assert grey_loss == pytest.approx(same, rel=1e-4)  # only the luma of the reference counts
+    assert gray_loss == pytest.approx(same, rel=1e-4)  # only the luma of the reference counts
     assert OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(noise="const")).step() != pytest.approx(
-        grey_loss, rel=1e-3
+        gray_loss, rel=1e-3
     )
 
 
@@ -328,8 +328,8 @@ def test_mean_layers_put_the_mean_face_in_place_of_the_reference() -> None:
         OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(mean_layers="nose"))
 
 
-def test_colour_halves_are_expert_options() -> None:
-    """Mask and grey loss are chosen together by `color`, and alone by `random_layers` (the paper's figure 17)."""
+def test_color_halves_are_expert_options() -> None:
+    """Mask and gray loss are chosen together by `color`, and alone by `random_layers` (the paper's figure 17)."""
     g, d, pictures, w_plus = setting()
 
     def made(**options: str) -> tuple[bool, bool]:

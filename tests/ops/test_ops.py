@@ -92,7 +92,7 @@ def naive_modulated_conv(x: Tensor, weight: Tensor, styles: Tensor, demodulate: 
 
 
 @pytest.mark.parametrize("twin", ["plain", "fast"])
-@pytest.mark.parametrize("size", [8, 40])  # below and above the size from which the fast twin scales the weights
+@pytest.mark.parametrize("size", [8, 40])  # below and above the size from which the fast path scales the weights
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("demodulate", [True, False])
 def test_modulated_convolution_is_the_naive_one(twin: str, size: int, batch: int, demodulate: bool) -> None:
@@ -118,7 +118,7 @@ def test_modulated_convolution_gradients() -> None:
     x = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     styles = torch.randn(2, 2, dtype=torch.float64, requires_grad=True)
-    # The normalisation is float32 by definition, which is too coarse for finite differences: checked without it.
+    # The normalization is float32 by definition, which is too coarse for finite differences: checked without it.
     assert torch.autograd.gradcheck(lambda *a: modulated_conv2d(*a, demodulate=False), (x, weight, styles))
     assert torch.autograd.gradgradcheck(lambda *a: modulated_conv2d(*a, demodulate=False), (x, weight, styles))
 

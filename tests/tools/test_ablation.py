@@ -83,9 +83,9 @@ def test_a_reference_that_cannot_be_used_is_left_out(
 ) -> None:
     monkeypatch.setattr(tool, "USUAL", tool.USUAL | {"refine": 0})
     (desk / "references" / "three.png").write_bytes(b"no picture")
-    ask(tool, desk, "colour --steps 1")
+    ask(tool, desk, "color --steps 1")
     assert "three" in capsys.readouterr().out
-    numbers = json.loads((desk / "out" / "colour.json").read_text())
+    numbers = json.loads((desk / "out" / "color.json").read_text())
     assert all(of["references"] == 2 for of in numbers["variants"].values())
     assert len(numbers["variants"]) == 4
     ask(tool, desk, "spaces --quick --steps 1")

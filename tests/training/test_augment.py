@@ -80,7 +80,7 @@ def test_sizes_of_the_changes_are_those_of_the_paper() -> None:
     shifts = augment.pixel_shift(n, 64, _generator())[:, 0, 2] * 32
     assert torch.equal(shifts, shifts.round())
     assert shifts.abs().max() == 8
-    # Saturation: what is orthogonal to grey is scaled, grey stays.
+    # Saturation: what is orthogonal to gray is scaled, gray stays.
     matrix = augment.saturation(n, 64, _generator())[:, :3, :3]
     orange = torch.tensor([1.0, 0.0, -1.0])
     assert deviation(((matrix @ orange) @ orange / 2).log2()) == pytest.approx(1.0, rel=0.05)
@@ -98,7 +98,7 @@ def test_groups_switch(group: str) -> None:
         inside = y.flatten(1).sort().values[:, ::97]
         nearest = (inside[:, :, None] - x.flatten(1)[:, None, :]).abs().amin(dim=2)
         assert nearest.max() < 1e-4
-    elif group == "color":  # equal colours stay equal
+    elif group == "color":  # equal colors stay equal
         flat = x.new_tensor([0.3, -0.2, 0.1]).reshape(1, 3, 1, 1).expand(4, 3, 16, 16).contiguous()
         y = AdaptiveAugment(1.0, **{**off, group: True})(flat, _generator())
         assert y.flatten(2).std(dim=2).max() < 1e-5

@@ -25,13 +25,13 @@ _CODE = (
 
 
 def _config(pictures: Path) -> TrainConfig:
-    wishes = {
+    overrides = {
         "data": str(pictures), "stages": (8,), "network.z_dim": 8, "network.w_dim": 8, "network.mapping_layers": 2,
         "network.channel_base": 64, "network.channel_max": 8, "network.mbstd_group": 2, "adversarial.batch": 8,
         "adversarial.micro_batch": 4, "adversarial.r1_interval": 3, "stats_steps": 1, "adversarial.pl_weight": 1.0,
         "adversarial.pl_interval": 2, "kimg": 0.048, "adversarial.ada_kimg": 0.5,
     }  # fmt: skip
-    return resolve(wishes, size="lean", bf16=False)
+    return resolve(overrides, size="lean", bf16=False)
 
 
 def two_processes(code: str, *arguments: str) -> None:

@@ -409,16 +409,16 @@ def test_page_escapes_names(pictures: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "word"),
+    ("overrides", "word"),
     [
         ({"stages": (16, 8), "stage_kimg": (1.0,)}, "rising powers of two"), ({"stages": (12,)}, "powers of two"),
         ({"stages": (8, 16), "stage_kimg": ()}, "lengths"), ({"augment": "bx"}, "letters of 'bgcfn'"),
         ({"kimg": -1.0}, "kimg must be"), ({"stats_steps": 0}, "stats_steps"), ({"stages": ()}, "rising"),
     ],
 )  # fmt: skip
-def test_impossible_configurations_are_refused(pictures: Path, wishes: dict[str, Any], word: str) -> None:
+def test_impossible_configurations_are_refused(pictures: Path, overrides: dict[str, Any], word: str) -> None:
     with pytest.raises(InputError, match=word):
-        config(pictures, **wishes)
+        config(pictures, **overrides)
 
 
 def test_impossible_batches_are_refused_before_anything_is_written(pictures: Path, tmp_path: Path) -> None:
@@ -433,13 +433,13 @@ def test_presets(pictures: Path) -> None:
     assert lean["adversarial.bf16"] is True
     assert large["network.channel_base"] == 32768
     assert large["adversarial.pl_weight"] == 2.0
-    wishes = {"data": "x", "stages": (32, 64)}
-    found = resolve(wishes, size="normal", bf16=False, method_name="freeze-g")
+    overrides = {"data": "x", "stages": (32, 64)}
+    found = resolve(overrides, size="normal", bf16=False, method_name="freeze-g")
     assert found.stage_kimg == (80.0,)
     assert found.plan.freeze_g == 3
     assert changed(found, {"plan.freeze_g": 1}).plan.freeze_g == 1
     with pytest.raises(InputError, match="no size"):
-        resolve(wishes, size="huge", bf16=False)
+        resolve(overrides, size="huge", bf16=False)
 
 
 def test_augmentation_letters_reach_the_pipeline(pictures: Path, tmp_path: Path) -> None:

@@ -427,7 +427,7 @@ def test_state_without_moments_is_smaller_and_another_run() -> None:
 
 
 def faces_like(count: int, generator: torch.Generator) -> Tensor:
-    """Plain colours: something that an encoder can learn in a few steps."""
+    """Plain colors: something that an encoder can learn in a few steps."""
     return (torch.rand(count, 3, 1, 1, generator=generator) * 2 - 1).expand(-1, -1, R, R).contiguous()
 
 

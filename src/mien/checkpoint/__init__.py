@@ -1,4 +1,4 @@
-"""Weights in and out: the only package that reads or writes them. Files from strangers are parsed, never executed."""
+"""Weights in and out: the only package that reads or writes them. Files of unknown origin are parsed, never executed."""
 
 from mien.checkpoint.convert import Conversion, convert, save_model
 from mien.checkpoint.file_info import FileInfo, inspect_file

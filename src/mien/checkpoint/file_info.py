@@ -1,4 +1,4 @@
-"""Says what a weights file is, without running anything in it: kind, size, parts, licence, provenance, what is odd about it."""
+"""Says what a weights file is, without running anything in it: kind, size, parts, license, provenance, what is odd about it."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _settings(module: nn.Module) -> dict[str, Any]:
 
 
 def _cleaned(value: Any, depth: int = 0) -> Any:
-    """A stranger's description as plain printable values, no deeper than anybody would look."""
+    """A foreign file's description as plain printable values, no deeper than anybody would look."""
     if isinstance(value, str):
         return "".join(c if c.isprintable() or c == "\n" else "?" for c in value)
     if isinstance(value, (dict, list)) and depth == _DEEPEST:

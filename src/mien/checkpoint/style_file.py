@@ -72,7 +72,7 @@ class StyleFile:
 
     @property
     def fidelity(self) -> float:
-        """How much of a face's detail map suits it: none where a whole data set moved the features that the map is added to."""
+        """The default weight of the feature code: 0 where a whole data set moved the features that it is added to."""
         return USUAL_FIDELITY if self.of_pictures else 0.0
 
     def references(self) -> Tensor:
@@ -84,7 +84,7 @@ class StyleFile:
         path = Path(path)
         if path.exists() and not overwrite:
             raise InputError(f"{path} exists already: choose another name or allow to `overwrite` it.")
-        tensors = {f"{_PART}.{name}": gap for name, gap in self.changes.items()} | {"thumbnail": self.thumbnail}
+        tensors = {f"{_PART}.{name}": delta for name, delta in self.changes.items()} | {"thumbnail": self.thumbnail}
         if self.reference_codes is not None:
             tensors[_CODES] = self.reference_codes.half()
         document = {"name": self.name, "base": self.base, "resolution": self.resolution, "settings": self.settings}
@@ -100,11 +100,11 @@ class StyleFile:
         try:
             thumbnail = tensors.pop("thumbnail")
             codes = tensors.pop(_CODES, None)
-            changes = {name.removeprefix(f"{_PART}."): gap for name, gap in tensors.items()}
+            changes = {name.removeprefix(f"{_PART}."): delta for name, delta in tensors.items()}
             name, base, resolution, settings = (document[key] for key in ("name", "base", "resolution", "settings"))
         except KeyError as error:
             raise CheckpointError(f"{path} is a damaged style file (no {error}): get it again.") from error
-        if thumbnail.dtype != torch.uint8 or any(gap.dtype != torch.float16 for gap in changes.values()):
+        if thumbnail.dtype != torch.uint8 or any(delta.dtype != torch.float16 for delta in changes.values()):
             raise CheckpointError(f"{path} is a damaged style file (unexpected number types): get it again.")
         if codes is not None and (codes.ndim != 3 or codes.dtype != torch.float16):
             raise CheckpointError(f"{path} is a damaged style file (unexpected codes): get it again.")

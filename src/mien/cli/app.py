@@ -70,7 +70,7 @@ def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
 def shell(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
-    0: done; 1: some inputs failed, all named; 2: the user can fix it; 70: a bug of ours; 130: stopped by Ctrl-C.
+    0: done; 1: some inputs failed, all named; 2: the user can fix it; 70: an internal error; 130: stopped by Ctrl-C.
     """
     try:
         # The verb alone, where one is named: the help need not wait for the others.
@@ -114,7 +114,7 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         return EXIT_USER, "Out of memory: use a smaller --batch, a smaller picture or model, or another --device."
     return (
         EXIT_BUG,
-        f"a bug of ours ({type(error).__name__}: {message[:200]}); run again with --debug and tell us what it prints.",
+        f"Internal error ({type(error).__name__}: {message[:200]}). Re-run with --debug and report it.",
     )
 
 

@@ -1,7 +1,7 @@
 """How sharp a crop is, and which crops show the same.
 
 Likeness is a perceptual hash (Zauner 2010): the signs, around their median, of the lowest 16 x 16 cosine frequencies of the
-grey picture. Copies of aligned faces that were saved again or made smaller differ in up to 16 of the 256 bits (most in fewer
+gray picture. Copies of aligned faces that were saved again or made smaller differ in up to 16 of the 256 bits (most in fewer
 than 6), brightened ones in up to 22; among 13 million pairs of faces, mostly studio portraits of one kind, none was below 22.
 """
 
@@ -17,7 +17,7 @@ Hash = NDArray[np.uint8]
 """[32]: 256 bits."""
 
 _SEEN_AT, _FREQUENCIES = 64, 16
-_FLAT = 1.0  # standard deviation of grey values below which there is nothing to compare
+_FLAT = 1.0  # standard deviation of gray values below which there is nothing to compare
 _OCTAVES = 4
 _BITS = np.array([bin(byte).count("1") for byte in range(256)], dtype=np.uint16)
 _PLACE = np.arange(_SEEN_AT) + 0.5
@@ -30,7 +30,7 @@ def sharpness(pixels: Pixels) -> float:
     About 0.3 where it is sharp, 0.1 where it was enlarged to twice its size, 0.05 where it is blurred. The contrast of the
     finest octave in units of the strongest of the three below, so it does not depend on light or contrast.
     """
-    level = _grey(Image.fromarray(pixels))
+    level = _gray(Image.fromarray(pixels))
     bands = []
     for _ in range(_OCTAVES):
         if min(level.shape) < 8:
@@ -47,16 +47,16 @@ def sharpness(pixels: Pixels) -> float:
 
 def perceptual_hash(pixels: Pixels) -> Hash | None:
     """The hash of a crop [H, W, 3] uint8; None where it is flat and could be told from no other."""
-    grey = _grey(Image.fromarray(pixels).resize((_SEEN_AT, _SEEN_AT), Image.Resampling.BOX))
-    if grey.std() < _FLAT:
+    gray = _gray(Image.fromarray(pixels).resize((_SEEN_AT, _SEEN_AT), Image.Resampling.BOX))
+    if gray.std() < _FLAT:
         return None
-    frequencies = (_COSINES @ grey @ _COSINES.T).ravel()
+    frequencies = (_COSINES @ gray @ _COSINES.T).ravel()
     frequencies[0] = 0  # the mean brightness
     found: Hash = np.packbits(frequencies > np.median(frequencies[1:]))
     return found
 
 
-def _grey(picture: Image.Image) -> NDArray[np.float32]:
+def _gray(picture: Image.Image) -> NDArray[np.float32]:
     return np.asarray(picture.convert("L"), dtype=np.float32)
 
 

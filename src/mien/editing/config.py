@@ -25,7 +25,7 @@ class Strength:
     """Style strength per band: 0 is the base model, 1 the full style, beyond 1 exaggerates.
 
     `coarse` acts in the blocks of 4 and 8 px (pose, the shape of the head), `middle` in those of 16 and 32 px (the features of
-    the face), `fine` from 64 px on (line, colour, texture). A model of 32 px has its last block in `fine`.
+    the face), `fine` from 64 px on (line, color, texture). A model of 32 px has its last block in `fine`.
     """
 
     coarse: float = 1.0
@@ -51,7 +51,7 @@ class Strength:
 
 
 def is_fine(block: int, resolution: int) -> bool:
-    """Whether the block of `block` px of a model of `resolution` px draws line, colour and texture rather than shape."""
+    """Whether the block of `block` px of a model of `resolution` px draws line, color and texture rather than shape."""
     return block >= min(BANDS["fine"][0], resolution)
 
 

@@ -5,7 +5,7 @@ channel by channel. Where the code is the reference's own, its odd eyes are take
 eyes of others alone; where it is the mean face's, the style learns to turn usual eyes into those, and so everybody's.
 
 On a finished style the same is done to what it draws: a part that is kept has the base model's features up to 32 px, so that
-its shape is the person's and its line and colour the style's; for a part that is exaggerated the person's code goes towards the
+its shape is the person's and its line and color the style's; for a part that is exaggerated the person's code goes towards the
 reference's, as RIS transfers features (Chong et al. 2021).
 """
 
@@ -87,7 +87,7 @@ def virtual_codes(
 ) -> StyleCodes:
     """The virtual inversion of references `w_plus` [N, num_ws, w_dim], beside as many mean codes, to learn a style from.
 
-    Raises `InputError` where the random `layers` of the code family leave no code to blend.
+    Raises `InputError` where the random `layers` leave no code to blend.
     """
     resolution = network.resolutions[-1]
     if all(wholly_random(layers, name) for name in controlled_layers(resolution)):

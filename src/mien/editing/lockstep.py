@@ -25,7 +25,7 @@ def render_between(
     `detail`, what codes cannot say of a photo, is added to the features of both.
 
     `kept` [N, 1, h, w] in [0, 1] is where the features of the blocks below `fine` stay the base model's whatever the strength:
-    the shape there is the base model's, line and colour are the style's.
+    the shape there is the base model's, line and color are the style's.
     """
     resolution = base.config.resolution
     amounts = [Strength.of(strength).at(block, resolution) for block in base.resolutions]

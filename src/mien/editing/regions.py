@@ -2,7 +2,7 @@
 
 After "Editing in Style" (Collins et al. 2020) and "Retrieve in Style" (RIS; Chong et al. 2021, arXiv 2107.06256): the pixels of
 a feature map are clustered by the direction of their features; a channel's contribution to a part is the mean of its squared,
-normalised activation there; a softmax over the parts makes memberships of it. Where RIS names its clusters by hand, ours begin
+normalized activation there; a softmax over the parts makes memberships of it. Where RIS names its clusters by hand, ours begin
 from named seeds: the places that the parts have in the mean face, which five landmarks give. Those places stay a prior.
 """
 
@@ -179,7 +179,7 @@ class _Contributions:
         self.sums[name] = new if old is None else (old[0] + new[0], old[1] + new[1], old[2] + new[2])
 
     def membership(self) -> dict[str, Tensor]:
-        """{S layer: [parts, channels]}: softmax over the parts of the mean squared activation, normalised per channel."""
+        """{S layer: [parts, channels]}: softmax over the parts of the mean squared activation, normalized per channel."""
         found: dict[str, Tensor] = {}
         for name, (first, second, count) in self.sums.items():
             mean = first.sum(dim=0) / count.sum()

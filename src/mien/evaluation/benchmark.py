@@ -1,4 +1,4 @@
-"""Speed, measured: the fast path beside its plain twin, interleaved in one run, medians, with what they agree on."""
+"""Speed: the fast path beside its reference implementation, interleaved in one run, as medians, with how far they agree."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mien.runtime import Progress
 
 @dataclass
 class Line:
-    """One way to do the job: median seconds, and how many times faster than the plain twin."""
+    """One way to do the job: median seconds, and how many times faster than the reference implementation."""
 
     name: str
     seconds: float

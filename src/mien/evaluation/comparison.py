@@ -22,14 +22,14 @@ from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, write_picture
 from mien.metrics.distances import cosines
 from mien.metrics.perceptual import perceptual_distance
-from mien.metrics.spaces import Judges
+from mien.metrics.spaces import MetricNetworks
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
 
 FILES = ("inverters.png", "inverters.md", "inverters.json")
 _SHOWN = 12
 _MAPPED = 4000
-_READING = """- **L1**: mean absolute difference to the photo, both in [-1, 1]. **Identity**: cosine in {identity}, both grey.
+_READING = """- **L1**: mean absolute difference to the photo, both in [-1, 1]. **Identity**: cosine in {identity}, both gray.
   **Perceptual**: distance in {looks}, feature maps at unit length. **Code**: squared Mahalanobis distance in the P space, about
   1 for codes of the model's own faces: the larger, the less a code is one that styles were learned for.
 - **Seconds** for one photo by itself, on this machine ({threads} threads on {device}) with whatever else it was doing."""
@@ -44,7 +44,7 @@ class Way:
 
 
 def usual_ways(model_has_encoder: bool = True, steps: int | None = None) -> dict[str, Way]:
-    """All methods, two of them refined, and a blend with the mean face; `steps` replaces the steps of all optimisation."""
+    """All methods, two of them refined, and a blend with the mean face; `steps` replaces the steps of all optimization."""
     ways: dict[str, Way] = {name: Way(InvertConfig(name, steps if name in ("w", "w+", "prior") else None)) for name in METHODS}
     refine = 40 if steps is None else steps
     for name in ("encoder", "iterated"):
@@ -70,13 +70,14 @@ class Comparison:
 
 
 def compare_inverters(
-    stylizer: Stylizer, photos: Sequence[Path], judges: Judges, ways: Mapping[str, Way] | None = None, *, aligned: bool = False,
+    stylizer: Stylizer, photos: Sequence[Path], instruments: MetricNetworks,
+    ways: Mapping[str, Way] | None = None, *, aligned: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:  # fmt: skip
     """Invert the largest face of every photo in every way (None: the usual ones), one photo at a time.
 
     `aligned`: the photos are face crops already. Renderings are compared with the crops as the model learned them, that is
-    with a soft ground where it learned soft grounds. Raises `InputError` when no photo can be used.
+    with a blurred background where it learned blurred backgrounds. Raises `InputError` when no photo can be used.
     """
     model = stylizer.model
     ways = ways or usual_ways(model.encoder is not None)
@@ -84,7 +85,7 @@ def compare_inverters(
     crops = torch.stack([face.crops[stylizer.resolution] for face in faces])
     goal = as_learned(model, crops)
     density = CodeDensity.of(mapped_codes(model.generator, _MAPPED))
-    who = judges.identity.vectors(goal)
+    who = instruments.identity.vectors(goal)
     found: dict[str, Any] = {}
     drawn: list[Tensor] = []
     for name, way in ways.items():
@@ -100,8 +101,8 @@ def compare_inverters(
         pictures = torch.cat([stylizer.render(code) for code in codes]).clamp(-1, 1)
         each = {
             "l1": (pictures - goal).abs().mean(dim=(1, 2, 3)),
-            "identity": cosines(judges.identity.vectors(pictures), who),
-            "perceptual": _perceptual(judges, pictures, goal),
+            "identity": cosines(instruments.identity.vectors(pictures), who),
+            "perceptual": _perceptual(instruments, pictures, goal),
             "code": torch.cat([density.out(code.w_plus) for code in codes]).cpu(),
             "seconds": torch.tensor(seconds),
         }
@@ -110,8 +111,8 @@ def compare_inverters(
         drawn.append(pictures)
     names = [face.path.stem for face in faces]
     numbers = {
-        "photos": names, "ways": found, "model": model.provenance.name, "identity": judges.identity.name,
-        "looks": judges.looks.name, "device": str(stylizer.device), "threads": torch.get_num_threads(),
+        "photos": names, "ways": found, "model": model.provenance.name, "identity": instruments.identity.name,
+        "looks": instruments.looks.name, "device": str(stylizer.device), "threads": torch.get_num_threads(),
     }  # fmt: skip
     return Comparison(numbers, _sheet(names, goal, dict(zip(found, drawn, strict=True)), found), failed)
 
@@ -137,9 +138,9 @@ def _found(stylizer: Stylizer, crop: Tensor, way: Way) -> Codes:
 
 
 @torch.no_grad()
-def _perceptual(judges: Judges, pictures: Tensor, goal: Tensor) -> Tensor:
+def _perceptual(instruments: MetricNetworks, pictures: Tensor, goal: Tensor) -> Tensor:
     pairs = zip(torch.split(pictures, 1), torch.split(goal, 1), strict=True)
-    return torch.cat([perceptual_distance(judges.looks, *pair).cpu() for pair in pairs])
+    return torch.cat([perceptual_distance(instruments.looks, *pair).cpu() for pair in pairs])
 
 
 def _sheet(names: Sequence[str], goal: Tensor, drawn: Mapping[str, Tensor], found: Mapping[str, Any]) -> Tensor:

@@ -25,7 +25,7 @@ from mien.latents import USUAL_FIDELITY, Codes
 from mien.losses.extractors import DISCRIMINATOR, FeatureExtractor, discriminator_extractor, efficientnet_extractor
 from mien.media.image_dataset import load_dataset
 from mien.metrics.perceptual import as_pictures
-from mien.metrics.spaces import Judges, identity_judge
+from mien.metrics.spaces import MetricNetworks, identity_judge
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
 from mien.styles import EMBEDDED_MODEL, IDENTITY, Style
@@ -51,7 +51,9 @@ def open_features(features: Features = "auto", device: str | torch.device = "cpu
     return discriminator_extractor(discriminator.to(device).eval(), file_digest(EMBEDDED_MODEL))
 
 
-def open_judges(features: Features = "auto", identity: Path | None = None, device: str | torch.device = "cpu") -> Judges:
+def open_instruments(
+    features: Features = "auto", identity: Path | None = None, device: str | torch.device = "cpu"
+) -> MetricNetworks:
     """The networks that measure, on `device`: the extractor `features` (see `open_features`), and who tells people apart.
 
     `identity` is a MobileFaceNet (.safetensors) or an ArcFace IR-SE50 (any other file); None: the identity network that comes
@@ -60,15 +62,16 @@ def open_judges(features: Features = "auto", identity: Path | None = None, devic
     looks = open_features(features, device)
     if identity is None:
         own = read_identity_network(IDENTITY).to(device)
-        return Judges(looks, identity_judge(own, "mien-identity", file_digest(IDENTITY)))
+        return MetricNetworks(looks, identity_judge(own, "mien-identity", file_digest(IDENTITY)))
     weights = file_digest(identity)
     if identity.suffix == ".safetensors":
-        return Judges(looks, identity_judge(read_mobilefacenet(identity).to(device), "MobileFaceNet", weights))
-    return Judges(looks, identity_judge(load_identity(identity).to(device), "ArcFace", weights))
+        return MetricNetworks(looks, identity_judge(read_mobilefacenet(identity).to(device), "MobileFaceNet", weights))
+    return MetricNetworks(looks, identity_judge(load_identity(identity).to(device), "ArcFace", weights))
 
 
 def evaluate(
-    photos: Sequence[Path], judges: Judges, config: EvaluateConfig | None = None, *, stylizer: Stylizer | None = None,
+    photos: Sequence[Path], instruments: MetricNetworks,
+    config: EvaluateConfig | None = None, *, stylizer: Stylizer | None = None,
     styles: Mapping[str, Style] | None = None, outputs: Mapping[str, Path] | None = None,
     references: Mapping[str, Sequence[Path]] | None = None, progress: Progress | None = None,
 ) -> Evaluation:  # fmt: skip
@@ -91,13 +94,13 @@ def evaluate(
     if stylizer is not None and styles:
         candidates += _drawn(stylizer, styles, faces, config, chosen, tick)
         notes += [_without_reference(c.name) for c in candidates[1:] if c.references is None]
-        notes += [_BIASED] if judges.looks.name == DISCRIMINATOR else []
+        notes += [_BIASED] if instruments.looks.name == DISCRIMINATOR else []
     for name, folder in outputs.items():
         found, made = _made(name, folder, faces, config, chosen.get(name))
         candidates.append(made)
         notes += found.notes(name) + ([] if name in chosen else [_without_reference(name)])
     stems, crops = [face.path.stem for face in faces], torch.stack([face.crops[SIDE] for face in faces])
-    evaluation = measure(stems, crops, candidates, judges, None if style_set is None else as_pictures(style_set.pixels))
+    evaluation = measure(stems, crops, candidates, instruments, None if style_set is None else as_pictures(style_set.pixels))
     if styles:
         evaluation.numbers["settings"] = _plain(asdict(config))
     if style_set is not None:

@@ -50,7 +50,7 @@ _COLUMNS = (
         "how much the mouth's width, opening and bend changed, in eye distances; in brackets with the reference's mouth",
         "mouth_of_reference",
     ),
-    _Column("seconds", "seconds a photo ↓", ".2f", "reading the photo, finding, inverting and rendering the face, on this machine"),
+    _Column("seconds", "seconds a photo ↓", ".2f", "finding, inverting and rendering the face, on this machine"),
 )  # fmt: skip
 """What the table shows, and how it is to be read."""
 

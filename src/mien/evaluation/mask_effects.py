@@ -1,4 +1,4 @@
-"""What the masks of the code family change in a face, drawn and measured."""
+"""What the masks of style mixing change in a face, drawn and measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def draw_masks(
     stylizer: Stylizer, masks: Sequence[str] = (), *, picture: Picture | str | Path | None = None,
     align: AlignConfig | None = None, seed: int = 0, progress: Progress | None = None,
 ) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
-    """A sheet [3, H, W] of what each mask changes in one face, and the size of each mask's family of codes (0 to about 1).
+    """A sheet [3, H, W] of what each mask changes in one face, and how much its random codes differ (0 to about 1).
 
     `masks` are texts as `OneShotConfig.random_layers` takes them; empty: every preset and every layer of the model. The face is
     that of `picture`, or without one a random face of `seed`.

@@ -16,7 +16,7 @@ from mien.faces.expression import Expression, expression_distance, measure_expre
 from mien.media.contact_sheet import sheet
 from mien.metrics.distances import cosines, frechet_distance, kernel_distance
 from mien.metrics.perceptual import style_distance
-from mien.metrics.spaces import Judges
+from mien.metrics.spaces import MetricNetworks
 from mien.ops.resample import resize
 from mien.runtime import seeded
 
@@ -54,20 +54,24 @@ class Evaluation:
 
 
 def measure(
-    names: Sequence[str], photos: Tensor, candidates: Sequence[Candidate], judges: Judges, own_set: Tensor | None = None
+    names: Sequence[str],
+    photos: Tensor,
+    candidates: Sequence[Candidate],
+    instruments: MetricNetworks,
+    own_set: Tensor | None = None,
 ) -> Evaluation:
     """Judge what every candidate made of the `photos` [N, 3, S, S] in [-1, 1], which are called `names`.
 
     `own_set` [M, 3, T, T]: pictures in the style, made by whoever made the reference, for Frechet and kernel distance.
     """
-    own = _Vectors(judges.identity.vectors(photos), judges.looks.vectors(photos))
-    target = None if own_set is None else judges.looks.vectors(own_set)
+    own = _Vectors(instruments.identity.vectors(photos), instruments.looks.vectors(photos))
+    target = None if own_set is None else instruments.looks.vectors(own_set)
     numbers: dict[str, Any] = {
         "photos": list(names),
-        "features": judges.looks.name,
-        "identity": judges.identity.name,
-        "weights": {judges.looks.name: judges.looks.weights, judges.identity.name: judges.identity.weights},
-        "methods": {c.name: _method(c, names, photos, own, judges, target) for c in candidates},
+        "features": instruments.looks.name,
+        "identity": instruments.identity.name,
+        "weights": {instruments.looks.name: instruments.looks.weights, instruments.identity.name: instruments.identity.weights},
+        "methods": {c.name: _method(c, names, photos, own, instruments, target) for c in candidates},
     }
     if target is not None:
         order = torch.randperm(len(target), generator=seeded(0))
@@ -87,10 +91,10 @@ class _Vectors:
 
 
 def _method(
-    given: Candidate, names: Sequence[str], photos: Tensor, own: _Vectors, judges: Judges, target: Tensor | None
+    given: Candidate, names: Sequence[str], photos: Tensor, own: _Vectors, instruments: MetricNetworks, target: Tensor | None
 ) -> dict[str, Any]:
     index = torch.tensor(given.index)
-    who, looks = judges.identity.vectors(given.pictures), judges.looks.vectors(given.pictures)
+    who, looks = instruments.identity.vectors(given.pictures), instruments.looks.vectors(given.pictures)
     each: dict[str, Tensor] = {
         "identity": cosines(who, own.identity[index]),
         "recognised": (torch.stack([_cosine(row, own.identity) for row in who]).argmax(1) == index).double(),
@@ -99,9 +103,9 @@ def _method(
         each["people_apart"] = _apart(who) / _apart(own.identity[index]).mean().clamp(min=1e-6)
         each["looks_apart"] = _apart(looks) / _apart(own.looks[index]).mean().clamp(min=1e-6)
     if given.references is not None:
-        far = style_distance(judges.looks, given.pictures, given.references)
-        start = style_distance(judges.looks, photos[index], given.references)
-        role = judges.identity.vectors(given.references)
+        far = style_distance(instruments.looks, given.pictures, given.references)
+        start = style_distance(instruments.looks, photos[index], given.references)
+        role = instruments.identity.vectors(given.references)
         each["style_distance"], each["style_taken"] = far, 1 - far / start.clamp(min=1e-6)
         each["like_reference"] = torch.stack([_cosine(row, role).max() for row in who])
         each["photo_like_reference"] = torch.stack([_cosine(row, role).max() for row in own.identity[index]])

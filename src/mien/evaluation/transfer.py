@@ -1,7 +1,7 @@
 """How well a model was carried over to other pictures: how near it came to them, and how much of the source's faces it kept.
 
 Nearness is the Frechet and the kernel distance to the target's pictures. Structure is compared picture by picture, for the
-same latents: gradients are counted by direction in 8 x 8 cells, which leaves out colour and shading, and each set is centred
+same latents: gradients are counted by direction in 8 x 8 cells, which leaves out color and shading, and each set is centred
 first, which leaves out what all faces of a domain share. So two networks without anything to do with each other score 0, as
 does one that always draws the same face, and equal networks score 1.
 """
@@ -29,8 +29,8 @@ def layout_features(pictures: Tensor) -> Tensor:
     """
     if pictures.ndim != 4 or pictures.shape[-1] != pictures.shape[-2]:
         raise ValueError(f"pictures must be square, [N, 3, R, R], got {list(pictures.shape)}")
-    grey = F.interpolate(pictures.mean(dim=1, keepdim=True), (_SIDE, _SIDE), mode="bilinear", antialias=True)
-    around = F.pad(grey, (1, 1, 1, 1), mode="replicate")
+    gray = F.interpolate(pictures.mean(dim=1, keepdim=True), (_SIDE, _SIDE), mode="bilinear", antialias=True)
+    around = F.pad(gray, (1, 1, 1, 1), mode="replicate")
     dx, dy = around[..., 1:-1, 2:] - around[..., 1:-1, :-2], around[..., 2:, 1:-1] - around[..., :-2, 1:-1]
     strength, angle = torch.hypot(dx, dy), torch.atan2(dy, dx) % math.pi
     # Each gradient counts for the two directions that it lies between.

@@ -35,12 +35,12 @@ class Sweep:
 
 
 def sweep(
-    data: Path, source: Path, out: Path, wishes: Mapping[str, Any], config: SweepConfig | None = None, *,
+    data: Path, source: Path, out: Path, overrides: Mapping[str, Any], config: SweepConfig | None = None, *,
     session: Session | None = None, dtype: NumberType = "auto", progress: Progress | None = None,
 ) -> Sweep:  # fmt: skip
     """Fine-tune the model in `source` by several methods, with the same images and random numbers, and write a sheet of all.
 
-    `wishes` are settings of training by dotted names, with `kimg` among them. A sweep that was stopped goes on where it was.
+    `overrides` are settings of training by dotted names, with `kimg` among them. A sweep that was stopped goes on where it was.
     Raises `InputError` for methods and cuts that the model does not have, and where it was stopped before all had begun.
     """
     config, session, model = config or SweepConfig(), session or Session(), load_model(source)
@@ -49,7 +49,7 @@ def sweep(
     variants = [parse_variant(word, model.resolution) for word in config.methods]
     fixed = {"data": str(data), "source": str(source), "stages": (model.resolution,)}
     size = "normal" if session.device.type == "cuda" else "lean"
-    run = resolve({**wishes, **fixed}, size=size, bf16=takes_bf16(session.device, dtype))
+    run = resolve({**overrides, **fixed}, size=size, bf16=takes_bf16(session.device, dtype))
     outcomes = run_sweep(variants, run, out, session)
     if len(outcomes) < len(variants):
         raise InputError("The sweep was stopped before every method had begun: the same command goes on.")

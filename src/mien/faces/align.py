@@ -24,7 +24,7 @@ FARTHEST = 1e6
 """Coordinates beyond this are of no picture."""
 
 _MOST_TEXT = 1 << 20
-_FADE = 0.35  # of the side: how far outside the picture only its median colour is left
+_FADE = 0.35  # of the side: how far outside the picture only its median color is left
 _BLUR = 0.02  # of the side: standard deviation of the blur outside the picture (as in FFHQ)
 
 
@@ -120,7 +120,7 @@ def extract(rgb: Tensor, frame: CropFrame, size: int) -> tuple[Tensor, Tensor]:
     """Read a crop of `size` pixels from a picture [3, H, W].
 
     Returns the crop [3, size, size], and [1, size, size] in [0, 1]: how much of each pixel lies inside the picture. Outside it
-    the crop holds the picture's mirror image, more and more blurred and faded to the median colour (as in FFHQ).
+    the crop holds the picture's mirror image, more and more blurred and faded to the median color (as in FFHQ).
     """
     if rgb.ndim != 3 or rgb.shape[0] != 3:
         raise ValueError(f"rgb must be [3, H, W], got {list(rgb.shape)}")

@@ -1,4 +1,4 @@
-"""A drawn face goes back into its photo: which parts are drawn anew, which keep the photo's detail in the drawing's colours."""
+"""A drawn face goes back into its photo: which parts are drawn anew, which keep the photo's detail in the drawing's colors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def blend_face(
     picture: Picture, face: StylizedFace, *, upscale: Literal["auto", "none"] | float = "auto", hair: float = 0.0,
     dtype: torch.dtype = torch.float32,
 ) -> Picture:  # fmt: skip
-    """Put a stylised face back into its photo, as sharp as the photo is; returns a new picture.
+    """Put a stylized face back into its photo, as sharp as the photo is; returns a new picture.
 
     `upscale`: see `upscale_factor`. `hair` 0 draws hair as the model does (small ones draw worms there), 1 keeps the photo's
-    strands and takes the drawing's colours alone. `dtype` is that of the upscaler's convolutions.
+    strands and takes the drawing's colors alone. `dtype` is that of the upscaler's convolutions.
     """
     own, drawn = head_masks(face.crop, face.stylized)
     covered = covering_mask(own, drawn)

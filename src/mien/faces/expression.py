@@ -4,7 +4,7 @@ The landmark network says where eyes and mouth are, what lies there says the res
 lids. Both eyes look the same way but are each other's mirror image, so their pictures, put on top of each other, leave the
 irises and smear lashes, corners and shadows; mean shift (Comaniciu & Meer 2002) walks to the middle of what is dark there, and
 to that of all that is not skin: the opening, for the network's own points of the eyes follow the irises. The mouth's corners
-are two of the network's points; between them, what is darker than skin in all three colours, or paler than it, is no lip but
+are two of the network's points; between them, what is darker than skin in all three colors, or paler than it, is no lip but
 the open mouth.
 """
 
@@ -62,8 +62,8 @@ def measure_expression(crops: Tensor, network: LandmarkNetwork | None = None) ->
     crops = crops.detach().float().cpu().clamp(-1, 1)
     points = crop_points(crops, network)
     across = points[:, 1] - points[:, 0]  # [N, 2]: from eye to eye, the unit of length
-    grey = (crops * torch.tensor(_LUMA)[:, None, None]).sum(dim=1, keepdim=True)
-    eyes = [_cut_out(grey, points[:, k], across, _EYE_WINDOW, _EYE_PIXELS) for k in (0, 1)]
+    gray = (crops * torch.tensor(_LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+    eyes = [_cut_out(gray, points[:, k], across, _EYE_WINDOW, _EYE_PIXELS) for k in (0, 1)]
     corners = points[:, 3], points[:, 4]
     mouth = _cut_out(crops, (corners[0] + corners[1]) / 2, across, _MOUTH_WINDOW, _MOUTH_PIXELS)
     width = (corners[1] - corners[0]).norm(dim=1) / across.norm(dim=1)
@@ -144,15 +144,15 @@ def _mouth(windows: Tensor) -> tuple[Tensor, Tensor]:
     """How high the mouth is open, and how far its middle lies below its corners, [N] each, in windows [N, 3, h, w]."""
     x, y = _grid(_MOUTH_WINDOW, _MOUTH_PIXELS)
     lips = _bell(x, y, _LIPS)
-    colour = F.avg_pool2d((windows + 1) / 2, 3, 1, 1, count_include_pad=False)
-    value = colour.amax(dim=1)  # lips are red: no darker than skin by their strongest colour, unlike what is between them
-    grey = (colour * torch.tensor(_LUMA)[:, None, None]).sum(dim=1)
-    saturation = (value - colour.amin(dim=1)) / (value + 0.05)
-    skin, skin_grey, skin_saturation = (m.flatten(1).median(dim=1).values[:, None, None] for m in (value, grey, saturation))
+    color = F.avg_pool2d((windows + 1) / 2, 3, 1, 1, count_include_pad=False)
+    value = color.amax(dim=1)  # lips are red: no darker than skin by their strongest color, unlike what is between them
+    gray = (color * torch.tensor(_LUMA)[:, None, None]).sum(dim=1)
+    saturation = (value - color.amin(dim=1)) / (value + 0.05)
+    skin, skin_gray, skin_saturation = (m.flatten(1).median(dim=1).values[:, None, None] for m in (value, gray, saturation))
     dark = ((0.7 * skin - value) / (0.2 * skin + 0.02)).clamp(0, 1)
     pale = ((0.75 * skin_saturation - saturation) / (0.25 * skin_saturation + 0.05)).clamp(0, 1)
-    teeth = pale * ((grey - 0.7 * skin_grey) / (0.2 * skin_grey + 0.02)).clamp(0, 1)
+    teeth = pale * ((gray - 0.7 * skin_gray) / (0.2 * skin_gray + 0.02)).clamp(0, 1)
     height = _LIPS[1] * math.sqrt(2 * math.pi)  # what the bell weighs, as a height
     opening = height * _mean((dark + teeth).clamp(max=1), lips)[:, 0, 0]
-    steps = (grey[:, 2:] - grey[:, :-2]) ** 2 * lips[1:-1]
+    steps = (gray[:, 2:] - gray[:, :-2]) ** 2 * lips[1:-1]
     return opening, _mean(y[1:-1], steps)[:, 0, 0]

@@ -1,7 +1,7 @@
-"""How much of a face's detail map is drawn, and where.
+"""How much of a face's feature code is drawn, and where.
 
-The detail map says of a photo what no code can. In the face that is who somebody is; outside it, the outline of hair and ears,
-but also strands and folds of cloth, which a small model can only draw as worms. So outside the face less of it is taken.
+The feature code holds what W+ cannot express. In the face that is identity; outside it, the outline of hair and ears, but also
+strands and folds of cloth, which a small model draws as worm-like lines. So its weight is lower outside the face.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _OUTSIDE = 2  # fidelity to this power outside the face: 1 stays 1, 0.7 becomes 
 
 
 def eased(model: Model, codes: Codes, fidelity: float) -> Codes:
-    """Codes with the detail map times `fidelity` in the face and less outside; 0 leaves W+ alone, 1 everything as it is.
+    """Codes with the feature code times `fidelity` in the face and less outside; 0 leaves W+ alone, 1 everything as it is.
 
-    A model that does not know heads (`Model.soft_ground`) has no face to tell from the rest: there it is `fidelity` everywhere.
+    For a model that was not trained on blurred backgrounds (`Model.soft_ground`) it is `fidelity` everywhere.
     """
     if codes.detail is None or not model.soft_ground or fidelity in (0.0, 1.0):
         return codes.scaled(fidelity)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_TOLERANCE = 2e-3  # of colour variance in [-1, 1]: below it, differences of colour do not count
+_TOLERANCE = 2e-3  # of color variance in [-1, 1]: below it, differences of color do not count
 
 
 def follow(guide: Tensor, planes: Tensor, reach: int, *, tolerance: float = _TOLERANCE) -> Tensor:
@@ -16,7 +16,7 @@ def follow(guide: Tensor, planes: Tensor, reach: int, *, tolerance: float = _TOL
 
 
 def guided_lines(guide: Tensor, planes: Tensor, reach: int, *, tolerance: float = _TOLERANCE) -> tuple[Tensor, Tensor]:
-    """The planes as linear functions of the picture's colours near each pixel: slopes [k, 3, h, w], offsets [k, h, w].
+    """The planes as linear functions of the picture's colors near each pixel: slopes [k, 3, h, w], offsets [k, h, w].
 
     Made larger, they may be evaluated on a finer copy of the picture (the fast guided filter, He & Sun 2015).
     """

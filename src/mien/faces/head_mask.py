@@ -1,4 +1,4 @@
-"""Where the head is: a mask of head and hair for pasting back, from the photo's crop and from its stylised twin."""
+"""Where the head is: a mask of head and hair for pasting back, from the photo's crop and from its stylized twin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mien.faces.warp import blur
 from mien.models.head_mask_network import HeadMaskNetwork
 
 _WORKING_SIZE = 192  # largest side in pixels at which the mask is made to follow the picture
-_REACH = 0.04  # of the side: radius of the windows in which mask and colours are related
+_REACH = 0.04  # of the side: radius of the windows in which mask and colors are related
 _WIDER = 0.012  # of the side: how far the mask reaches beyond head and hair, so that no rim of the old ones stays
 _NECK = (0.84, 1.0)  # height in the crop at which the mask begins to fade, and has faded: from the chin to the shoulders
 # The face in its frame: centre and radii of an ellipse in sides of the crop, and how steep its edge is.
@@ -20,7 +20,7 @@ _FACE, _FACE_RADII, _FACE_STEEPNESS = (0.5, 0.61), (0.30, 0.36), 14.0
 
 
 def head_mask(crop: Tensor, stylized: Tensor | None = None, network: HeadMaskNetwork | None = None) -> Tensor:
-    """Where the head is in a crop of a photo, or in its stylised twin (both [3, s, s] in [-1, 1]): [1, s, s] in [0, 1].
+    """Where the head is in a crop of a photo, or in its stylized twin (both [3, s, s] in [-1, 1]): [1, s, s] in [0, 1].
 
     Both crops are in the FFHQ frame. The mask covers the head, hair and neck of the twin; see `covering_mask`. Without a twin
     it covers the crop's own head and hair; it fades below the chin. `network`: None takes the one with mien.
@@ -31,7 +31,7 @@ def head_mask(crop: Tensor, stylized: Tensor | None = None, network: HeadMaskNet
 
 
 def head_masks(crop: Tensor, stylized: Tensor, network: HeadMaskNetwork | None = None) -> tuple[Tensor, Tensor]:
-    """Head, hair and neck in a crop and in its stylised twin, each its own mask [1, s, s]; see `head_mask`."""
+    """Head, hair and neck in a crop and in its stylized twin, each its own mask [1, s, s]; see `head_mask`."""
     own, drawn = _heads([crop, stylized], network)
     return own, drawn
 

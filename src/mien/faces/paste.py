@@ -1,6 +1,6 @@
 """The way back: a square face returns to its place in the full-resolution photo.
 
-The face is warped into the photo's own pixels, shifted in colour towards the photo along the border of its mask, and mixed in.
+The face is warped into the photo's own pixels, shifted in color towards the photo along the border of its mask, and mixed in.
 Outside the mask the photo's pixels stay as they are, bit for bit; so do its alpha, depth and profile.
 """
 
@@ -23,10 +23,10 @@ from mien.media.images import Picture
 __all__ = ["enlargement", "head_mask", "paste_back"]
 
 _EDGE = 0.07  # of the side: over how much the mask fades towards an edge of the crop beyond which the photo goes on
-_MATCH_SIZE = 128  # side in pixels at which colours are compared
-_MATCH_REACH = 0.05  # of the side: how far into the mask the colours of its border are felt (standard deviation)
-_MATCH_LIKENESS = 0.35  # how far from the border's colour (in [-1, 1]) a shift still acts (standard deviation)
-_MATCH_MOST = 0.5  # of the range [-1, 1]: the largest shift of a colour
+_MATCH_SIZE = 128  # side in pixels at which colors are compared
+_MATCH_REACH = 0.05  # of the side: how far into the mask the colors of its border are felt (standard deviation)
+_MATCH_LIKENESS = 0.35  # how far from the border's color (in [-1, 1]) a shift still acts (standard deviation)
+_MATCH_MOST = 0.5  # of the range [-1, 1]: the largest shift of a color
 _FAITHFUL_BELOW = 1.5  # enlargement from which detail of single pixels is not there to be kept
 _FAITHFUL_ROUNDS = 4
 _ROWS_AT_ONCE = 256
@@ -39,13 +39,13 @@ def enlargement(frame: CropFrame, size: int) -> float:
 
 
 def paste_back(
-    picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *, match_colours: bool = True, faithful: bool = True
+    picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *, match_colors: bool = True, faithful: bool = True
 ) -> Picture:
     """Put a face [3, s, s] in [-1, 1] (sRGB) back where `frame` says, through a mask [1, s, s] in [0, 1].
 
-    The mask fades by itself towards those edges of the crop beyond which the photo goes on. `match_colours` shifts the colours
+    The mask fades by itself towards those edges of the crop beyond which the photo goes on. `match_colors` shifts the colors
     of the face near the mask's border to those of the photo there. `faithful` keeps detail of single pixels, at ten times the
-    work; without it they are dulled. Returns a new picture; a grey one stays grey.
+    work; without it they are dulled. Returns a new picture; a gray one stays gray.
     """
     size = face.shape[-1]
     if face.shape != (3, size, size) or mask.shape != (1, size, size):
@@ -57,16 +57,16 @@ def paste_back(
     if left >= right or top >= bottom:
         return picture
     face, mask = face.float().clamp(-1, 1), mask.float().clamp(0, 1)
-    window = picture.pixels[top:bottom, left:right, : picture.colours]
+    window = picture.pixels[top:bottom, left:right, : picture.colors]
     local = replace(frame, centre=(frame.centre[0] - left, frame.centre[1] - top))
-    if match_colours:
+    if match_colors:
         face = (face + _border_shift(Picture(window, picture.icc), local, face, mask)).clamp(-1, 1)
 
     height, width = bottom - top, right - left
     # Of a very large face only a strip is there as float32; then it is enlarged, and has no detail of single pixels to keep.
     strip = height if height * width <= AT_ONCE else _ROWS_AT_ONCE
     pixels = picture.pixels.copy()
-    result = pixels[top:bottom, left:right, : picture.colours]
+    result = pixels[top:bottom, left:right, : picture.colors]
     for first in range(0, height, strip):
         count, inside = min(strip, height - first), _below(local.to_crop(size), first)
         weight = _faded_mask(mask, frame, inside, (count, width), (picture.width, picture.height))
@@ -154,10 +154,10 @@ def _smooth(t: Tensor) -> Tensor:
 
 
 def _border_shift(part: Picture, frame: CropFrame, face: Tensor, mask: Tensor) -> Tensor:
-    """What to add to the face [3, s, s] so that its colours meet the photo's along the border of the mask.
+    """What to add to the face [3, s, s] so that its colors meet the photo's along the border of the mask.
 
     The difference of the two where the mask is neither 0 nor 1 is spread a little way inwards: coarse, so that no line is
-    touched, and only over what has the colour of the border, so that hair before a background keeps its own.
+    touched, and only over what has the color of the border, so that hair before a background keeps its own.
     """
     size = min(face.shape[-1], _MATCH_SIZE)
     photo, valid = CropReader(part).read(frame, face.shape[-1])
@@ -169,8 +169,8 @@ def _border_shift(part: Picture, frame: CropFrame, face: Tensor, mask: Tensor) -
     spread = _MATCH_REACH * size
     near = blur(border, spread) + 1e-4
     difference = blur((photo - face_small) * border, spread) / near
-    border_colour = blur(face_small * border, spread) / near
-    likeness = torch.exp(-(face_small - border_colour).square().sum(dim=0, keepdim=True) / (2 * _MATCH_LIKENESS**2))
+    border_color = blur(face_small * border, spread) / near
+    likeness = torch.exp(-(face_small - border_color).square().sum(dim=0, keepdim=True) / (2 * _MATCH_LIKENESS**2))
     # Far from the border `near` falls to nothing and takes the shift with it.
     strength = (3 * near / near.amax()).clamp(max=1) * blur(likeness, 1.0)
     shift = (difference * strength).clamp(-_MATCH_MOST, _MATCH_MOST)

@@ -1,7 +1,7 @@
-"""What the drawing does not cover takes its colours: hair above the crop and below it, the neck, a curl beside the drawn head.
+"""What the drawing does not cover takes its colors: hair above the crop and below it, the neck, a curl beside the drawn head.
 
-A drawn head ends where its crop does, and hair goes on. So the difference of colour between drawing and photo is carried over
-to what has the photo's colours there and is not parted from it by an edge (colour propagation by optimisation: Levin,
+A drawn head ends where its crop does, and hair goes on. So the difference of color between drawing and photo is carried over
+to what has the photo's colors there and is not parted from it by an edge (color propagation by optimization: Levin,
 Lischinski & Weiss 2004), weaker with the distance; the ground around the head holds its own. The photo's detail stays.
 """
 
@@ -20,21 +20,21 @@ from mien.faces.guided import along, guided_lines
 from mien.faces.warp import Affine, blur, warp
 from mien.media.images import Picture
 
-_WIDER = 1.8  # sides of the crop: the square in which colours are carried on
+_WIDER = 1.8  # sides of the crop: the square in which colors are carried on
 _SIZE = 144  # its side in pixels, at which that is solved
-_EDGE = 0.10  # difference of colour in [-1, 1] that parts two neighbours (standard deviation)
-_FAR = 0.25  # of the crop's side: how far colours are carried where no edge is
+_EDGE = 0.10  # difference of color in [-1, 1] that parts two neighbours (standard deviation)
+_FAR = 0.25  # of the crop's side: how far colors are carried where no edge is
 _ROUNDS = 60
-_SMOOTH = 0.03  # of the crop's side: detail finer than this is no colour
+_SMOOTH = 0.03  # of the crop's side: detail finer than this is no color
 _NOTHING = 1.5 / 255  # in [-1, 1]: smaller shifts are none at all
 _MOST = 0.7
-_NEAR, _ALIKE = 0.15, 0.15  # of the side, and in [-1, 1]: how near, and how like a colour of ground or head
-_REACH = 3  # pixels at `_SIZE`: windows in which shift and colours are related
+_NEAR, _ALIKE = 0.15, 0.15  # of the side, and in [-1, 1]: how near, and how like a color of ground or head
+_REACH = 3  # pixels at `_SIZE`: windows in which shift and colors are related
 _ROWS_AT_ONCE = 256
 
 
 def spread_colors(picture: Picture, frame: CropFrame, face: Tensor, drawn: Tensor, head: Tensor) -> Picture:
-    """A picture whose hair and skin around a drawn face have that face's colours, ready for `paste_back`.
+    """A picture whose hair and skin around a drawn face have that face's colors, ready for `paste_back`.
 
     `face` [3, s, s] in [-1, 1] is what will be pasted into `frame`, `drawn` [1, s, s] in [0, 1] says where, and `head`
     [1, s, s] where the photo's own head is. Around that the photo is held as it is.
@@ -43,7 +43,7 @@ def spread_colors(picture: Picture, frame: CropFrame, face: Tensor, drawn: Tenso
     left, top, right, bottom = _window(picture, around)
     if left >= right or top >= bottom:
         return picture
-    window = picture.pixels[top:bottom, left:right, : picture.colours]
+    window = picture.pixels[top:bottom, left:right, : picture.colors]
     local = replace(around, centre=(around.centre[0] - left, around.centre[1] - top))
     photo, _ = CropReader(Picture(window, picture.icc)).read(local, _SIZE)
     shift = _carried(photo, face, drawn, head)
@@ -53,14 +53,14 @@ def spread_colors(picture: Picture, frame: CropFrame, face: Tensor, drawn: Tenso
     slopes, offsets = guided_lines(photo, shift, _REACH, tolerance=4e-3)
     lines = torch.cat([slopes.flatten(0, 1), offsets])
     pixels, inside = picture.pixels.copy(), local.to_crop(_SIZE)
-    own = pixels[top:bottom, left:right, : picture.colours]
+    own = pixels[top:bottom, left:right, : picture.colors]
     for start in range(0, bottom - top, _ROWS_AT_ONCE):
         rows = slice(start, min(bottom - top, start + _ROWS_AT_ONCE))
         here = _read(lines, inside, rows, right - left)
-        colours = Picture(window[rows], picture.icc).rgb()
-        change = along(colours, here[:9].reshape(3, 3, *here.shape[1:]), here[9:])
+        colors = Picture(window[rows], picture.icc).rgb()
+        change = along(colors, here[:9].reshape(3, 3, *here.shape[1:]), here[9:])
         change = change.sign() * (change.abs() - _NOTHING).clamp(0, _MOST)
-        changed = picture.from_srgb((((colours + change).clamp(-1, 1) + 1) / 2).permute(1, 2, 0).contiguous().numpy())
+        changed = picture.from_srgb((((colors + change).clamp(-1, 1) + 1) / 2).permute(1, 2, 0).contiguous().numpy())
         touched = (change != 0).any(dim=0).numpy()[..., None]
         own[rows] = np.where(touched, np.rint(changed).astype(own.dtype), own[rows])
     return replace(picture, pixels=pixels)
@@ -81,7 +81,7 @@ def _read(lines: Tensor, inside: Affine, rows: slice, width: int) -> Tensor:
 
 
 def _carried(photo: Tensor, face: Tensor, drawn: Tensor, head: Tensor) -> Tensor:
-    """The shift [3, n, n] of the photo's colours [3, n, n], which has the crop in its middle."""
+    """The shift [3, n, n] of the photo's colors [3, n, n], which has the crop in its middle."""
     size, crop = photo.shape[-1], face.shape[-1]
     step = _WIDER * crop / size
     placed = torch.cat([face, drawn, head]).float()
@@ -99,7 +99,7 @@ def _carried(photo: Tensor, face: Tensor, drawn: Tensor, head: Tensor) -> Tensor
 
 
 def _like_ground(photo: Tensor, ground: Tensor, head: Tensor) -> Tensor:
-    """How much rather like the ground than like the head near it the photo's colours are: [1, n, n] in [0, 1]."""
+    """How much rather like the ground than like the head near it the photo's colors are: [1, n, n] in [0, 1]."""
     spread = _NEAR * photo.shape[-1] / _WIDER
 
     def likeness(where: Tensor) -> Tensor:

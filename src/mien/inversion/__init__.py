@@ -1,4 +1,4 @@
-"""Pictures -> codes: feed-forward, by optimisation, or the mean code; and how much of a face a picture is to a model."""
+"""Pictures -> codes: feed-forward, by optimization, or the mean code; and how much of a face a picture is to a model."""
 
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from mien.inversion.methods import refinement as refinement
     from mien.inversion.optimize import refine as refine
     from mien.inversion.out_of_distribution import FaceDistribution as FaceDistribution
-    from mien.inversion.out_of_distribution import Remoteness as Remoteness
+    from mien.inversion.out_of_distribution import OutOfDistributionScore as OutOfDistributionScore
     from mien.inversion.out_of_distribution import calibrate as calibrate
-    from mien.inversion.out_of_distribution import remoteness as remoteness
-    from mien.inversion.out_of_distribution import warn_of_strangers as warn_of_strangers
+    from mien.inversion.out_of_distribution import out_of_distribution_scores as out_of_distribution_scores
+    from mien.inversion.out_of_distribution import warn_out_of_distribution as warn_out_of_distribution
     from mien.latents import Codes as Codes
 
 __getattr__ = names_from(
@@ -28,6 +28,7 @@ __getattr__ = names_from(
         "encode": "mean_code",
         "methods": "Inversion invert refinement Codes",
         "optimize": "refine",
-        "out_of_distribution": "FaceDistribution Remoteness calibrate remoteness warn_of_strangers",
+        "out_of_distribution": "FaceDistribution OutOfDistributionScore calibrate out_of_distribution_scores "
+        "warn_out_of_distribution",
     },
 )

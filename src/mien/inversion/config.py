@@ -1,4 +1,4 @@
-"""Settings of inversion: which method, and the numbers of the optimisation."""
+"""Settings of inversion: which method, and the numbers of the optimization."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class InvertConfig:
     """How a picture becomes a code."""
 
     method: Annotated[Method, "how a face becomes a code: encoder, iterated, w, w+, prior or mean"] = "encoder"
-    steps: Annotated[int | None, "rounds of iterated, or optimisation steps of w, w+ and prior; None: 5, or 200"] = None
+    steps: Annotated[int | None, "rounds of iterated, or optimization steps of w, w+ and prior; None: 5, or 200"] = None
     towards_mean: Annotated[float, "how far the answer goes towards the mean face: 0 not at all, 1 all the way"] = 0.0
-    detail: Annotated[bool, "whether the encoder's detail map, what no code can say, is part of the answer"] = True
+    detail: Annotated[bool, "whether the encoder's feature code is part of the answer"] = True
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -31,14 +31,14 @@ class InvertConfig:
 
 @dataclass(frozen=True)
 class RefineConfig:
-    """Numbers of the optimisation."""
+    """Numbers of the optimization."""
 
-    steps: Annotated[int, "optimisation steps; 0: the start is the answer"] = 100
+    steps: Annotated[int, "optimization steps; 0: the start is the answer"] = 100
     space: Annotated[Literal["w+", "w"], "w+: one code for every row; w: the same in all rows"] = "w+"
     learning_rate: Annotated[float, "Adam's rate at the start; it falls to zero along a cosine"] = 0.03
-    detail_resolution: Annotated[int, "side of the detail map, where the start has none; 0: W+ alone"] = 16
-    detail_learning_rate: Annotated[float, "Adam's rate for the detail map"] = 0.02
-    detail_prior: Annotated[float, "pull of the detail map towards the start's"] = 0.02
+    detail_resolution: Annotated[int, "side of the feature code, where the start has none; 0: W+ alone"] = 16
+    detail_learning_rate: Annotated[float, "Adam's rate for the feature code"] = 0.02
+    detail_prior: Annotated[float, "pull of the feature code towards the start's"] = 0.02
     prior: Annotated[float, "pull towards the start, in units of the spread of mapped codes"] = 0.02
     density: Annotated[float, "weight of the code's squared Mahalanobis distance in the P space; 0: none"] = 0.0
     pixels: Annotated[float, "weight of the L1 distance of pictures at four scales"] = 1.0

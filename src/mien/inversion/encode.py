@@ -23,14 +23,14 @@ def mean_code(model: Model, count: int = 1) -> Tensor:
 
 @torch.no_grad()
 def encode(model: Model, pictures: Tensor) -> Codes:
-    """Invert aligned pictures [N, 3, S, S] in [-1, 1] with the model's encoder: W+, and a detail map if it makes one.
+    """Invert aligned pictures [N, 3, S, S] in [-1, 1] with the model's encoder: W+, and a feature code if it makes one.
 
     Raises `ModelMismatchError` when the model has no encoder.
     """
     if model.encoder is None:
         raise ModelMismatchError(
             "This model has no encoder, so pictures cannot be inverted in one look: "
-            "give one as `encoder`, or 300 `refine_steps` to optimise the code from the mean face."
+            "give one as `encoder`, or 300 `refine_steps` to optimize the code from the mean face."
         )
     encoder = model.encoder
     if isinstance(encoder, IrseEncoder):

@@ -1,7 +1,7 @@
-"""The family of inversions, by name: how an aligned picture becomes a code.
+"""The inversions, by name: how an aligned image becomes a code.
 
 `encoder` is one look (or as many as the encoder learned to take: ReStyle). `iterated` looks at its own renderings too. `w`,
-`w+` and `prior` optimise the code, from the encoder's answer, or from the mean code where a model has no encoder: one code for
+`w+` and `prior` optimize the code, from the encoder's answer, or from the mean code where a model has no encoder: one code for
 all rows; any code; a code held where the model's own codes are dense (as in II2S). `mean` is the average face.
 """
 
@@ -23,10 +23,10 @@ from mien.models.model import Model
 
 _ROUNDS = 5
 _DAMPING = 0.5
-# A detail map says what is missing as well as another code would, and styles are learned for codes as the encoder says them: so
-# beside a map codes hardly move.
+# A feature code expresses what is missing as well as another W+ code would, and styles are learned for the encoder's codes:
+# so beside a feature code W+ hardly moves.
 _HELD = 5.0
-_OPTIMISED = {
+_OPTIMIZED = {
     "w": RefineConfig(steps=200, space="w", detail_resolution=0, prior=0.0),
     "w+": RefineConfig(steps=200, detail_resolution=0, prior=0.0),
     "prior": RefineConfig(steps=200, detail_resolution=0, prior=0.0, density=0.01),
@@ -40,7 +40,7 @@ class Inversion:
     w_plus: Tensor
     """The code, [1, num_ws, w_dim]."""
     detail: Tensor | None
-    """What the code cannot say, [1, C, r, r]: see `Codes`."""
+    """The feature code, [1, C, r, r]: see `Codes`."""
     crop: Tensor
     """The aligned picture, [3, R, R]."""
     picture: Tensor
@@ -57,7 +57,7 @@ def invert(
     model: Model, pictures: Tensor, config: InvertConfig | None = None, *, refine_steps: int = 0,
     said: Codes | None = None, progress: Progress | None = None,
 ) -> Codes:  # fmt: skip
-    """The codes of aligned pictures [N, 3, S, S] in [-1, 1], refined by `refine_steps` of optimisation; deterministic.
+    """The codes of aligned pictures [N, 3, S, S] in [-1, 1], refined by `refine_steps` of optimization; deterministic.
 
     `said` is the encoder's answer, for who has it already; None: it is asked where a method needs it. Refinement starts at
     the mean code where a model has no encoder. Raises `ModelMismatchError` where a method needs one.
@@ -71,7 +71,7 @@ def invert(
 
 
 def refinement(start: Codes, steps: int) -> RefineConfig:
-    """The numbers of a refinement from `start`: beside a detail map codes are held."""
+    """The numbers of a refinement from `start`: beside a feature code codes are held."""
     numbers = RefineConfig(steps=steps)
     return numbers if start.detail is None else replace(numbers, prior=_HELD)
 
@@ -80,8 +80,8 @@ def _answer(model: Model, pictures: Tensor, config: InvertConfig, said: Codes | 
     mean = mean_code(model, len(pictures))
     if config.method == "mean":
         return Codes(mean)
-    if config.method in _OPTIMISED:
-        numbers = _OPTIMISED[config.method]
+    if config.method in _OPTIMIZED:
+        numbers = _OPTIMIZED[config.method]
         start = Codes(mean if model.encoder is None else (said or encode(model, pictures)).w_plus)
         numbers = numbers if config.steps is None else replace(numbers, steps=config.steps)
         if config.method == "w":  # also where no step follows

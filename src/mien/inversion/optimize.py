@@ -1,9 +1,9 @@
-"""Inversion by optimisation in F/W+, W+ or W: a few steps of Adam from the encoder's answer (or the mean code), held near it.
+"""Inversion by optimization in F/W+, W+ or W: a few steps of Adam from the encoder's answer (or the mean code), held near it.
 
 The objective compares pictures at four scales and, where the model has one, in the discriminator's features. A quadratic pull
-towards the start keeps the code where the generator can be edited: what the encoder says of a drawing stays a face. What a
-code cannot say of a photo goes into a coarse detail map (Kang et al. 2021), which every style redraws with the rest. Instead of
-the start, or beside it, the density of the model's codes can hold the code (II2S, Zhu et al. 2020).
+towards the start keeps the code where the generator can be edited: the encoder's answer to a drawing stays a face. What W+
+cannot express goes into a coarse feature code (Kang et al. 2021), which every style redraws with the rest. Instead of the
+start, or beside it, the density of the model's codes can hold the code (II2S, Zhu et al. 2020).
 """
 
 from __future__ import annotations
@@ -76,10 +76,10 @@ def refine(
 
 
 def _detail(model: Model, start: Codes, config: RefineConfig) -> Tensor:
-    """The detail map that the optimisation starts at: the start's own, or zeros."""
+    """The feature code that the optimization starts at: the start's own, or zeros."""
     if start.detail is not None:
         return start.detail
     r = min(config.detail_resolution, model.resolution)
     if r < 4 or r & (r - 1):
-        raise InputError(f"The detail map has {config.detail_resolution} px: choose 0, or a power of two from 4.")
+        raise InputError(f"The feature code has {config.detail_resolution} px: choose 0, or a power of two from 4.")
     return start.w_plus.new_zeros(len(start.w_plus), model.generator.config.channels(r), r, r)

@@ -1,7 +1,7 @@
 """How far a picture lies outside the faces that a model knows: how little its inversion resembles it.
 
 In units of the model's own random faces, so that the number means the same for another model: 0 as one of them resembles its
-own inversion, 1 as somebody else's face would do as well. Structure (grey, 16 px, any contrast) and the discriminator's
+own inversion, 1 as somebody else's face would do as well. Structure (gray, 16 px, any contrast) and the discriminator's
 features count alike.
 """
 
@@ -20,7 +20,7 @@ from mien.errors import MienWarning
 from mien.inversion.density import mapped_codes
 from mien.inversion.encode import encode
 from mien.latents import broadcast
-from mien.losses.features import FrozenFeatures, grey, loss_resolutions
+from mien.losses.features import FrozenFeatures, gray, loss_resolutions
 from mien.models.model import Model
 from mien.ops import resize
 
@@ -35,7 +35,7 @@ class _Looks:
     """What N images are compared by."""
 
     structure: Tensor
-    """Grey at 16 px around the face, any contrast: [N, 100], unit vectors."""
+    """Gray at 16 px around the face, any contrast: [N, 100], unit vectors."""
     features: tuple[Tensor, ...]
     """The discriminator's feature maps, [N, C, h, w]; empty where there is none."""
 
@@ -51,7 +51,7 @@ class FaceDistribution:
 
 
 @dataclass(frozen=True)
-class Remoteness:
+class OutOfDistributionScore:
     """How far one picture lies outside."""
 
     value: float
@@ -87,7 +87,9 @@ def known_faces(model: Model) -> FaceDistribution:
 
 
 @torch.no_grad()
-def remoteness(model: Model, known: FaceDistribution, pictures: Tensor, w_plus: Tensor) -> list[Remoteness]:
+def out_of_distribution_scores(
+    model: Model, known: FaceDistribution, pictures: Tensor, w_plus: Tensor
+) -> list[OutOfDistributionScore]:
     """How far each of the aligned `pictures` [N, 3, R, R] with inversions `w_plus` [N, num_ws, w_dim] lies outside."""
     found = []
     for picture, code in zip(torch.split(pictures, 1), torch.split(w_plus, 1), strict=True):
@@ -95,19 +97,19 @@ def remoteness(model: Model, known: FaceDistribution, pictures: Tensor, w_plus: 
         gap = _gaps(looks, _looks(model, _render(model, code)))[0]
         others = _gaps(looks, known.faces).median(dim=0).values
         share = ((gap - known.gap) / (others - known.gap).clamp(min=1e-6)).clamp(-2, 2)
-        found.append(Remoteness(max(0.0, float(share.mean()))))
+        found.append(OutOfDistributionScore(max(0.0, float(share.mean()))))
     return found
 
 
-def warn_of_strangers(model: Model, pictures: Tensor, w_plus: Tensor, names: Sequence[str]) -> None:
+def warn_out_of_distribution(model: Model, pictures: Tensor, w_plus: Tensor, names: Sequence[str]) -> None:
     """Warn of those of the aligned `pictures` [N, 3, R, R] that are no faces to the model.
 
     `w_plus` [N, num_ws, w_dim] is what its encoder says of them; nothing happens if it has none.
     """
     if model.encoder is None:
         return
-    found = remoteness(model, known_faces(model), pictures, w_plus)
-    far = [f"{name} ({stranger.value:.1f})" for stranger, name in zip(found, names, strict=True) if stranger.far]
+    found = out_of_distribution_scores(model, known_faces(model), pictures, w_plus)
+    far = [f"{name} ({score.value:.1f})" for score, name in zip(found, names, strict=True) if score.far]
     if far:
         warnings.warn(
             f"To the model {', '.join(far)} is far from a face (faces have less than {_FAR}): its answer to it is odd, and "
@@ -141,7 +143,7 @@ def _gaps(one: _Looks, others: _Looks) -> Tensor:
 
 
 def _face_structure(pictures: Tensor) -> Tensor:
-    """[N, 100]: grey values at 16 px of the FFHQ crop's inner face, mean 0 and length 1."""
-    small = resize(grey(pictures)[:, :1], 16)[:, 0, 4:14, 3:13].flatten(1)
+    """[N, 100]: gray values at 16 px of the FFHQ crop's inner face, mean 0 and length 1."""
+    small = resize(gray(pictures)[:, :1], 16)[:, 0, 4:14, 3:13].flatten(1)
     centred = small - small.mean(dim=1, keepdim=True)
     return F.normalize(centred, dim=1, eps=1e-6)

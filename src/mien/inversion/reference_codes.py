@@ -11,7 +11,7 @@ from mien.faces.background import as_learned
 from mien.inversion.config import InvertConfig
 from mien.inversion.encode import encode
 from mien.inversion.methods import invert
-from mien.inversion.out_of_distribution import warn_of_strangers
+from mien.inversion.out_of_distribution import warn_out_of_distribution
 from mien.latents import Codes
 from mien.models.model import Model
 
@@ -21,7 +21,7 @@ _STEPS_WITHOUT_ENCODER = 300
 def reference_codes(
     model: Model, pictures: Tensor, inverter: InvertConfig | None, refine_steps: int | None, names: Sequence[str]
 ) -> Codes:
-    """The codes of references, with the detail maps that the encoder gives where its word is the last one.
+    """The codes of references, with the feature codes that the encoder gives where its word is the last one.
 
     `pictures` [N, 3, R, R] may hold mirror images behind the references that `names` names. Warns of those that the model
     hardly knows.
@@ -33,7 +33,7 @@ def reference_codes(
     if model.encoder is None:
         return Codes(invert(model, pictures, inverter, refine_steps=refine_steps).w_plus)
     said = encode(model, pictures)
-    warn_of_strangers(model, pictures[: len(names)], said.w_plus[: len(names)], names)
+    warn_out_of_distribution(model, pictures[: len(names)], said.w_plus[: len(names)], names)
     if refine_steps == 0 and inverter == InvertConfig(detail=False):
         return said
     return Codes(invert(model, pictures, inverter, refine_steps=refine_steps, said=said).w_plus)

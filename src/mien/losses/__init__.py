@@ -1,1 +1,1 @@
-"""Objective functions: what training and fine-tuning minimise."""
+"""Objective functions: what training and fine-tuning minimize."""

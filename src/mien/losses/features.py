@@ -1,6 +1,6 @@
 """The JoJoGAN loss: mean L1 distance between discriminator activations of two pictures (Chong & Forsyth 2022, equation 2).
 
-`Discriminator.features` is the definition; `FrozenFeatures` is its fast twin for a discriminator that no longer changes:
+`Discriminator.features` is the definition; `FrozenFeatures` is its fast path for a discriminator that no longer changes:
 cut off below the last block used, learning-rate scales and gains folded into the weights once, no weight gradients.
 """
 
@@ -99,7 +99,7 @@ class FrozenFeatures:
         return found
 
 
-def grey(pictures: Tensor) -> Tensor:
+def gray(pictures: Tensor) -> Tensor:
     """The luma (Rec. 601) of pictures [N, 3, H, W], repeated in all three channels."""
     weights = torch.tensor([0.299, 0.587, 0.114], device=pictures.device, dtype=pictures.dtype)
     return (pictures * weights[:, None, None]).sum(dim=1, keepdim=True).expand(-1, 3, -1, -1)

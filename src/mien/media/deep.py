@@ -1,4 +1,4 @@
-"""Colour pictures of 16 bits per channel, which Pillow opens but cannot hold: read through it, written by hand (PNG, TIFF).
+"""Color pictures of 16 bits per channel, which Pillow opens but cannot hold: read through it, written by hand (PNG, TIFF).
 
 PNG: W3C "Portable Network Graphics (PNG) Specification", 3rd edition; TIFF: Adobe "TIFF Revision 6.0", baseline, uncompressed.
 """
@@ -20,15 +20,15 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def read_deep(open_picture: Callable[[bytes], ImageFile.ImageFile], data: bytes) -> NDArray[np.uint16] | None:
-    """The pixels [H, W, C] of a 16 bit RGB, RGBA or grey-and-alpha picture; None for any that Pillow holds in full.
+    """The pixels [H, W, C] of a 16 bit RGB, RGBA or gray-and-alpha picture; None for any that Pillow holds in full.
 
-    Pillow decodes 16 bit colour to the high byte only. Read as if its byte order were the other one, it yields the low byte.
+    Pillow decodes 16 bit color to the high byte only. Read as if its byte order were the other one, it yields the low byte.
     """
     with open_picture(data) as image:
         raw = _raw_mode(image)
         kind, _, order = raw.partition(";")
         if kind == "LA" and order == "16B" and data[:8] == _PNG:
-            return _read_grey_and_alpha(open_picture, data)
+            return _read_gray_and_alpha(open_picture, data)
         if kind not in ("RGB", "RGBA") or kind != image.mode or order not in _OTHER_BYTE:
             return None
         image.load()
@@ -66,7 +66,7 @@ def _raw_mode(image: Image.Image) -> str:
     return str(arguments if isinstance(arguments, str) else arguments[0] if arguments else "")
 
 
-def _read_grey_and_alpha(open_picture: Callable[[bytes], ImageFile.ImageFile], data: bytes) -> NDArray[np.uint16]:
+def _read_gray_and_alpha(open_picture: Callable[[bytes], ImageFile.ImageFile], data: bytes) -> NDArray[np.uint16]:
     # Two samples of 16 bits and four of 8 bits are filtered alike: with the header changed, the file is an 8 bit RGBA one.
     header = bytearray(data[12:29])
     header[12:14] = bytes([8, 6])
@@ -75,7 +75,7 @@ def _read_grey_and_alpha(open_picture: Callable[[bytes], ImageFile.ImageFile], d
 
 
 def png_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
-    """A 16 bit PNG file of [H, W, C] uint16 pixels; C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA."""
+    """A 16 bit PNG file of [H, W, C] uint16 pixels; C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
     height, width, channels = pixels.shape
     compressor, compressed = zlib.compressobj(6), []
     above = np.zeros((1, 2 * width * channels), np.uint8)
@@ -87,12 +87,12 @@ def png_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
         compressed.append(compressor.compress(filtered.data))
         above = rows[-1:].copy()
     compressed.append(compressor.flush())
-    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    color_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
     profile = [_chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))] if icc else []
     return b"".join(
         [
             _PNG,
-            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)),
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)),
             *profile,
             _chunk(b"IDAT", b"".join(compressed)),
             _chunk(b"IEND", b""),
@@ -107,7 +107,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 def tiff_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
     """A 16 bit little-endian TIFF file of [H, W, C] uint16 pixels, one uncompressed strip; channels as in `png_bytes`.
 
-    Grey with alpha is written as RGBA without profile: hardly any program reads it otherwise.
+    Gray with alpha is written as RGBA without profile: hardly any program reads it otherwise.
     """
     if pixels.shape[2] == 2:
         pixels, icc = pixels[..., [0, 0, 0, 1]], None

@@ -1,4 +1,4 @@
-"""Pictures in and out: upright, in their own depth and colour space, with one-sentence errors for whatever cannot be used."""
+"""Pictures in and out: upright, in their own depth and color space, with one-sentence errors for whatever cannot be used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mien.errors import InputError, MienWarning
 from mien.files import read_bytes, written_whole
-from mien.media import colour, deep
+from mien.media import deep, icc_profile
 from mien.media.picture import Picture, Pixels, from_tensor
 
 __all__ = ["Picture", "from_tensor", "list_pictures", "read_picture", "write_picture"]
@@ -45,7 +45,7 @@ _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error,
 def read_picture(path: Path | str) -> Picture:
     """Read a picture upright (EXIF orientation applied), in its own depth.
 
-    Palettes become RGB(A), 1 bit becomes grey, CMYK and other colour models become sRGB; of several frames the first is taken.
+    Palettes become RGB(A), 1 bit becomes gray, CMYK and other color models become sRGB; of several frames the first is taken.
     Raises InputError with one sentence for whatever is not a usable picture.
     """
     path = Path(path)
@@ -71,8 +71,8 @@ def decode_picture(data: bytes, path: Path) -> Picture:
             pixels, icc = _decode(image, data, path)
             with _parsing(path):
                 orientation = int(image.getexif().get(_ORIENTATION, 1))
-    if icc is not None and not colour.fits(icc, 1 if pixels.shape[2] < 3 else 3):
-        warnings.warn(f"{path}: its colour profile cannot be used; its colours are taken as sRGB.", MienWarning, stacklevel=2)
+    if icc is not None and not icc_profile.fits(icc, 1 if pixels.shape[2] < 3 else 3):
+        warnings.warn(f"{path}: its color profile cannot be used; its colors are taken as sRGB.", MienWarning, stacklevel=2)
         icc = None
     return Picture(_upright(pixels, orientation), icc, path)
 
@@ -130,13 +130,13 @@ def _decode(image: ImageFile.ImageFile, data: bytes, path: Path) -> tuple[Pixels
     if mode == "F":
         raise InputError(f"{path} is a floating-point picture: save it with 8 or 16 bits first.")
     if mode == "CMYK":
-        return _in_strips(image, lambda strip: colour.cmyk_to_srgb(strip, icc)), None
+        return _in_strips(image, lambda strip: icc_profile.cmyk_to_srgb(strip, icc)), None
     see_through = "transparency" in image.info or mode in ("PA", "La", "RGBa", "LA", "RGBA")
-    grey = mode in ("1", "L", "LA", "La")
-    wanted = ("LA" if see_through else "L") if grey else ("RGBA" if see_through else "RGB")
+    gray = mode in ("1", "L", "LA", "La")
+    wanted = ("LA" if see_through else "L") if gray else ("RGBA" if see_through else "RGB")
     pixels = _in_strips(image, lambda strip: strip if mode == wanted else strip.convert(wanted))
     if mode in ("YCbCr", "LAB", "HSV"):
-        icc = None  # the profile describes the other colour model
+        icc = None  # the profile describes the other color model
     return (pixels[..., None] if pixels.ndim == 2 else pixels), icc
 
 
@@ -201,10 +201,10 @@ def encode_picture(picture: Picture, kind: str, quality: int = 95) -> bytes:
             write = deep.png_bytes if kind == "PNG" else deep.tiff_bytes
             return write(pixels.astype(np.uint16, copy=False), icc)
         pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    if kind == "WEBP" and picture.colours == 1:
-        # WebP knows colour only: a grey profile would not fit its three channels.
-        coloured = replace(picture, pixels=pixels).coloured()
-        pixels, icc = coloured.pixels, coloured.icc
+    if kind == "WEBP" and picture.colors == 1:
+        # WebP knows color only: a gray profile would not fit its three channels.
+        colored = replace(picture, pixels=pixels).colored()
+        pixels, icc = colored.pixels, colored.icc
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     stream = io.BytesIO()
     # Each writer takes the options it knows and ignores the rest.

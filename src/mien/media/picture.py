@@ -1,4 +1,4 @@
-"""The picture as data: upright pixels in their own mode with the profile that their colours are meant in.
+"""The picture as data: upright pixels in their own mode with the profile that their colors are meant in.
 
 A pixel covers the unit square: pixel (column x, row y) has its centre at (x + 0.5, y + 0.5). All coordinates in mien are such.
 """
@@ -15,26 +15,26 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mien.media import colour
+from mien.media import icc_profile
 from mien.media.eight_bit import to_uint8
 
 Pixels: TypeAlias = NDArray[Any]
 """[H, W, C], uint8 or uint16."""
 
 _STRIP = 4_000_000  # pixels that are float32 at once
-_LUMA = np.array([[0.299], [0.587], [0.114]], dtype=np.float32)  # ITU-R BT.601, as Pillow's conversion to grey
+_LUMA = np.array([[0.299], [0.587], [0.114]], dtype=np.float32)  # ITU-R BT.601, as Pillow's conversion to gray
 
 
 @dataclass(frozen=True)
 class Picture:
-    """Upright pixels in their own mode, and the colour profile they are meant in.
+    """Upright pixels in their own mode, and the color profile they are meant in.
 
-    `pixels` is [H, W, C] uint8 or uint16 with C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGBA (alpha not premultiplied).
+    `pixels` is [H, W, C] uint8 or uint16 with C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA (alpha not premultiplied).
     """
 
     pixels: Pixels
     icc: bytes | None = None
-    """ICC profile of the colour channels; None means sRGB (or sRGB-like grey)."""
+    """ICC profile of the color channels; None means sRGB (or sRGB-like gray)."""
     path: Path | None = None
     """Where it was read from."""
 
@@ -49,8 +49,8 @@ class Picture:
         return int(self.pixels.shape[0])
 
     @property
-    def colours(self) -> int:
-        """Colour channels without alpha: 1 or 3."""
+    def colors(self) -> int:
+        """Color channels without alpha: 1 or 3."""
         return 1 if self.pixels.shape[2] < 3 else 3
 
     @property
@@ -65,7 +65,7 @@ class Picture:
 
     def rgb(self) -> Tensor:
         """The picture as [3, H, W] float32 in [-1, 1], sRGB; transparent parts lie on white."""
-        values = self.to_srgb(self.pixels[..., : self.colours])
+        values = self.to_srgb(self.pixels[..., : self.colors])
         if self.has_alpha:
             alpha = self.pixels[..., -1:].astype(np.float32) / np.float32(self.peak)
             values = values * alpha + (np.float32(1.0) - alpha)
@@ -85,17 +85,17 @@ class Picture:
         return replace(self, pixels=self.pixels[max(0, top) : max(0, bottom), max(0, left) : max(0, right)])
 
     def to_srgb(self, part: Pixels) -> NDArray[np.float32]:
-        """Colour channels [H, W, 1 or 3] of this picture's depth and profile as sRGB [H, W, 3] in [0, 1]."""
+        """Color channels [H, W, 1 or 3] of this picture's depth and profile as sRGB [H, W, 3] in [0, 1]."""
         values = part.astype(np.float32) / np.float32(self.peak)
         if self.icc is not None and self._needs_profile:
-            return colour.convert(values, self.icc, self.colours, "to_srgb")
-        return np.repeat(values, 3, axis=2) if self.colours == 1 else values
+            return icc_profile.convert(values, self.icc, self.colors, "to_srgb")
+        return np.repeat(values, 3, axis=2) if self.colors == 1 else values
 
     def from_srgb(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """sRGB [H, W, 3] in [0, 1] as this picture's own channels [H, W, 1 or 3]: 0 to `peak`, not rounded."""
         if self.icc is not None and self._needs_profile:
-            own = colour.convert(values, self.icc, self.colours, "from_srgb")
-        elif self.colours == 1:
+            own = icc_profile.convert(values, self.icc, self.colors, "from_srgb")
+        elif self.colors == 1:
             own = values @ _LUMA
         else:
             own = values
@@ -103,11 +103,11 @@ class Picture:
 
     @property
     def _needs_profile(self) -> bool:
-        return self.icc is not None and not (self.colours == 3 and colour.is_srgb(self.icc))
+        return self.icc is not None and not (self.colors == 3 and icc_profile.is_srgb(self.icc))
 
-    def coloured(self) -> Picture:
-        """This picture with three colour channels: a grey one is repeated and loses its profile, which describes grey only."""
-        if self.colours == 3:
+    def colored(self) -> Picture:
+        """This picture with three color channels: a gray one is repeated and loses its profile, which describes gray only."""
+        if self.colors == 3:
             return self
         if self._needs_profile:
             values = self.to_srgb(self.pixels[..., :1])

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.losses.extractors import FeatureExtractor
-from mien.losses.features import grey
+from mien.losses.features import gray
 from mien.metrics.perceptual import identity_features
 from mien.models.embedders import Embedder
 from mien.models.mobilefacenet import MobileFaceNet
@@ -29,8 +29,8 @@ class IdentityJudge:
     """Hash of the file that it comes from."""
 
     def vectors(self, pictures: Tensor) -> Tensor:
-        """[N, D] of pictures [N, 3, S, S], on the CPU. In grey, as in the paper's identity loss."""
-        return in_batches(lambda some: F.normalize(self.embed(grey(some)).float(), dim=1).cpu(), pictures, _BATCH)
+        """[N, D] of pictures [N, 3, S, S], on the CPU. In gray, as in the paper's identity loss."""
+        return in_batches(lambda some: F.normalize(self.embed(gray(some)).float(), dim=1).cpu(), pictures, _BATCH)
 
 
 def identity_judge(network: Embedder | MobileFaceNet, name: str, weights: str = "") -> IdentityJudge:
@@ -42,8 +42,8 @@ def identity_judge(network: Embedder | MobileFaceNet, name: str, weights: str = 
 
 
 @dataclass(frozen=True)
-class Judges:
-    """All that an evaluation judges by."""
+class MetricNetworks:
+    """All that an evaluation measures with."""
 
     looks: FeatureExtractor
     identity: IdentityJudge

@@ -4,7 +4,7 @@ Residual down-sampling blocks, then one linear read-out for all rows. The answer
 Richardson et al. 2021). With `iterations` > 1 it works as ReStyle (Alaluf et al. 2021) does: it sees the picture beside its own
 last rendering and corrects the code.
 
-With `detail_channels` it also answers with a detail map: an offset to the generator's features that says what no code can
+With `detail_channels` it also answers with a feature code: an offset to the generator's features for what W+ cannot express
 (Yao et al. 2022, "A Style-Based GAN Encoder for High Fidelity Reconstruction").
 """
 
@@ -30,8 +30,8 @@ class CompactEncoderConfig:
     width: Annotated[int, "channels of the first block; doubled at each halving up to max_width"] = 32
     max_width: Annotated[int, "most channels of any block"] = 256
     iterations: Annotated[int, "refinement rounds (ReStyle); 1: a single look"] = 1
-    detail_channels: Annotated[int, "channels of the detail map; 0: none"] = 0
-    detail_resolution: Annotated[int, "side of the detail map"] = 16
+    detail_channels: Annotated[int, "channels of the feature code; 0: none"] = 0
+    detail_resolution: Annotated[int, "side of the feature code"] = 16
 
 
 class _Residual(nn.Module):
@@ -51,7 +51,7 @@ class _Residual(nn.Module):
 
 
 class Detail(nn.Module):
-    """The encoder's own maps of the detail's size and below -> detail map [N, channels, r, r]; zeros at first."""
+    """The encoder's own maps of the detail's size and below -> feature code [N, channels, r, r]; zeros at first."""
 
     def __init__(self, inputs: list[int], channels: int) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class CompactEncoder(nn.Module):
         if config.detail_channels:
             if config.detail_resolution >= config.resolution:
                 raise ValueError(
-                    f"a detail map of {config.detail_resolution} px needs an encoder that sees more than {config.resolution} px"
+                    f"a feature code of {config.detail_resolution} px needs an encoder of more than {config.resolution} px"
                 )
             self.detail = Detail(seen, config.detail_channels)
 
@@ -112,7 +112,7 @@ class CompactEncoder(nn.Module):
         return self.look(picture, code, rendering)[0]
 
     def look(self, picture: Tensor, code: Tensor, rendering: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """The code and, where the encoder has one, the detail map [N, detail_channels, r, r]."""
+        """The code and, where the encoder has one, the feature code [N, detail_channels, r, r]."""
         if self.config.iterations > 1:
             picture = torch.cat([picture, torch.zeros_like(picture) if rendering is None else rendering], dim=1)
         x, maps = self.stem(picture), []

@@ -250,5 +250,5 @@ class Generator(nn.Module):
         return self.config.num_ws
 
     def forward(self, w_plus: Tensor, noise: Noise, dtype: torch.dtype = torch.float32, detail: Tensor | None = None) -> Tensor:
-        """W+ codes [N, num_ws, w_dim], noise and a detail map where there is one -> picture [N, 3, R, R]."""
+        """W+ codes [N, num_ws, w_dim], noise and a feature code where there is one -> picture [N, 3, R, R]."""
         return self.synthesis.render(self.synthesis.styles(w_plus), noise, dtype, detail)

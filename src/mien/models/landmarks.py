@@ -1,6 +1,6 @@
 """A small network that finds five points of a face (eye centres, nose tip, mouth corners) and its FFHQ crop; also in drawings.
 
-It looks at a grey crop around the face and answers in units of that crop. Looking twice, the second time at a crop that is
+It looks at a gray crop around the face and answers in units of that crop. Looking twice, the second time at a crop that is
 centred, scaled and turned by the first answer, makes it precise (cascaded regression, Dollar et al. 2010). The FFHQ crop
 follows from the points by a formula, but where a drawing's eyes are larger or wider apart than anybody's, what the face as a
 whole says is worth as much: so the network also answers with two points of the crop itself.
@@ -67,11 +67,11 @@ class LandmarkNetwork(nn.Module):
     def forward(self, crop: Tensor) -> Tensor:
         return self.read_out(self.features(crop.mean(dim=1, keepdim=True)))
 
-    def features(self, grey: Tensor) -> Tensor:
+    def features(self, gray: Tensor) -> Tensor:
         """Crop [N, 1, size, size] -> features [N, max_width, 4, 4]."""
         # Neither brightness nor contrast says where a face's points are.
-        grey = (grey - grey.mean(dim=(2, 3), keepdim=True)) / (grey.std(dim=(2, 3), keepdim=True) + 0.05)
-        x = F.leaky_relu(self.stem(grey), _SLOPE)
+        gray = (gray - gray.mean(dim=(2, 3), keepdim=True)) / (gray.std(dim=(2, 3), keepdim=True) + 0.05)
+        x = F.leaky_relu(self.stem(gray), _SLOPE)
         for block in self.blocks:
             x = block(x)
         return x

@@ -88,7 +88,7 @@ def crop_faces(pictures: Tensor, landmarks: Tensor) -> Tensor:
 
     `pictures` is [N, 3, H, W] in [-1, 1]; `landmarks` [5, 2] or [N, 5, 2] (x, y) in units of the picture's width and height
     (0 to 1): eyes, nose, corners of the mouth, the left ones of the picture first. Uses the similarity transform of least
-    squares; what lies outside the picture is grey.
+    squares; what lies outside the picture is gray.
     """
     landmarks = landmarks.to(pictures).expand(len(pictures), 5, 2)
     height, width = pictures.shape[2:]

@@ -14,20 +14,20 @@ from mien.models.generator import SynthesisNetwork
 def changes(base: nn.Module, tuned: nn.Module) -> dict[str, Tensor]:
     """What fine-tuning changed: {parameter name: difference}, float16, without parameters that stayed the same."""
     before = dict(base.named_parameters())
-    gaps = {name: p.detach() - before[name].detach() for name, p in tuned.named_parameters()}
-    return {name: gap.half().cpu() for name, gap in gaps.items() if bool(gap.any())}
+    deltas = {name: p.detach() - before[name].detach() for name, p in tuned.named_parameters()}
+    return {name: delta.half().cpu() for name, delta in deltas.items() if bool(delta.any())}
 
 
-def apply_changes(base: SynthesisNetwork, gaps: dict[str, Tensor]) -> SynthesisNetwork:
+def apply_changes(base: SynthesisNetwork, deltas: dict[str, Tensor]) -> SynthesisNetwork:
     """A copy of `base` with the differences of `changes` added.
 
     Raises `ModelMismatchError` when they name parameters that `base` has not, or has in another shape.
     """
     tuned = copy.deepcopy(base)
     own = dict(tuned.named_parameters())
-    if any(name not in own or own[name].shape != gap.shape for name, gap in gaps.items()):
+    if any(name not in own or own[name].shape != delta.shape for name, delta in deltas.items()):
         raise ModelMismatchError("The style changes parts that this model has not: the style file is damaged, get it again.")
     with torch.no_grad():
-        for name, gap in gaps.items():
-            own[name].add_(gap.to(own[name]))
+        for name, delta in deltas.items():
+            own[name].add_(delta.to(own[name]))
     return tuned.eval().requires_grad_(False)

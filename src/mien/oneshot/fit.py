@@ -18,7 +18,7 @@ from mien.oneshot.callbacks import Follower
 from mien.oneshot.checkpointing import SavedFit
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.deltas import changes
-from mien.oneshot.layer_masks import small_family
+from mien.oneshot.layer_masks import too_few_codes
 from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 from mien.runtime import Progress
@@ -34,7 +34,7 @@ def learn(
     """Fine-tune a copy of the model's generator: what changed (as `changes` says), and how it was made, for the style file.
 
     `extractor`, `identity` and `dtype` are those of `OneShotTuner`; `snapshots` says what is written on the way, and where to
-    resume. Warns where the mask makes too small a family of codes. Raises `ModelMismatchError` for a model without a
+    resume. Warns where the random codes of the mask differ too little. Raises `ModelMismatchError` for a model without a
     discriminator.
     """
     if model.discriminator is None:
@@ -48,7 +48,7 @@ def learn(
     )
     if saved:
         saved.resume(tuner, base)
-    warning = small_family(model.generator, references.w_plus[:1], tuner.mixing.layers)
+    warning = too_few_codes(model.generator, references.w_plus[:1], tuner.mixing.layers)
     if warning is not None:
         warnings.warn(warning, MienWarning, stacklevel=3)
     follower = Follower(tuner, snapshots, base)

@@ -1,4 +1,4 @@
-"""Masks of the code family (JoJoGAN, equation 1) in words: which S layers are random, and how much of a face they change.
+"""Masks of style mixing (JoJoGAN, equation 1) in words: which S layers are random, and how much of a face they change.
 
 The sheet shows it: one face, the same with random codes in the layers of each mask, and where it differs.
 """
@@ -21,7 +21,7 @@ from mien.runtime import Progress
 
 PRESETS = {
     "m1": ("32rgb,64px..", "the usual mask at 1024 px: pose and shape are the reference's, all else is random"),
-    "m2": ("64rgb,128up,128rgb,256up,top", "the mask that keeps colours: colour and finest texture are random"),
+    "m2": ("64rgb,128up,128rgb,256up,top", "the mask that keeps colors: color and finest texture are random"),
     "color": ("16px..:rgb", "toRGB layers alone: shape and line are the reference's"),
     "texture": ("64px..:up,64px..:conv", "convolutions from 64 px on: line and texture without the toRGB layers"),
     "features": ("16px..", "the features of the face are random too: more of the person, less of the reference"),
@@ -29,7 +29,7 @@ PRESETS = {
 }
 """Named masks: {name: (parts as `parse_layers` reads them, what it is for)}; layers that a model has not are left out."""
 
-_LEAST = 0.5  # of the family of the smallest published mask
+_LEAST = 0.5  # of what the smallest published mask changes
 _SIZES = re.compile(r"(?:(\d+)px)?(?P<to>\.\.)?(?:(\d+)px)?(?::(up|conv|rgb))?")
 
 
@@ -94,7 +94,7 @@ class MaskEffect:
     difference: Tensor
     """Mean absolute difference to the face, [R, R]."""
     share: float
-    """Mean difference as a share of what random codes in all layers make: the size of the code family, 0 to about 1."""
+    """Mean difference as a share of what random codes in all layers make: 0 to about 1."""
 
 
 @torch.no_grad()
@@ -121,20 +121,20 @@ def mask_effects(
         yield name, MaskEffect(swapped, difference, float(difference.mean()) / max(most, 1e-12))
 
 
-def small_family(generator: Generator, w_plus: Tensor, layers: RandomLayers) -> str | None:
-    """A sentence of warning where the random `layers` make a family of codes too small to learn from, else None.
+def too_few_codes(generator: Generator, w_plus: Tensor, layers: RandomLayers) -> str | None:
+    """A sentence of warning where the random `layers` make codes that differ too little to learn from, else None.
 
     The measure is relative: less than half of what the smallest published mask (`m2`) changes in the same face.
     """
     smallest = parse_layers("m2", generator.config.resolution)
     if not isinstance(layers, Mapping) and smallest <= set(layers):
         return None
-    family, published = (effect.share for _, effect in mask_effects(generator, w_plus, {"this": layers, "m2": smallest}))
-    if family >= _LEAST * published:
+    share, published = (effect.share for _, effect in mask_effects(generator, w_plus, {"this": layers, "m2": smallest}))
+    if share >= _LEAST * published:
         return None
     return (
-        f"The random layers change a face by {family:.1%} of what a whole random code does, the smallest published mask by "
-        f"{published:.1%}: the code family is too small, and artefacts are likely. Choose more layers (see `mien masks`)."
+        f"The random layers change a face by {share:.1%} of what a whole random code does, the smallest published mask by "
+        f"{published:.1%}: these codes differ too little, and artifacts are likely. Choose more layers (see `mien masks`)."
     )
 
 
@@ -153,7 +153,7 @@ def mask_sheet(
     generator: Generator, w_plus: Tensor, masks: Mapping[str, RandomLayers], *, shown: int = 3, seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Tensor, dict[str, float]]:  # fmt: skip
-    """A row per mask {name: random S layers}, and the size of each mask's family (`MaskEffect.share`).
+    """A row per mask {name: random S layers}, and how much each changes (`MaskEffect.share`).
 
     A row holds the face `w_plus` [1, num_ws, w_dim], `shown` versions of it with other random codes in the mask's layers, and
     their mean difference: white where nothing changes, black where most does. The sheet is [3, H, W] in [-1, 1].

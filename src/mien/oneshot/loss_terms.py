@@ -1,4 +1,4 @@
-"""What a step of one-shot fine-tuning minimises: a sum of terms, each a function of what was rendered in the step."""
+"""What a step of one-shot fine-tuning minimizes: a sum of terms, each a function of what was rendered in the step."""
 
 from __future__ import annotations
 

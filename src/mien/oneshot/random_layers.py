@@ -25,7 +25,7 @@ def random_layers(
     if config.random_layers is not None:
         return parse_mask(config.random_layers, resolution, features)
     if config.color == "photo":
-        # The counterpart of the published W+ rows 9, 11, 15.. in S: colour and the finest texture, without the layers of line.
+        # The counterpart of the published W+ rows 9, 11, 15.. in S: color and the finest texture, without the layers of line.
         return parse_layers("m2", resolution)
     try:
         start = usual_start(resolution) if config.random_from == "auto" else int(config.random_from.removesuffix("px"))
@@ -41,7 +41,7 @@ def random_layers(
 def usual_start(resolution: int) -> int:
     """Where layers begin to be random: at 64 px of 1024 (the published code), and as far below the top in smaller models.
 
-    There colour and line are the business of lower layers: held to the reference's code, they would be learned for this code
+    There color and line are the business of lower layers: held to the reference's code, they would be learned for this code
     alone. Below 16 px are pose and the shape of the head.
     """
     return min(resolution, max(16, resolution // 16))

@@ -18,8 +18,8 @@ from mien.faces.expression import expression_region
 from mien.faces.head_mask import coarse_head_mask
 from mien.latents import StyleCodes, style_layers
 from mien.losses.extractors import EXTRACTORS, FeatureMaps
-from mien.losses.face import identity_loss, layout_loss
-from mien.losses.features import feature_distance, grey
+from mien.losses.face import eye_and_mouth_loss, identity_loss
+from mien.losses.features import feature_distance, gray
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
 from mien.models.generator import Generator, SynthesisNetwork
@@ -33,7 +33,7 @@ from mien.oneshot.style_mixing import LatentSource, StyleMixing
 from mien.ops import current
 from mien.runtime import Progress
 
-_LAYOUT_WEIGHT = 0.2  # of the layout loss beside the style distance, for the gaze of the photo
+_EYE_AND_MOUTH_WEIGHT = 0.2  # of the eye and mouth structure loss beside the style distance, for the gaze of the photo
 
 
 class OneShotTuner:
@@ -73,7 +73,7 @@ class OneShotTuner:
         )
 
     def _terms(self) -> list[LossTerm]:
-        """What is minimised; those whose settings are off are not there, and cost nothing."""
+        """What is minimized; those whose settings are off are not there, and cost nothing."""
         terms = [LossTerm("style", 1.0, lambda r: self.style_distance(r.image, r.index))]
         if (network := self.identity) is not None:
 
@@ -85,9 +85,9 @@ class OneShotTuner:
             region = expression_region(self.images).to(self.device)
 
             def gaze(r: Rendering) -> Tensor:
-                return layout_loss(r.image, r.base_image, region[r.index], self._weights(r.index))
+                return eye_and_mouth_loss(r.image, r.base_image, region[r.index], self._weights(r.index))
 
-            terms.append(LossTerm("gaze", _LAYOUT_WEIGHT, gaze))
+            terms.append(LossTerm("gaze", _EYE_AND_MOUTH_WEIGHT, gaze))
         weight = self.config.distribution_weight
         if weight == "auto":
             weight = USUAL_WEIGHT if self.references.other_faces is not None else 0.0
@@ -118,7 +118,7 @@ class OneShotTuner:
         return self.synthesis if self.average is None else self.average.network
 
     def _seen(self, images: Tensor) -> Tensor:
-        return grey(images) if self.config.color == "photo" else images
+        return gray(images) if self.config.color == "photo" else images
 
     def _choose(self) -> Tensor:
         """Which references this step sees: all, or the next `batch` of a random order; of each one view."""

@@ -1,4 +1,4 @@
-"""StyleGAN2's three formulas, each with a plain definition and a fast twin (see `use_ops`)."""
+"""StyleGAN2's three formulas, each with a plain definition and a fast path (see `use_ops`)."""
 
 from mien.ops.bias_act import bias_act
 from mien.ops.fir_methods import methods_for

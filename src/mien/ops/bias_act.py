@@ -19,7 +19,7 @@ def bias_act(
 ) -> Tensor:
     """`clamp(gain * leaky_relu(x + noise + bias))`; `linear` leaves out the leaky ReLU.
 
-    `x` is [N, C, ...], `bias` [C], `noise` broadcasts to `x`. The fast twin may overwrite `x`: pass a fresh tensor.
+    `x` is [N, C, ...], `bias` [C], `noise` broadcasts to `x`. The fast path may overwrite `x`: pass a fresh tensor.
     """
     shape = (1, -1) + (1,) * (x.ndim - 2)
     if current() == "plain":

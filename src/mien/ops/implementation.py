@@ -1,6 +1,6 @@
 """Which twin of the formulas runs: `plain` is the definition, `fast` (the default) must agree with it.
 
-Of the low-pass filter the fast twin has several methods, for devices that differ.
+Of the low-pass filter the fast path has several methods, for devices that differ.
 """
 
 from collections.abc import Iterator
@@ -31,12 +31,12 @@ def use_ops(implementation: Implementation) -> AbstractContextManager[None]:
 
 
 def current_fir() -> FirMethod:
-    """The method of the low-pass filter that the fast twin uses now."""
+    """The method of the low-pass filter that the fast path uses now."""
     return _fir.get()
 
 
 def use_fir(method: FirMethod) -> AbstractContextManager[None]:
-    """Run the block with the given method of the low-pass filter in the fast twin (see `mien.ops.fir_methods`).
+    """Run the block with the given method of the low-pass filter in the fast path (see `mien.ops.fir_methods`).
 
     Backward passes follow the forward pass they belong to.
     """

@@ -1,4 +1,4 @@
-"""Modulated convolution (Karras et al. 2020, equations 1 and 3): the weights are scaled per sample, then normalised.
+"""Modulated convolution (Karras et al. 2020, equations 1 and 3): the weights are scaled per sample, then normalized.
 
 w'[i, j] = s[i] * w[i, j],   w''[i, j] = w'[i, j] / sqrt(sum_ik w'[i, j]^2 + eps)
 """
@@ -25,7 +25,7 @@ def modulated_conv2d(
     """Convolve `x` [N, I, H, W] with `weight` [O, I, k, k] modulated by `styles` [N, I]; returns a fresh tensor.
 
     `up` doubles the size (transposed convolution, then the low-pass filter). `gain` multiplies the result.
-    `weight` already carries its equalised learning rate. Computes in the type of `x`; the normalisation in float32.
+    `weight` already carries its equalised learning rate. Computes in the type of `x`; the normalization in float32.
     """
     if current() == "plain":
         return _plain(x, weight, styles, demodulate, up, gain)

@@ -1,4 +1,4 @@
-"""Resampling with StyleGAN2's low-pass filter, the outer product of [1, 3, 3, 1] with itself, normalised to sum 1.
+"""Resampling with StyleGAN2's low-pass filter, the outer product of [1, 3, 3, 1] with itself, normalized to sum 1.
 
 Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", section "up- and downsampling".
 One operation covers all uses: insert zeros (`up`), pad, filter, keep every `down`-th pixel.

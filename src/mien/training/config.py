@@ -15,7 +15,7 @@ CudaGraphs = Literal["auto", "on", "off"]
 Size = Literal["lean", "normal", "large"]
 Method = Literal["baseline", "freeze-g", "freeze-sg", "structure"]
 LETTERS = "bgcfn"
-"""Augmentations: blits, geometry, colour, filter, noise and cutout."""
+"""Augmentations: blits, geometry, color, filter, noise and cutout."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class TrainConfig:
         default_factory=dict
     )
     soft_ground: Annotated[bool, "the pictures' grounds were softened: the model wants photos treated alike"] = False
-    augment: Annotated[str, "augmentations, any of b (blits), g (geometry), c (colour), f (filter), n (noise and cutout)"] = (
+    augment: Annotated[str, "augmentations, any of b (blits), g (geometry), c (color), f (filter), n (noise and cutout)"] = (
         "bgc"
     )
     stats_steps: Annotated[int, "steps from one line of statistics to the next"] = 50

@@ -20,26 +20,26 @@ NumberType = Literal["auto", "float32", "bfloat16"]
 
 
 def configure(
-    folder: Path, wishes: Mapping[str, Any], *, method: str | None = None, file: Path | None = None,
+    folder: Path, overrides: Mapping[str, Any], *, method: str | None = None, file: Path | None = None,
     device: torch.device | None = None, dtype: NumberType = "auto",
 ) -> TrainConfig:  # fmt: skip
     """The configuration of the run in `folder`, or of one that is to begin there.
 
-    `wishes` are settings by dotted names ("adversarial.batch"). With `data` among them the rest follows from the size, the
+    `overrides` are settings by dotted names ("adversarial.batch"). With `data` among them the rest follows from the size, the
     resolution and the fine-tuning `method`; without it the run that is there goes on, with what may change. A TOML `file`
     stands for all settings. Raises `InputError` for what cannot be, and where there is neither data nor a run.
     """
     device, stored = device or torch.device("cpu"), RunFolder(folder).config()
     if file is not None:
-        return changed(from_toml(TrainConfig, file), wishes)
-    if "data" not in wishes:
+        return changed(from_toml(TrainConfig, file), overrides)
+    if "data" not in overrides:
         if stored is None:
             raise InputError(f"There is no run in {folder} to continue: give the folder or zip of pictures to train on.")
-        return changed(stored, wishes)
-    stages = wishes.get("stages") or (stored.stages if stored is not None else _stages_of(wishes.get("source")))
-    size = wishes.get("size") or (stored.size if stored is not None else "normal" if device.type == "cuda" else "lean")
+        return changed(stored, overrides)
+    stages = overrides.get("stages") or (stored.stages if stored is not None else _stages_of(overrides.get("source")))
+    size = overrides.get("size") or (stored.size if stored is not None else "normal" if device.type == "cuda" else "lean")
     bf16 = takes_bf16(device, dtype, stored)
-    return resolve({**wishes, "stages": stages}, size=size, bf16=bf16, method_name=method or "")
+    return resolve({**overrides, "stages": stages}, size=size, bf16=bf16, method_name=method or "")
 
 
 def takes_bf16(device: torch.device, dtype: NumberType, stored: TrainConfig | None = None) -> bool:

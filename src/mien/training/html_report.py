@@ -21,7 +21,7 @@ _CURVES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Penalties", ("r1", "path_length", "structure")),
     ("Pictures per second", ("images_per_second",)),
 )
-_COLOURS = ("#1f6f8b", "#d1495b", "#6a994e")
+_COLORS = ("#1f6f8b", "#d1495b", "#6a994e")
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 560, 180, 52, 22
 _POINTS = 400
 _GRIDS = 6
@@ -91,6 +91,6 @@ def _chart(lines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     for i, (name, curve) in enumerate(zip(names, curves, strict=True)):
         thin = curve[:: max(1, math.ceil(len(curve) / _POINTS))]
         points = " ".join(place(x, y) for x, y in thin)
-        shapes.append(f'<polyline points="{points}" fill="none" stroke="{_COLOURS[i]}" stroke-width="1.5"/>')
-        shapes.append(f'<text x="{_LEFT + 8 + 130 * i}" y="18" style="fill:{_COLOURS[i]}">{html.escape(name)}</text>')
+        shapes.append(f'<polyline points="{points}" fill="none" stroke="{_COLORS[i]}" stroke-width="1.5"/>')
+        shapes.append(f'<text x="{_LEFT + 8 + 130 * i}" y="18" style="fill:{_COLORS[i]}">{html.escape(name)}</text>')
     return f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" role="img">{"".join(shapes)}</svg>'

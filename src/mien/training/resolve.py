@@ -1,4 +1,4 @@
-"""The configuration of a training run from a few wishes, and what may change when it is continued."""
+"""The configuration of a training run from a few overrides, and what may change when it is continued."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ def preset(resolution: int, size: Size, *, bf16: bool) -> dict[str, Any]:
     return found
 
 
-def resolve(wishes: Mapping[str, Any], *, size: str, bf16: bool, method_name: str = "") -> TrainConfig:
-    """A configuration from `wishes` (dotted names), on top of the preset for the last resolution.
+def resolve(overrides: Mapping[str, Any], *, size: str, bf16: bool, method_name: str = "") -> TrainConfig:
+    """A configuration from `overrides` (dotted names), on top of the preset for the last resolution.
 
     Lengths of stages that are not wished follow from their resolutions. Raises `InputError` for what cannot be.
     """
     if size not in get_args(Size):
         raise InputError(f"There is no size '{size}': choose one of {', '.join(get_args(Size))}.")
-    stages = tuple(wishes.get("stages", TrainConfig.stages))
+    stages = tuple(overrides.get("stages", TrainConfig.stages))
     last = stages[-1] if stages else 0
     values: dict[str, Any] = preset(last, size, bf16=bf16) if last >= 8 else {}  # type: ignore[arg-type]
     values["stage_kimg"] = tuple(_STAGE_KIMG.get(r, 1000.0) for r in stages[:-1])
     if method_name:
         wanted = method(method_name, last)
         values |= {f"plan.{f.name}": getattr(wanted, f.name) for f in fields(PlanConfig)}
-    return changed(TrainConfig(data=str(wishes["data"])), {"size": size, **values, **wishes})
+    return changed(TrainConfig(data=str(overrides["data"])), {"size": size, **values, **overrides})
 
 
-def changed(config: TrainConfig, wishes: Mapping[str, Any]) -> TrainConfig:
+def changed(config: TrainConfig, overrides: Mapping[str, Any]) -> TrainConfig:
     """The configuration with other values, given by dotted names; raises `InputError` for what cannot be."""
     groups: dict[str, dict[str, Any]] = {}
     plain: dict[str, Any] = {}
-    for name, value in wishes.items():
+    for name, value in overrides.items():
         group, _, key = name.rpartition(".")
         (groups.setdefault(group, {}) if group else plain)[key] = value
     try:

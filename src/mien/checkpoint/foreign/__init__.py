@@ -1,1 +1,1 @@
-"""Formats of others, and the interpreter that reads their pickles as data: files from strangers are parsed, never executed."""
+"""Foreign formats, and the interpreter that reads their pickles as data: files are parsed, never executed."""

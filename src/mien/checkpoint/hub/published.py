@@ -1,4 +1,4 @@
-"""Well-known face models of others: which file, from whom, under which licence. None is ours to give or in the package.
+"""Well-known face models of others: which file, from whom, under which license. None is ours to give or in the package.
 
 Sizes and checksums stand here only where several public copies agree on them; None says that we know none.
 """

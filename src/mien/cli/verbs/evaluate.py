@@ -59,7 +59,7 @@ def run(
     for path in (networks.identity, *(path for paths in made_from.values() for path in paths)):
         _ = path and existing(path)
 
-    from mien.evaluation.evaluate import evaluate, open_judges
+    from mien.evaluation.evaluate import evaluate, open_instruments
     from mien.evaluation.evaluation_text import FILES, write_evaluation
     from mien.evaluation.evaluation_text import table as evaluation_table
     from mien.evaluation.model_report.report_text import check_free
@@ -69,7 +69,7 @@ def run(
     stylizer = model.stylizer(machine) if files else None
     with progress("evaluating", quiet=screen.quiet) as advance:
         found = evaluate(
-            pictures, open_judges(networks.features, networks.identity, pick_device(machine.device)),
+            pictures, open_instruments(networks.features, networks.identity, pick_device(machine.device)),
             replace(config, render=drawing), stylizer=stylizer,
             styles={name: open_style(path, stylizer.model) for name, path in files.items()} if stylizer else {},
             outputs=folders(outputs, "--outputs"), references=made_from, progress=advance,

@@ -24,7 +24,7 @@ def run(
     files: Annotated[list[Path], Argument(metavar="FILE...", help="Models, styles, encoders of any origin.")],
     screen: Screen,
 ) -> Report:
-    """Say what weights files are: kind, size, parts, licence, where they come from, what is odd. Nothing in them is run."""
+    """Say what weights files are: kind, size, parts, license, where they come from, what is odd. Nothing in them is run."""
     from mien.checkpoint import inspect_file
 
     paths = [existing(path) for path in files]

@@ -82,15 +82,15 @@ def _compare(
     identity = networks.identity and existing(networks.identity)
 
     from mien.evaluation.comparison import FILES, compare_inverters, usual_ways, write_comparison
-    from mien.evaluation.evaluate import open_judges
+    from mien.evaluation.evaluate import open_instruments
     from mien.evaluation.model_report.report_text import check_free
 
     check_free(out, FILES, overwrite=overwrite)
     stylizer = model.stylizer(machine)
     ways = usual_ways(stylizer.model.encoder is not None, steps)
-    judges = open_judges(networks.features, identity, stylizer.device)
+    instruments = open_instruments(networks.features, identity, stylizer.device)
     with progress("comparing", quiet=screen.quiet) as advance:
-        made = compare_inverters(stylizer, photos, judges, ways, aligned=align.aligned, progress=advance)
+        made = compare_inverters(stylizer, photos, instruments, ways, aligned=align.aligned, progress=advance)
     report = Report(table(*made.table()), {"comparison": made.numbers}, failed=made.failed)
     for path in write_comparison(made, out, overwrite=overwrite):
         report.wrote(path)

@@ -37,7 +37,7 @@ def run(
     """Draw what each layer and each named mask changes in a face, as one sheet.
 
     A row per mask for fit --random-layers: one face, the same with random codes in the mask's layers, and where it differs.
-    The percentage is the size of the family of codes: too small a family gives artefacts.
+    The percentage says how much the random codes differ: with too little, a style gets artifacts.
     """
     check_outputs([picture_name(out)], [existing(picture)] if picture else [], overwrite=overwrite)
 
@@ -50,5 +50,5 @@ def run(
     write_picture(out, from_tensor(drawn), overwrite=True)
     report = Report(document={"masks": {name: round(share, 4) for name, share in shares.items()}})
     report.wrote(out, {"kind": "picture"})
-    report.lines += table(("mask", "family"), [(name, f"{share:.1%}") for name, share in shares.items()])
+    report.lines += table(("mask", "change"), [(name, f"{share:.1%}") for name, share in shares.items()])
     return report

@@ -47,7 +47,7 @@ def run(
 ) -> Report:
     """List the face model and styles that come with mien, and well-known models of others; `get` one of those.
 
-    Nothing is downloaded without `get`. Each file has a licence of its own, which you accept by using it.
+    Nothing is downloaded without `get`. Each file has a license of its own, which you accept by using it.
     """
     if action is None:
         if file or out or overwrite:
@@ -80,7 +80,7 @@ def _get(entry: PublishedFile, file: Path | None, out: Path | None, *, overwrite
     else:
         if not quiet:
             size = f"{entry.bytes / 1e6:.0f} MB" if entry.bytes else "size unknown"
-            print(f"mien: {entry.file} ({size}) by {entry.author}; licence: {entry.licence}", file=sys.stderr)
+            print(f"mien: {entry.file} ({size}) by {entry.author}; license: {entry.licence}", file=sys.stderr)
         try:
             with progress("megabytes", quiet=quiet) as advance:
                 report.warnings += download(entry, target, advance)
@@ -103,10 +103,10 @@ def _list() -> Report:
         (kind, entry["name"], f"{entry['resolution']} px", f"{entry['bytes'] / 1e6:.1f} MB", entry["hash"], entry["licence"])
         for kind, entry in [("model", model), *(("style", style) for style in styles)]
     ]
-    lines = table(("kind", "name", "pictures", "file", "hash", "licence"), rows)
+    lines = table(("kind", "name", "images", "file", "hash", "license"), rows)
     lines += [f"{model['name']} was {model['source']}", "", "models of others, which you get yourself:"]
     lines += table(
-        ("kind", "name", "pictures", "file", "here", "from", "licence"),
+        ("kind", "name", "images", "file", "here", "from", "license"),
         [
             (
                 entry["role"],

@@ -40,7 +40,7 @@ def run(
     """Measure a model: how close its samples are to its training set, how it inverts photos, and what it draws.
 
     Writes numbers.json, numbers.md (tables for a model card) and contact sheets. A run that was stopped goes on where it was.
-    Sets of images are compared by a feature extractor (pip install mien[measure]); what tells people apart is a file of yours.
+    Sets of images are compared by a feature extractor (pip install mien[measure]); the identity network is a file of yours.
     """
     for path in (model, inputs.identity):
         if path is not None:

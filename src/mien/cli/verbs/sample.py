@@ -21,7 +21,7 @@ EXAMPLES = (
     "mien sample -n 16 --seed 1 -o sheet.png",
     "mien sample -n 16 --seed 1 --style ink -o ink.png",
     "mien sample --seeds 7,21,40 --psi 1.0 --columns 3 -o three.png",
-    "mien sample --seeds 7,21,40 --interpolate --frames 8 -o strips.png",
+    "mien sample --seeds 7,21,40 --interpolate --frames 8 -o interpolation.png",
     "mien sample --seeds 7,21,40 --interpolate --style ink -o animation.gif",
 )
 

@@ -33,7 +33,7 @@ def run(
     seed: Annotated[int, Option(help="Which faces a sheet shows.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Join two models of one family: the low resolutions of LOW (shape, pose) and the high ones of HIGH (texture, line).
+    """Join a model and one fine-tuned from it: low resolutions of LOW (shape, pose), high ones of HIGH (texture, line).
 
     With a picture as output, a sheet shows the same faces in LOW, in every cut, and in HIGH.
     """

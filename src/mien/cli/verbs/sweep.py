@@ -46,8 +46,8 @@ def run(
     line = ProgressLine(silent=screen.quiet)
     with stop_on_signals() as stopped, progress("measuring", quiet=screen.quiet) as advance:
         running = session(call, pick_device(machine.device), tell=line.note, show=line.show, stop=stopped)
-        wishes = {"kimg": kimg, "seed": seed, **loop}
-        made = sweep(data, source, out, wishes, comparing, session=running, dtype=machine.dtype, progress=advance)
+        overrides = {"kimg": kimg, "seed": seed, **loop}
+        made = sweep(data, source, out, overrides, comparing, session=running, dtype=machine.dtype, progress=advance)
     line.end()
     report = Report()
     report.wrote(out / SHEET, {"methods": {name: o.images for name, o in made.outcomes.items()}, "cuts": comparing.cuts})

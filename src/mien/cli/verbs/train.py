@@ -60,8 +60,8 @@ def run(
     from mien.training.run import train
 
     device, first = Processes.own_device(pick_device(machine.device)), os.environ.get("RANK", "0") == "0"
-    wishes = settings | loop | networks | encoder | plan | ({} if data is None else {"data": str(data)})
-    wanted = configure(out, wishes, method=method, file=config, device=device, dtype=machine.dtype)
+    overrides = settings | loop | networks | encoder | plan | ({} if data is None else {"data": str(data)})
+    wanted = configure(out, overrides, method=method, file=config, device=device, dtype=machine.dtype)
     line = ProgressLine(silent=screen.quiet or not first)
     with stop_on_signals() as stopped:
         outcome = train(wanted, out, session(call, device, tell=line.note, show=line.show, stop=stopped))

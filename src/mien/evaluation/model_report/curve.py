@@ -117,14 +117,14 @@ def _chart(points: Sequence[Point], across: Sequence[float], axis: str) -> Tenso
         draw.text((_LEFT - 8, place(0, y)[1]), f"{y:.3g}", fill=_INK, font=font, anchor="rm")
         draw.text((place(x, 0)[0], bottom + 6), f"{x:.3g}", fill=_INK, font=font, anchor="mt")
     draw.text(((_LEFT + right) / 2, _SIZE[1] - 12), axis, fill=_INK, font=font, anchor="mb")
-    title = f"FD-{points[0].features} of {points[0].count} samples; grey: half B of the training set"
+    title = f"FD-{points[0].features} of {points[0].count} samples; gray: half B of the training set"
     draw.text((_LEFT, 6), title, fill=_INK, font=font)
-    for colour, values in ((_FLOOR, [p.floor for p in points]), (_LINE, [p.fd for p in points])):
+    for color, values in ((_FLOOR, [p.floor for p in points]), (_LINE, [p.fd for p in points])):
         places = [place(x, y) for x, y in zip(across, values, strict=True)]
         if len(places) > 1:
-            draw.line(places, fill=colour, width=2)
+            draw.line(places, fill=color, width=2)
         for x, y in places:
-            draw.ellipse([x - 3, y - 3, x + 3, y + 3], fill=colour)
+            draw.ellipse([x - 3, y - 3, x + 3, y + 3], fill=color)
     for point, x in zip(points, across, strict=True):
         left, y = place(x, point.fd)
         draw.text((left, y - 9), f"{point.resolution} px", fill=_LINE, font=font, anchor="rb" if left > right - 30 else "mb")

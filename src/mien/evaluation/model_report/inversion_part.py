@@ -15,7 +15,7 @@ from mien.latents import Codes
 from mien.metrics.perceptual import as_pictures
 
 _STEP_WORK = 4.0
-"""Work of one optimisation step on one picture, in units of one picture described."""
+"""Work of one optimization step on one picture, in units of one picture described."""
 _SHOWN, _WORST = 24, 8
 
 

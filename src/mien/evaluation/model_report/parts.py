@@ -53,7 +53,7 @@ class Inversion:
     refine: Callable[[Tensor, Codes], Codes] | None = None
     """Pictures and the codes to start from -> better codes."""
     refine_steps: int = 0
-    """Optimisation steps that `refine` takes."""
+    """Optimization steps that `refine` takes."""
 
 
 def device_of(model: Model) -> torch.device:

@@ -1,4 +1,4 @@
-"""Colours of a picture to sRGB and back, by its ICC profile (littlecms inside Pillow)."""
+"""Colors of a picture to sRGB and back, by its ICC profile (littlecms inside Pillow)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
 
 def fits(icc: bytes, channels: int) -> bool:
-    """Whether a profile is readable and describes pictures of that many colour channels (1 grey, 3 RGB, 4 CMYK)."""
+    """Whether a profile is readable and describes pictures of that many color channels (1 gray, 3 RGB, 4 CMYK)."""
     try:
         _transform(icc, channels, "to_srgb")
         if channels != 4:
@@ -38,7 +38,7 @@ def _transform(icc: bytes, channels: int, direction: Direction) -> ImageCms.Imag
 
 @lru_cache(maxsize=8)
 def is_srgb(icc: bytes) -> bool:
-    """Whether an RGB profile leaves colours where they are, whatever its name: at most one step of 255 on a grid."""
+    """Whether an RGB profile leaves colors where they are, whatever its name: at most one step of 255 on a grid."""
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)
     grid = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(27, 27, 3)
     moved = np.asarray(_transform(icc, 3, "to_srgb").apply(Image.fromarray(grid)))
@@ -46,7 +46,7 @@ def is_srgb(icc: bytes) -> bool:
 
 
 def convert(values: NDArray[np.float32], icc: bytes, channels: int, direction: Direction) -> NDArray[np.float32]:
-    """Colours [H, W, C] in [0, 1] between sRGB (C = 3) and the space of a profile of `channels` channels.
+    """Colors [H, W, C] in [0, 1] between sRGB (C = 3) and the space of a profile of `channels` channels.
 
     littlecms is reached with 8 bits; what they round away is carried over unchanged, so that 16 bit pictures stay smooth.
     """
