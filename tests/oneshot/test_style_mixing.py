@@ -1,4 +1,4 @@
-"""The style-mixing latents that a style is learned from: whose codes are random, which feature codes are added, mirror images."""
+"""The style-mixing latents: which codes are random, which feature codes are added, mirror images."""
 
 from dataclasses import replace
 from pathlib import Path
