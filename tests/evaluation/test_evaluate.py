@@ -58,7 +58,7 @@ def _save(path: Path, picture: Tensor) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judges() -> MetricNetworks:
+def instruments() -> MetricNetworks:
     """Cheap ones that see something: random filters, and the means of a 4 x 4 grid."""
     filters = torch.randn(12, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     looks = FeatureExtractor(

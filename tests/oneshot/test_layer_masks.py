@@ -84,7 +84,7 @@ def test_too_small_a_family_is_told_once_and_the_usual_ones_are_not() -> None:
         assert too_few_codes(g, w_plus, parse_layers(layers, 64)) is None
     told = too_few_codes(g, w_plus, frozenset())
     assert told is not None
-    assert "too small" in told
+    assert "differ too little" in told
     assert "mien masks" in told
 
 
@@ -107,7 +107,7 @@ def test_learning_warns() -> None:
     # A layer that does nothing: the family around it is one code.
     g.synthesis.layer("8up").affine.weight.zero_()
     references = References(pictures, w_plus)
-    with pytest.warns(UserWarning, match="too small"):
+    with pytest.warns(UserWarning, match="differ too little"):
         learn(Model(g, d), references, OneShotConfig(steps=1, random_layers="8up"))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
