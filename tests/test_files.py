@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,3 +99,46 @@ def test_every_file_gets_the_usual_permissions(tmp_path: Path, write: Callable[[
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert not list(tmp_path.glob(".*"))
+
+
+def test_without_overwrite_the_second_writer_fails(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+
+    def late() -> None:
+        with written_whole(path, overwrite=False) as temporary:
+            temporary.write_bytes(b"second")
+            write_whole(path, b"first")  # another process was quicker
+
+    with pytest.raises(InputError, match="exists already"):
+        late()
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_without_second_names_is_exclusive_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(files.os, "link", refused)
+    path = tmp_path / "a.txt"
+    with written_whole(path, overwrite=False) as temporary:
+        temporary.write_bytes(b"first")
+    assert path.read_bytes() == b"first"
+    with pytest.raises(InputError, match="exists already"), written_whole(path, overwrite=False) as temporary:
+        temporary.write_bytes(b"second")
+    assert path.read_bytes() == b"first"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere a process cannot be asked for without touching it")
+def test_left_overs_of_killed_processes_are_swept_and_of_running_ones_kept(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    host = files._HOST
+    dead = tmp_path / f".a.png.{host}-{ended.pid}-01234567.part"
+    alive = tmp_path / f".a.png.{host}-{os.getppid()}-01234567.part"
+    elsewhere = tmp_path / f".a.png.zzzz-{ended.pid}-01234567.part"
+    foreign = tmp_path / ".film.part"
+    for path in (dead, alive, elsewhere, foreign):
+        path.write_bytes(b"half")
+    write_whole(tmp_path / "a.png", b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.png", alive.name, elsewhere.name, foreign.name])

@@ -20,7 +20,7 @@ _SETTINGS = [path for path in _FILES if path.name == "config.py" and path.parent
 
 # An import only points down. Members of one tuple do not import each other.
 _LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "runtime", "config", "files", "lazy"),
+    ("errors", "runtime", "config", "files", "lazy", "shipped"),
     ("ops", "latents"),
     ("models", "media"),
     ("checkpoint",),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
+import re
 import secrets
 import stat
 import struct
@@ -15,28 +17,80 @@ from typing import BinaryIO
 
 from mien.errors import InputError, MienError, shown
 
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:4]
+_PART = re.compile(rf"\..*\.{_HOST}-(\d+)-[0-9a-f]{{8}}\.part")
+_ours: set[str] = set()
+_swept: set[Path] = set()
+
 
 @contextmanager
-def written_whole(path: Path, error: type[MienError] = InputError) -> Iterator[Path]:
+def written_whole(path: Path, error: type[MienError] = InputError, *, overwrite: bool = True) -> Iterator[Path]:
     """A temporary name beside `path` to write to, which takes the place of `path` when the block ends well.
 
     Missing folders are made. The file is on the disk before it gets its name, so a power cut leaves the old one or the new one,
-    with the permissions that any new file gets. Raises `error` where something cannot be written.
+    with the permissions that any new file gets. Raises `error` where something cannot be written, and, without `overwrite`,
+    where a file has the name by then: of two processes the second one fails. What killed processes left half-written in the
+    folder is deleted.
     """
     # Part of the name, so that a left-over says whose it is; not all, because names end at 255 bytes.
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
+    temporary = path.with_name(f".{path.name[:40]}.{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    _ours.add(temporary.name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
         yield temporary
         _give_usual_permissions(temporary)
         with temporary.open("r+b") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if overwrite:
+            os.replace(temporary, path)
+        else:
+            _take_free_name(temporary, path)
+    except FileExistsError as taken:
+        raise error(f"{path} exists already: choose another name or allow to `overwrite` it.") from taken
     except OSError as refused:
         reason = refused.strerror or refused
         raise error(f"{path} cannot be written ({reason}): choose another place or free some room.") from refused
     finally:
         temporary.unlink(missing_ok=True)
+        _ours.discard(temporary.name)
+
+
+def _take_free_name(temporary: Path, path: Path) -> None:
+    """Give a file its name if nothing has it; raises `FileExistsError`."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError, AttributeError):  # a disk without second names, such as FAT
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.replace(temporary, path)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what processes that no longer run left half-written in a folder; once per folder and process."""
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    for path in folder.glob(".*.part"):
+        found = _PART.fullmatch(path.name)
+        if found and path.name not in _ours and not _runs(int(found[1])):
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Whether another process of that number runs here; this one knows its own files."""
+    if process == os.getpid():
+        return False
+    if os.name != "posix":  # there is no way to ask that is safe: what is left there stays
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def write_whole(path: Path, content: bytes | memoryview | str, error: type[MienError] = InputError) -> None:

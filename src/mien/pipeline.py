@@ -185,6 +185,8 @@ class Stylizer(FaceModel):
         if config.crop:
             one = result.faces[0]
             result.picture = from_tensor(upscaled(one.stylized, upscale_factor(config.upscale, one.scale), dtype=self.dtype))
+        if config.strip_metadata:
+            result.picture = replace(result.picture, exif=None)
         return result
 
     def style(self, style: StyleLike) -> Style:

@@ -47,6 +47,7 @@ class RenderConfig:
         "how much of the photo's own strands hair keeps, in the colors of the style: 0 hair as the model draws it, 1 the "
         "photo's detail alone",
     ] = 0.7
+    strip_metadata: Annotated[bool, "write none of the photo's metadata: without it date, camera and author are kept"] = False
 
     def __post_init__(self) -> None:
         Strength.of(self.strength)

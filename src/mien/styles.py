@@ -5,28 +5,31 @@ With a fine-tuned model, photos are inverted with its source and rendered with i
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 
 import torch.nn.functional as F
 
 from mien.checkpoint import native
+from mien.checkpoint.foreign.sniff import container_of
 from mien.checkpoint.hub.published import PUBLISHED, located
+from mien.checkpoint.load import load_model
 from mien.checkpoint.model_file import generator_digest, read_model
 from mien.checkpoint.regions_file import Regions
 from mien.checkpoint.style_file import StyleFile
 from mien.editing.regions import find_regions, mean_face_points
-from mien.errors import CheckpointError, InputError, ModelMismatchError
+from mien.errors import CheckpointError, ModelMismatchError
 from mien.media.eight_bit import to_uint8
+from mien.media.listing import refuse_picture_as_style
 from mien.models.generator import Generator
 from mien.models.model import Model
 from mien.oneshot.deltas import changes
+from mien.shipped import DATA, EMBEDDED_MODEL, IDENTITY, REGIONS, find_style, ready_styles, shipped
 from mien.training.samples import sample_pictures
 
-DATA = Path(__file__).parent / "data"
-EMBEDDED_MODEL = DATA / "faces.safetensors"
-REGIONS = DATA / "regions.safetensors"
-IDENTITY = DATA / "identity.safetensors"
+__all__ = [
+    "DATA", "EMBEDDED_MODEL", "IDENTITY", "REGIONS", "Style", "find_model", "find_style", "list_models", "list_styles",
+    "model_style", "open_style", "ready_styles", "regions_of",
+]  # fmt: skip
 
 
 class Style(StyleFile):
@@ -64,10 +67,10 @@ def list_models() -> list[str]:
 
 def find_model(name: str | Path | None = None) -> Path:
     """The file of a model given by path or by a name of `list_models`; None: the one with mien."""
-    if name is None or (str(name).lower() == EMBEDDED_MODEL.stem and not Path(name).exists()):
+    if name is None:
         return EMBEDDED_MODEL
     lower = Path(str(name).lower())
-    return located(Path(name) if Path(name).exists() or str(lower) not in list_models() else lower)
+    return shipped(name, "models") or located(lower if str(lower) in list_models() and not Path(name).is_file() else Path(name))
 
 
 def regions_of(generator: Generator, digest: str) -> Regions:
@@ -75,25 +78,6 @@ def regions_of(generator: Generator, digest: str) -> Regions:
     if REGIONS.exists() and (known := Regions.load(REGIONS)).base == digest:
         return known
     return find_regions(generator, digest, mean_face_points(generator))
-
-
-def ready_styles() -> dict[str, Path]:
-    """The styles that ship with mien: {name: file}."""
-    return {path.stem: path for path in sorted((DATA / "styles").glob("*.safetensors"))}
-
-
-def find_style(name: str | Path) -> Path:
-    """The file of a style given by path or by the name of a ready one, in capitals or not."""
-    path, ready = Path(name), ready_styles()
-    if path.exists():
-        return path
-    if str(name).lower() in ready:
-        return ready[str(name).lower()]
-    close = get_close_matches(str(name).lower(), ready, 1)
-    meant = f" Did you mean {close[0]}?" if close else ""
-    raise InputError(
-        f"There is no style {name}: give a style file, or one of the ready styles ({', '.join(ready) or 'none'}).{meant}"
-    )
 
 
 _THUMBNAIL = 96
@@ -123,11 +107,14 @@ def model_style(source: Model, target: Model, name: str) -> Style:
 
 
 def open_style(path: Path, source: Model | None = None) -> Style:
-    """The style in a file: a style file, or a model that was fine-tuned from `source` (None: the model with mien)."""
-    try:
-        is_model = native.read_document(path)["kind"] == "model"
-    except CheckpointError:
-        is_model = False
-    if not is_model:
-        return Style.read(path)
-    return model_style(source or read_model(EMBEDDED_MODEL), read_model(path), path.stem)
+    """The style in a file: a style file, or a model that was fine-tuned from `source` (None: the one with mien)."""
+    refuse_picture_as_style(path)
+    # Our own files are the common case, and their errors are the ones to tell; other containers may hold a fine-tuned model.
+    if path.suffix.lower() == ".safetensors" or container_of(path) == "mien":
+        try:
+            is_model = native.read_document(path)["kind"] == "model"
+        except CheckpointError:
+            is_model = False
+        if not is_model:
+            return Style.read(path)
+    return model_style(source or read_model(EMBEDDED_MODEL), load_model(path), path.stem)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -15,8 +14,10 @@ import typer
 from mien import __version__
 from mien.cli.flags import expand
 from mien.cli.help import Program, VerbCommand
+from mien.cli.result import StoppedError, as_document
 from mien.cli.shown import SHOWN
-from mien.errors import MienError
+from mien.cli.streams import prepare_streams
+from mien.errors import MienError, printable
 
 # A new verb is a new module in `verbs/` and its name here, under the heading that `mien --help` shows.
 GROUPS = {
@@ -85,20 +86,23 @@ def shell(arguments: Sequence[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":  # its message is the help
             print(error.format_message(), file=sys.stderr)  # type: ignore[attr-defined]
             return EXIT_USER
-        code, sentence = _verdict(error)
+        code, sentence = _verdict(error, has_batch="train" in arguments[:1])
         if "--debug" in arguments:
             traceback.print_exception(error)
-        print(f"mien: {sentence}", file=sys.stderr)
+        print(f"mien: {printable(sentence, 1500)}", file=sys.stderr)
         if "--json" in arguments:
-            print(dumps({"ok": False, "error": sentence, "code": code}, ensure_ascii=False))
+            written = {"written": [{"out": out} for out in error.written]} if isinstance(error, StoppedError) else {}
+            print(as_document({"ok": False, "error": sentence, "code": code, **written}))
         return code
 
 
-def _verdict(error: BaseException) -> tuple[int, str]:
-    """Exit code and sentence for an error."""
+def _verdict(error: BaseException, *, has_batch: bool = False) -> tuple[int, str]:
+    """Exit code and sentence for an error; `has_batch`: whether the command has --batch."""
     message = " ".join(str(error).split())
+    if isinstance(error, StoppedError):
+        return EXIT_STOPPED, message
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
-        return EXIT_STOPPED, "stopped: files already named are complete, nothing else was written"
+        return EXIT_STOPPED, "stopped before anything was written."
     if isinstance(error, MienError):
         return EXIT_USER, message
     if hasattr(error, "format_message"):  # typer's own errors: a flag or argument that it refused
@@ -106,12 +110,13 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         hint = f" See `{context.command_path} --help`." if context is not None else ""
         return EXIT_USER, f"{error.format_message()}{hint}"
     if isinstance(error, OSError) and error.strerror:
-        what = f"{error.filename}: " if error.filename else ""
+        what = f"{printable(str(error.filename))}: " if error.filename else ""
         return EXIT_USER, f"{what}{error.strerror}; nothing half-written was left behind."
     if "os error 28" in message:  # safetensors' wording of a full disk
         return EXIT_USER, "No space left on the device; nothing half-written was left behind."
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in message:
-        return EXIT_USER, "Out of memory: use a smaller --batch, a smaller picture or model, or another --device."
+        smaller = "a smaller --batch, a smaller model" if has_batch else "a smaller picture or model"
+        return EXIT_USER, f"Out of memory: use {smaller}, or another --device."
     return (
         EXIT_BUG,
         f"Internal error ({type(error).__name__}: {message[:200]}). Re-run with --debug and report it.",
@@ -120,13 +125,7 @@ def _verdict(error: BaseException) -> tuple[int, str]:
 
 def run() -> None:
     """The console script."""
-    # Redirected output on Windows is not UTF-8 by itself; a name that cannot be shown must not end the work.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     code = shell(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output went away, as in `mien models | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stdout.flush()
     sys.exit(code)

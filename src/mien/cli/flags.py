@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from typer import BadParameter, Context, Exit, Option
@@ -15,7 +17,8 @@ from typer.models import ArgumentInfo, OptionInfo
 from mien.cli.help import GENERAL
 from mien.cli.machine import Screen, Threads
 from mien.cli.messages import translated
-from mien.cli.result import Report
+from mien.cli.result import Report, live
+from mien.cli.streams import STDOUT
 from mien.cli.values import Parse, choices, form, metavar, parser, written
 from mien.config import Setting, settings
 from mien.errors import InputError, MienError, MienWarning
@@ -148,12 +151,14 @@ def expand(verb: Callable[..., Report], shown: Mapping[type, Shown]) -> Callable
     of settings is said of their options.
     """
     groups, others = groups_of(verb, shown)
+    hidden = None if any(issubclass(g.config, Threads) for g in groups) else Group("threads", Threads, Shown(GENERAL, ()))
+    to_stdout = getattr(sys.modules[verb.__module__], "TO_STDOUT", False)
 
     def command(context: Context, help_all: bool = False, **values: Any) -> int:
         given = {name for name in values if (source := context.get_parameter_source(name)) and source.name != "DEFAULT"}
         said = {name.rpartition("__")[2] for name in given}
         preset = preset_values(values.get("preset"), said.__contains__)
-        for group in groups:
+        for group in [*groups, *([hidden] if hidden else [])]:
             found = {s.name: values.pop(f"{group.name}__{s.name}") for s in group.settings}
             found = {n: v for n, v in found.items() if f"{group.name}__{n}" in given}
             filled = {s.name: preset[s.name] for s in group.settings if s.name in preset}
@@ -161,9 +166,14 @@ def expand(verb: Callable[..., Report], shown: Mapping[type, Shown]) -> Callable
                 values[group.name] = group.build(filled | found)
             except (InputError, ValueError) as error:
                 raise BadParameter(translated(str(error), option_names(context, group)), ctx=context) from error
-        return _call(verb, values, context, groups)
+        threads = values.pop("threads") if hidden else None
+        values = {name: _at_home(value) for name, value in values.items()}
+        if not to_stdout and str(values.get("out")) == STDOUT:
+            raise BadParameter(f"{context.info_name} does not write to stdout: give a name instead of -.", ctx=context)
+        return _call(verb, values, context, groups, threads)
 
-    parameters = [p for group in groups for p in map(group.parameter, group.settings)] + others
+    every = [*groups, *([hidden] if hidden else [])]
+    parameters = [p for group in every for p in map(group.parameter, group.settings)] + others
     parameters.append(inspect.Parameter("help_all", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_HELP_ALL))
     parameters.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=Context))
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -172,10 +182,19 @@ def expand(verb: Callable[..., Report], shown: Mapping[type, Shown]) -> Callable
     return command
 
 
-def _call(verb: Callable[..., Report], values: dict[str, Any], context: Context, groups: Sequence[Group]) -> int:
-    machine = next((v for v in values.values() if isinstance(v, Threads)), Threads())
+def _at_home(value: Any) -> Any:
+    """Paths with `~` for the home folder where no shell has put it in, as in --out=~/x."""
+    if isinstance(value, list):
+        return [_at_home(one) for one in value]
+    return value.expanduser() if isinstance(value, Path) else value
+
+
+def _call(
+    verb: Callable[..., Report], values: dict[str, Any], context: Context, groups: Sequence[Group], threads: Threads | None
+) -> int:
+    machine = next((v for v in values.values() if isinstance(v, Threads)), threads or Threads())
     screen = next((v for v in values.values() if isinstance(v, Screen)), Screen())
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, live(names=not screen.json) as told:
         warnings.simplefilter("always", MienWarning)
         try:
             set_threads(machine.threads)
@@ -185,6 +204,8 @@ def _call(verb: Callable[..., Report], values: dict[str, Any], context: Context,
             error.args = (translated(str(error), option_names(context, about)),)
             Report(warnings=_sentences(caught, context)).notes(quiet=screen.quiet)
             raise
+        except KeyboardInterrupt as stop:
+            raise told.stopped(can_skip="skip_existing" in option_names(context)) from stop
     said = [translated(text, option_names(context)) for text in report.warnings]
     report.warnings = list(dict.fromkeys([*_sentences(caught, context), *said]))
     report.failed = {name: translated(text, option_names(context)) for name, text in report.failed.items()}

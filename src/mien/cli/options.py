@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from mien.cli.machine import Machine
+from mien.cli.paths import Job, plan
 from mien.errors import InputError
 from mien.evaluation.config import FEATURES, Features
 from mien.oneshot.config import OneShotConfig
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from mien.models.embedders import ArcFace
     from mien.pipeline import Stylizer
 
-Photos = Annotated[list[Path], Argument(metavar="PHOTO...", help="Photos, or folders of photos.")]
-Out = Annotated[Path, Option("--out", "-o", help="File to write; a folder where several pictures come out.")]
+Photos = Annotated[list[Path], Argument(metavar="PHOTO...", help="Photos, or folders of photos; - is stdin.")]
+Out = Annotated[Path, Option("--out", "-o", help="File to write; a folder where several pictures come out; - is stdout.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exist.")]
 PresetOption = Annotated[
     PresetName | None,
@@ -34,6 +35,23 @@ Regions = Annotated[
     Path | None,
     Option(help="The parts of the face in the model, as `mien regions` wrote them; without it found anew.", hidden=True),
 ]
+
+
+@dataclass(frozen=True)
+class Files:
+    """Which photos are taken, and which pictures are written."""
+
+    overwrite: Annotated[bool, "replace outputs that exist"] = False
+    skip_existing: Annotated[bool, "make only the pictures that are not there yet: goes on after a stop"] = False
+    recursive: Annotated[bool, "take the pictures in sub-folders too"] = False
+
+    def plan(self, photos: Sequence[Path], styles: Sequence[str], out: Path, align: AlignConfig) -> list[Job]:
+        """What to make of the photos in each of the styles; see `mien.cli.paths.plan`."""
+        jobs = plan(
+            photos, styles, out, overwrite=self.overwrite, recursive=self.recursive, skip_existing=self.skip_existing
+        )  # fmt: skip
+        one_by_hand(align, [job.photo for job in jobs])
+        return jobs
 
 
 @dataclass(frozen=True)

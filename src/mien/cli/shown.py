@@ -7,7 +7,7 @@ from dataclasses import replace
 from mien.cli.flags import Shown
 from mien.cli.help import GENERAL
 from mien.cli.machine import Machine, Screen, TrainMachine
-from mien.cli.options import Extractors, InvertingModel, LossNetworks, ModelChoice
+from mien.cli.options import Extractors, Files, InvertingModel, LossNetworks, ModelChoice
 from mien.dataset.config import CropConfig, SelectionConfig
 from mien.editing.config import Control, Strength, parse_strength
 from mien.errors import InputError
@@ -70,10 +70,17 @@ _RENDER = Shown(
 )
 DRAWING = replace(_RENDER, without=("keep", "exaggerate"))
 """Rendering where the parts of the face belong to the learning."""
-EVALUATING = replace(_RENDER, common=("strength", "fidelity"), without=("keep", "exaggerate", "crop", "upscale"))
+EVALUATING = replace(
+    _RENDER, common=("strength", "fidelity"), without=("keep", "exaggerate", "crop", "upscale", "strip_metadata")
+)
 ONLY_STRENGTH = replace(_RENDER, only=("strength",))
 
+_FILES = Shown("Options", ("overwrite", "skip_existing"))
+BESIDE_LEARNING = replace(_FILES, common=("overwrite",))
+"""Files where the help is full of how a style is learned."""
+
 SHOWN: dict[type, Shown] = {
+    Files: _FILES,
     ModelChoice: Shown("Model"),
     InvertingModel: Shown("Model"),
     LossNetworks: Shown("Learning the style", ()),

@@ -99,7 +99,7 @@ def _read(kind: Any, text: str) -> Any:
         return _mapping(text)
     if kind is float and text.strip().lower() in ("nan", "inf", "-inf", "infinity", "-infinity"):
         raise ValueError(text)
-    return kind(text)
+    return Path(text).expanduser() if kind is Path else kind(text)
 
 
 def _choice(options: tuple[Any, ...], text: str) -> Any:

@@ -74,7 +74,7 @@ def _read_gray_and_alpha(open_picture: Callable[[bytes], ImageFile.ImageFile], d
         return np.asarray(image).copy().view(">u2").astype(np.uint16)
 
 
-def png_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
+def png_bytes(pixels: NDArray[np.uint16], icc: bytes | None, exif: bytes | None = None) -> bytes:
     """A 16 bit PNG file of [H, W, C] uint16 pixels; C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA."""
     height, width, channels = pixels.shape
     compressor, compressed = zlib.compressobj(6), []
@@ -94,6 +94,7 @@ def png_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
             _PNG,
             _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)),
             *profile,
+            *([_chunk(b"eXIf", exif.removeprefix(b"Exif\0\0"))] if exif else []),
             _chunk(b"IDAT", b"".join(compressed)),
             _chunk(b"IEND", b""),
         ]

@@ -6,7 +6,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,20 +17,17 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from mien.errors import InputError, MienWarning
 from mien.files import read_bytes, written_whole
 from mien.media import deep, icc_profile
+from mien.media.listing import SUFFIXES, list_pictures
+from mien.media.metadata import harmless_exif, save_options
 from mien.media.picture import Picture, Pixels, from_tensor
 
-__all__ = ["Picture", "from_tensor", "list_pictures", "read_picture", "write_picture"]
+__all__ = ["SUFFIXES", "Picture", "from_tensor", "list_pictures", "read_picture", "write_picture"]
 
 MAX_PIXELS = 120_000_000
 """Pictures of more pixels are refused: they need more memory than a face job should."""
 
 MAX_BYTES = 1 << 30
 """Files of more bytes are refused: 120 megapixels of 16 bits and four channels need less."""
-
-SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm",
-)  # fmt: skip
-"""Names that a folder is searched for."""
 
 # EPS (which starts Ghostscript), PDF and other formats that are more than pixels stay out.
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM", "HEIF")
@@ -70,11 +67,26 @@ def decode_picture(data: bytes, path: Path) -> Picture:
                 )
             pixels, icc = _decode(image, data, path)
             with _parsing(path):
-                orientation = int(image.getexif().get(_ORIENTATION, 1))
+                orientation, exif = int(image.getexif().get(_ORIENTATION, 1)), harmless_exif(image)
+            several = _has_more_frames(image, data, path)
     if icc is not None and not icc_profile.fits(icc, 1 if pixels.shape[2] < 3 else 3):
         warnings.warn(f"{path}: its color profile cannot be used; its colors are taken as sRGB.", MienWarning, stacklevel=2)
         icc = None
-    return Picture(_upright(pixels, orientation), icc, path)
+    if several:
+        text = f"{path}: of a moving picture, or one of several pages, the first frame alone is taken."
+        warnings.warn(text, MienWarning, stacklevel=2)
+    return Picture(_upright(pixels, orientation), icc, path, exif)
+
+
+def _has_more_frames(image: ImageFile.ImageFile, data: bytes, path: Path) -> bool:
+    """Whether the file holds a moving picture or pages; the second picture of an MPO is the first one's own small copy."""
+    if image.format == "MPO":
+        return False
+    try:
+        with _open(data, path) as again:  # to look for a second frame moves the file on
+            return bool(getattr(again, "is_animated", False))
+    except (InputError, *_BROKEN):  # the first frame is whole, and that is all that is taken
+        return False
 
 
 def _open(data: bytes, path: Path) -> ImageFile.ImageFile:
@@ -168,7 +180,8 @@ def write_picture(path: Path | str, picture: Picture, *, overwrite: bool = False
     """Write a picture in the format that the suffix names: .png, .jpg, .webp or .tif; returns the path.
 
     Depth, alpha and profile are kept where the format can: .jpg and .webp have 8 bits, .jpg has no alpha (laid on white).
-    No EXIF is written, so neither place nor orientation leak. `quality` (1..100) is for .jpg and .webp.
+    Of the EXIF what is harmless is kept: no place, no serial numbers; a TIFF of 16 bits gets none.
+    `quality` (1..100) is for .jpg and .webp.
     The file appears whole or not at all. Raises InputError for an unknown suffix, or an existing file without `overwrite`.
     """
     path = Path(path)
@@ -177,9 +190,8 @@ def write_picture(path: Path | str, picture: Picture, *, overwrite: bool = False
         raise InputError(f"{path}: cannot write {path.suffix or 'a file without suffix'}: use .png, .jpg, .webp or .tif.")
     refuse_existing(path, overwrite=overwrite)
     data = encode_picture(picture, kind, quality)
-    with written_whole(path) as temporary:
+    with written_whole(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)
-        refuse_existing(path, overwrite=overwrite)  # again: another process may have made the file meanwhile
     return path
 
 
@@ -198,8 +210,8 @@ def encode_picture(picture: Picture, kind: str, quality: int = 95) -> bytes:
         pixels = np.round(mixed).astype(pixels.dtype)
     if pixels.dtype == np.uint16:
         if kind in ("PNG", "TIFF"):
-            write = deep.png_bytes if kind == "PNG" else deep.tiff_bytes
-            return write(pixels.astype(np.uint16, copy=False), icc)
+            deep_pixels = pixels.astype(np.uint16, copy=False)
+            return deep.png_bytes(deep_pixels, icc, picture.exif) if kind == "PNG" else deep.tiff_bytes(deep_pixels, icc)
         pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     if kind == "WEBP" and picture.colors == 1:
         # WebP knows color only: a gray profile would not fit its three channels.
@@ -208,24 +220,9 @@ def encode_picture(picture: Picture, kind: str, quality: int = 95) -> bytes:
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     stream = io.BytesIO()
     # Each writer takes the options it knows and ignores the rest.
-    image.save(stream, kind, icc_profile=icc, quality=quality, **({"subsampling": 0} if kind == "JPEG" else {}))
+    options = save_options(picture.exif) | ({"subsampling": 0} if kind == "JPEG" else {})
+    image.save(stream, kind, icc_profile=icc, quality=quality, **options)
     return stream.getvalue()
-
-
-def list_pictures(folder: Path | str) -> list[Path]:
-    """The pictures of a folder (by suffix, not hidden, not of its folders), in the order of their names without case."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: check the name.")
-    found = _sorted(entry for entry in folder.iterdir() if entry.is_file())
-    if not found:
-        raise InputError(f"{folder} has no pictures in it (looked for {' '.join(SUFFIXES[:5])} ...): give another folder.")
-    return found
-
-
-def _sorted(entries: Iterable[Path]) -> list[Path]:
-    pictures = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")]
-    return sorted(pictures, key=lambda entry: (entry.name.casefold(), entry.name))
 
 
 def opened(picture: Picture | str | Path) -> Picture:

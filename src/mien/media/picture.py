@@ -37,6 +37,8 @@ class Picture:
     """ICC profile of the color channels; None means sRGB (or sRGB-like gray)."""
     path: Path | None = None
     """Where it was read from."""
+    exif: bytes | None = None
+    """What is kept of the file's metadata: an EXIF block of harmless facts (see `mien.media.metadata`)."""
 
     @property
     def width(self) -> int:

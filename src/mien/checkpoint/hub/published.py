@@ -120,7 +120,7 @@ def located(path: Path) -> Path:
 
     Raises `InputError` when that one was not got yet: nothing is downloaded unasked.
     """
-    if path.exists() or str(path) not in {entry.name for entry in PUBLISHED}:
+    if path.is_file() or str(path) not in {entry.name for entry in PUBLISHED}:
         return path
     place = place_of(published(str(path)))
     if not place.exists():

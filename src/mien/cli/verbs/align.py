@@ -7,43 +7,51 @@ from typing import Annotated
 from typer import Option
 
 from mien.cli.machine import Screen
-from mien.cli.options import Out, Overwrite, Photos, one_by_hand
-from mien.cli.paths import plan
-from mien.cli.result import Report
+from mien.cli.options import Files, Out, Photos
+from mien.cli.paths import make_folder, write_out
+from mien.cli.result import Report, progress
 from mien.faces.config import AlignConfig
 
 EXAMPLES = (
     "mien align me.jpg -o crop.png",
     "mien align group.jpg --face 2 --size 512 -o second.png",
     "mien align photos -o crops",
+    "mien align group.jpg --face all -o crops",
 )
+
+
+TO_STDOUT = True
 
 
 def run(
     photos: Photos,
     out: Out,
     align: AlignConfig,
+    files: Files,
     screen: Screen,
     size: Annotated[int, Option(help="Side of the crop in pixels.", min=8, max=8192)] = 256,
-    overwrite: Overwrite = False,
 ) -> Report:
     """Cut out a face as FFHQ does: eyes level, head and hair in a square.
 
-    Takes one face of each photo, the largest unless you say otherwise.
+    Takes one face of each photo, the largest unless you say otherwise; with --face all every one, numbered from the largest.
     """
-    jobs = plan(photos, ["face"], out, overwrite=overwrite)
-    one_by_hand(align, [job.photo for job in jobs])
+    if align.face == "all":
+        make_folder(out, "`face` all writes a crop of every face")
+    jobs, report = files.plan(photos, ["face"], out, align), Report()
 
     from mien.faces.locate import cut_out
-    from mien.media.images import from_tensor, read_picture, write_picture
+    from mien.media.images import from_tensor, read_picture
 
-    report = Report()
+    with progress("photos", quiet=screen.quiet or len(jobs) < 2) as advance:
 
-    def one(index: int) -> None:
-        frame, crop, _ = cut_out(read_picture(jobs[index].photo), align.one(), size)[0]
-        write_picture(jobs[index].out, from_tensor(crop), overwrite=True)
-        facts = {"centre": frame.centre, "side": frame.side, "angle": frame.angle}
-        report.wrote(jobs[index].out, {"photo": str(jobs[index].photo), **facts})
+        def one(index: int) -> None:
+            job = jobs[index]
+            for number, (frame, crop, _) in enumerate(cut_out(read_picture(job.photo), align.one(), size), 1):
+                target = job.out if align.face != "all" else job.out.with_stem(f"{job.out.stem}_{number}")
+                write_out(target, from_tensor(crop), overwrite=files.overwrite)
+                facts = {"centre": frame.centre, "side": frame.side, "angle": frame.angle}
+                report.wrote(target, {"photo": str(job.photo), **facts})
+            advance(index + 1, len(jobs), 0.0)
 
-    report.attempt([job.photo for job in jobs], one)
+        report.attempt([job.photo for job in jobs], one)
     return report

@@ -7,8 +7,15 @@ from typing import Annotated
 from typer import Argument
 
 from mien.cli.machine import Machine, Screen
-from mien.cli.options import InvertingModel, Out, Overwrite, Photos, PresetOption, Regions, give_regions, one_by_hand
-from mien.cli.paths import plan
+from mien.cli.options import (
+    Files,
+    InvertingModel,
+    Out,
+    Photos,
+    PresetOption,
+    Regions,
+    give_regions,
+)
 from mien.cli.render import find_styles, render
 from mien.cli.result import Report
 from mien.faces.config import AlignConfig
@@ -22,6 +29,8 @@ EXAMPLES = (
     "mien apply ink me.jpg --keep eyes,mouth -o own-eyes.png",
 )
 
+TO_STDOUT = True
+
 
 def run(
     style: Annotated[
@@ -33,22 +42,23 @@ def run(
     align: AlignConfig,
     model: InvertingModel,
     machine: Machine,
+    files: Files,
     screen: Screen,
     regions: Regions = None,
     preset: PresetOption = None,
-    overwrite: Overwrite = False,
 ) -> Report:
     """Put a ready or saved style on photos, a few seconds each.
 
     mien models lists the styles that are ready. One photo makes a file; folders and several photos make a folder.
     """
-    files = find_styles(style)
-    jobs = plan(photos, [file.stem for file in files], out, overwrite=overwrite)
-    one_by_hand(align, [job.photo for job in jobs])
+    found = find_styles(style)
+    jobs = files.plan(photos, [file.stem for file in found], out, align)
+    if not jobs:
+        return Report()
 
     from mien.styles import open_style
 
     stylizer = model.stylizer(machine)
     give_regions(stylizer, regions)
-    styles = [open_style(file, stylizer.model) for file in files]
-    return render(stylizer, styles, jobs, align, drawing, quiet=screen.quiet)
+    styles = [open_style(file, stylizer.model) for file in found]
+    return render(stylizer, styles, jobs, align, drawing, quiet=screen.quiet, overwrite=files.overwrite)

@@ -9,20 +9,21 @@ from typer import Option
 
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import (
+    Files,
     InvertingModel,
     LossNetworks,
     Out,
-    Overwrite,
     Photos,
     PresetOption,
     Regions,
     give_regions,
     one_by_hand,
 )
-from mien.cli.paths import check_outputs, existing, plan
-from mien.cli.render import render
+from mien.cli.paths import check_outputs, existing
+from mien.cli.render import keep_style, learned_already, render
 from mien.cli.result import Report, progress
-from mien.cli.shown import DRAWING, OF_THE_REFERENCE
+from mien.cli.shown import BESIDE_LEARNING, DRAWING, OF_THE_REFERENCE
+from mien.cli.verbs import apply
 from mien.editing.config import Control
 from mien.faces.config import AlignConfig
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
@@ -35,6 +36,8 @@ EXAMPLES = (
     "mien stylize me.jpg --style reference.png --color photo --strength 0.8 --refine 100 -o out.png",
     "mien stylize me.jpg --style cat.jpg --extreme -o out.png",
 )
+
+TO_STDOUT = True
 
 
 def run(
@@ -50,25 +53,28 @@ def run(
     style_align: Annotated[AlignConfig, OF_THE_REFERENCE],
     model: InvertingModel,
     machine: Machine,
+    files: Annotated[Files, BESIDE_LEARNING],
     screen: Screen,
     save_style: Annotated[Path | None, Option(help="Also save the style, for `mien apply`.")] = None,
     regions: Regions = None,
     preset: PresetOption = None,
-    overwrite: Overwrite = False,
 ) -> Report:
     """Redraw every face in photos in the style of one picture.
 
     Learns the style first (about a minute), then renders. To use a style again, save it and take mien apply.
     """
+    if ready := learned_already(style, save_style):
+        return apply.run(ready, photos, out, drawing, align, model, machine, files, screen, regions)
     pictures, saved = [existing(path) for path in style], [save_style] if save_style else []
-    jobs = plan(photos, [pictures[0].stem], out, overwrite=overwrite)
-    check_outputs([*saved, *(job.out for job in jobs)], [*pictures, *(job.photo for job in jobs)], overwrite=overwrite)
-    one_by_hand(align, [job.photo for job in jobs])
+    jobs = files.plan(photos, [pictures[0].stem], out, align)
+    if not jobs:
+        return Report()
+    check_outputs([*saved, *(job.out for job in jobs)], [*pictures, *(job.photo for job in jobs)], overwrite=files.overwrite)
     one_by_hand(style_align, pictures)
 
     from mien.oneshot.callbacks import check_previews
 
-    check_previews(snapshots, overwrite=overwrite)
+    check_previews(snapshots, overwrite=files.overwrite)
     identity, stylizer = networks.opened(config), model.stylizer(machine)
     give_regions(stylizer, regions)
     # One photo that cannot be used is told before the style is learned, and what was found in it is kept.
@@ -78,9 +84,6 @@ def run(
             pictures, config, align=style_align, identity=identity, control=parts,
             snapshots=snapshots, progress=advance,
         )  # fmt: skip
-    for path in saved:
-        learned.save(path, overwrite=overwrite)
-    report = render(stylizer, [learned], jobs, align, drawing, found=first, quiet=screen.quiet)
-    for path in saved:
-        report.wrote(path, {"kind": "style", "name": learned.name})
+    report = render(stylizer, [learned], jobs, align, drawing, found=first, quiet=screen.quiet, overwrite=files.overwrite)
+    keep_style(learned, saved, report, overwrite=files.overwrite)
     return report
