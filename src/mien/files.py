@@ -64,7 +64,11 @@ def _take_free_name(temporary: Path, path: Path) -> None:
         raise
     except (OSError, NotImplementedError, AttributeError):  # a disk without second names, such as FAT
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            path.unlink()  # the name that was held free
+            raise
 
 
 def sweep(folder: Path) -> None:

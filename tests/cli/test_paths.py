@@ -27,9 +27,9 @@ def test_names_that_are_listed_are_files_everywhere(here: Path) -> None:
 def test_a_folder_hides_no_style_and_a_file_says_so(here: Path) -> None:
     (here / "ink").mkdir()
     assert existing(Path("ink")) == ready_styles()["ink"]
-    (here / "neon").write_bytes(b"x")
+    (here / "toon").write_bytes(b"x")
     with pytest.warns(MienWarning, match="the file here"):
-        assert existing(Path("neon")) == Path("neon")
+        assert existing(Path("toon")) == Path("toon")
 
 
 @pytest.mark.parametrize("name", ["https://example.org/me.jpg", "http://x/y.png"])

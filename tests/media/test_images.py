@@ -321,7 +321,8 @@ def test_failed_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "replace", full)
+    for call in ("link", "replace"):
+        monkeypatch.setattr(files.os, call, full)
     with pytest.raises(InputError, match="No space left"):
         write_picture(tmp_path / "a.png", Picture(pixels_of(3)))
     assert not list(tmp_path.iterdir())

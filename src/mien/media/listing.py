@@ -87,6 +87,6 @@ def refuse_picture_as_style(path: Path) -> None:
     """Raise `InputError` for a picture where a learned style is needed: the commonest mix-up."""
     if path.is_file() and looks_like_a_picture(path):
         raise InputError(
-            f"{path} is a picture, and a learned style is needed here: learn one from it with `mien fit {path} -o "
-            f"{path.stem}.safetensors`, or do both at once with `mien stylize PHOTO --style {path} -o out.png`."
+            f"{path} is a picture, and a learned style is needed here: learn one from it with `mien fit`, or give it to "
+            "`mien stylize` as the style of a photo, which does both."
         )
