@@ -240,6 +240,8 @@ def _shortened(words: list[str]) -> list[str]:
             words += ["--steps", "2"]
     if "--refine" in words:
         words[words.index("--refine") + 1] = "2"
+    elif words[0] in {"stylize", "apply", "evaluate"}:
+        words += ["--refine", "1"]
     return words
 
 

@@ -554,7 +554,7 @@ def test_encoders_are_told_apart_by_their_options(tmp_path: Path, encoder_type: 
 def test_bare_state_dicts_need_a_kind(tmp_path: Path, one: EncoderKind, other: EncoderKind) -> None:
     file = tmp_path / "encoder.pt"
     torch.save(published_encoder(one)[1], file)
-    with pytest.raises(CheckpointError, match=f"--kind {one} or --kind {other}"):
+    with pytest.raises(CheckpointError, match=f"say its `kind`, {one} or {other}"):
         load_encoder(file)
     for kind in (one, other):
         loaded = load_encoder(file, kind=kind)

@@ -112,7 +112,7 @@ def test_strength(desk: Path, model: Path, style: str) -> None:
     }
     for name, strength in given.items():
         more = f"--strength {strength}" if strength else ""
-        assert mien(f"apply {style} photos/a.png --aligned --crop --model {model} -o {name}.png --refine 0 {more}") == 0
+        assert mien(f"apply {style} photos/a.png --aligned --crop --model {model} -o {name}.png --refine 0 --upscale none {more}") == 0
     assert mien(f"invert photos/a.png --aligned --model {model} -o base.png") == 0
     pictures = {n: read_picture(desk / f"{n}.png").rgb() for n in (*given, "base")}
     assert torch.equal(pictures["none"], pictures["base"])
@@ -124,7 +124,7 @@ def test_strength(desk: Path, model: Path, style: str) -> None:
 
 
 def test_crop_is_the_models_square_and_without_it_the_photo_keeps_its_size(desk: Path, model: Path, style: str) -> None:
-    assert mien(f"apply {style} photos/a.png --aligned --crop --model {model} -o crop.png") == 0
+    assert mien(f"apply {style} photos/a.png --aligned --crop --upscale none --model {model} -o crop.png") == 0
     assert mien(f"apply {style} photos/a.png --aligned --model {model} -o whole.png") == 0
     assert read_picture(desk / "crop.png").width == _SIDE
     assert read_picture(desk / "whole.png").width == 80
@@ -338,7 +338,7 @@ def test_a_preset_fills_in_what_is_not_given(desk: Path, model: Path) -> None:
     line = f"fit reference.png --steps 2 --aligned --model {model}"
     written = (
         "--random-layers m1 --mean-layers 16up,32up,64up --batch 0 --reference-inverter iterated --mixing-latents mapping "
-        "--feature-code 0 --no-mirror"
+        "--feature-code 0 --no-mirror --distribution-weight 0 --reference-shape 1 --reference-views 1 --weight-average 0"
     )
     for name, options in {
         "preset": "--preset paper", "written": written, "plain": "", "own": "--preset paper --random-from 32px --batch 4",

@@ -17,7 +17,6 @@ from PIL import Image, ImageFilter
 
 import mien
 from mien.cli.app import shell
-from mien.cli.verbs.dataset import CropFlags, SelectionFlags
 from mien.dataset import prepare as module
 from mien.dataset.config import CropConfig, SelectionConfig
 from mien.dataset.crops import examine
@@ -414,16 +413,6 @@ def test_several_workers_make_the_same_bytes(photos: Path, tmp_path: Path) -> No
 
 
 # --- the command --------------------------------------------------------------------------------------------------------------
-
-
-def test_the_options_have_the_defaults_of_the_configuration() -> None:
-    flags, crops, picked, selection = CropFlags(), CropConfig(), SelectionFlags(), SelectionConfig()
-    assert (flags.resolution, not flags.no_align, flags.face, flags.soft_ground, flags.format) == (
-        crops.resolution, crops.align, crops.face, crops.soft_ground, crops.format,
-    )  # fmt: skip
-    assert (picked.min_side, picked.min_sharpness, picked.alike) == (
-        selection.min_side, selection.min_sharpness, selection.alike,
-    )  # fmt: skip
 
 
 def test_options_reach_the_work(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,7 @@ def test_file(tmp_path: Path) -> None:
     assert torch.equal(again.place, regions.place)
     assert torch.equal(again.owners, regions.owners)
     with pytest.raises(ModelMismatchError, match="mien regions"):
-        again.check_base("another")
+        again.check_fits(tiny(32), "another")
     tensors, document = native.read(tmp_path / "r.safetensors")
     broken = (
         ({"kind": "style"}, {}, "not a file of regions"),

@@ -94,7 +94,7 @@ def test_the_plain_twin_agrees() -> None:
 
 def test_an_extreme_reference_has_no_gaze() -> None:
     stylizer = Stylizer.load(EMBEDDED_MODEL)
-    with pytest.raises(InputError, match="gaze photo"):
+    with pytest.raises(InputError, match="`gaze` photo"):
         stylizer.fit(["cat.png"], OneShotConfig(gaze="photo", extreme=True))
 
 

@@ -95,7 +95,7 @@ def test_a_reference_that_cannot_be_used_is_left_out(
 
 def test_every_variant_is_made_of_known_options(tool: ModuleType) -> None:
     known = {"reference_inverter", "inverter", "likeness", "refine", tool.TOGETHER}
-    known |= {field.name for field in tool.fields(tool.OneShotConfig)}
+    known |= {field.name for config in (tool.OneShotConfig, RenderConfig) for field in tool.fields(config)}
     for question in tool.QUESTIONS:
         for options in tool.variants_of(question, 128).values():
             assert set(options) <= known
