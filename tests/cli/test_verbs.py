@@ -112,7 +112,8 @@ def test_strength(desk: Path, model: Path, style: str) -> None:
     }
     for name, strength in given.items():
         more = f"--strength {strength}" if strength else ""
-        assert mien(f"apply {style} photos/a.png --aligned --crop --model {model} -o {name}.png --refine 0 --upscale none {more}") == 0
+        line = f"apply {style} photos/a.png --aligned --crop --refine 0 --upscale none --model {model}"
+        assert mien(f"{line} -o {name}.png {more}") == 0
     assert mien(f"invert photos/a.png --aligned --model {model} -o base.png") == 0
     pictures = {n: read_picture(desk / f"{n}.png").rgb() for n in (*given, "base")}
     assert torch.equal(pictures["none"], pictures["base"])

@@ -309,8 +309,8 @@ def test_faces_are_aligned(tmp_path: Path, two_faces: Image.Image, face: Any, ta
     assert why(made) == {"empty.png": "no face"}
     aligned = mien.align_faces(tmp_path / "in" / "two.png", size=64)[0]
     stored = read_picture(tmp_path / "out" / "two.png").rgb()
-    assert torch.allclose(stored, aligned[1], atol=1.01 / 127.5)
-    assert made.kept[0].crop.crop.side == round(aligned[0].side)
+    assert torch.allclose(stored, aligned.crop, atol=1.01 / 127.5)
+    assert made.kept[0].crop.crop.side == round(aligned.frame.side)
 
 
 def test_the_same_face_twice_in_a_picture_is_one(tmp_path: Path, two_faces: Image.Image) -> None:
@@ -422,7 +422,7 @@ def test_options_reach_the_work(photos: Path, tmp_path: Path, monkeypatch: pytes
         seen.update(crops=crops, selection=selection, **rest)
         raise InputError("enough")
 
-    monkeypatch.setattr(module, "prepare", fake)
+    monkeypatch.setattr(module, "prepare_dataset", fake)
     line = f"dataset {photos} -o {tmp_path}/x --resolution 64 --no-align --face largest --soft-ground --format jpg"
     line = f"{line} --min-side 9 --min-sharpness 0.5 --alike 3 --workers 5 --overwrite"
     shell(line.split())
@@ -430,7 +430,7 @@ def test_options_reach_the_work(photos: Path, tmp_path: Path, monkeypatch: pytes
     assert seen["selection"] == SelectionConfig(9, 0.5, 3)
     assert (seen["workers"], seen["overwrite"]) == (5, True)
     shell(f"dataset {photos} -o {tmp_path}/x".split())
-    assert (seen["workers"], seen["overwrite"]) == (1, False), "few pictures are not worth another process"
+    assert (seen["workers"], seen["overwrite"]) == (None, False)
 
 
 def test_the_command_prints_counts_and_json(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -460,7 +460,7 @@ def test_ctrl_c_keeps_the_work(
 
 def test_wrong_values_are_told(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for wrong, word in (
-        ("--resolution 4", "equal to 8"),
+        ("--resolution 4", "from 8"),
         ("--resolution 9999", "4096"),
         ("--alike 300", "256"),
         ("--face 3", "face"),

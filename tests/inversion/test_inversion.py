@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from mien.cli import options
 from mien.errors import InputError, ModelMismatchError
 from mien.evaluation.comparison import Way, compare_inverters, usual_ways, write_comparison
 from mien.evaluation.evaluate import open_instruments
@@ -22,6 +21,7 @@ from mien.media.images import from_tensor, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import Stylizer
+from mien.render_config import RenderConfig
 from toys import tiny, tiny_discriminator
 
 R = 32
@@ -184,12 +184,6 @@ def test_what_makes_no_sense_is_refused() -> None:
         InvertConfig("mean", 5)
     with pytest.raises(InputError, match="from 0 to 1"):
         InvertConfig(towards_mean=1.5)
-
-
-def test_the_command_line_knows_the_same_methods() -> None:
-    program = typer.main.get_command(app.build())
-    chosen = {p.name.rpartition("__")[2]: p for p in program.commands["invert"].params}  # type: ignore[attr-defined]
-    assert tuple(chosen["method"].type.choices) == METHODS
 
 
 def test_ways_beside_each_other(model: Model, pictures: torch.Tensor, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import Stylizer
+from mien.render_config import RenderConfig
 from toys import tiny, tiny_discriminator
 
 pytestmark = pytest.mark.filterwarnings("ignore:To the model", "ignore:The random layers")
