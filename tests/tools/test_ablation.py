@@ -94,7 +94,7 @@ def test_a_reference_that_cannot_be_used_is_left_out(
 
 
 def test_every_variant_is_made_of_known_options(tool: ModuleType) -> None:
-    known = {"reference_inverter", "inverter", "likeness", "refine", tool.TOGETHER}
+    known = {"reference_inverter", "inverter", "fidelity", "refine_steps", tool.TOGETHER}
     known |= {field.name for field in tool.fields(tool.OneShotConfig)}
     for question in tool.QUESTIONS:
         for options in tool.variants_of(question, 128).values():
