@@ -335,7 +335,7 @@ def test_inverters_of_the_reference_and_of_the_photo(stylizer: Stylizer, style: 
     assert torch.equal(face(InvertConfig("mean")), stylizer.render(mean, stylizer._tuned_network(style))[0])
 
 
-def test_refinement_finds_a_detail_map_unless_told_not_to(stylizer: Stylizer, folder: Path) -> None:
+def test_refinement_finds_a_feature_code_unless_told_not_to(stylizer: Stylizer, folder: Path) -> None:
     crop = stylizer.align(folder / "photo.png", ALIGNED).faces[0].crop[None]
     start = stylizer.invert_crops(crop)
     assert start.detail is None

@@ -72,7 +72,7 @@ def test_bands_are_the_blocks_of_their_sizes(networks: tuple) -> None:
     assert gap(fine, 16) / gap(fine, 1) < gap(coarse, 16) / gap(coarse, 1)  # coarse changes stay when pictures shrink
 
 
-def test_a_detail_map_is_in_every_mixture(networks: tuple) -> None:
+def test_a_feature_code_is_in_every_mixture(networks: tuple) -> None:
     base, tuned, styles, noise = networks
     detail = 0.5 * torch.randn(2, base.config.channels(16), 16, 16)
     assert torch.equal(render(networks, Strength(0, 0, 0), detail), base.render(styles, noise, detail=detail))

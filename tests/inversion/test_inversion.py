@@ -141,7 +141,7 @@ def test_iteration_corrects_an_encoder_that_says_too_little() -> None:
     assert torch.equal(invert(model, picture, InvertConfig("iterated", 0)).w_plus, encode(model, picture).w_plus)
 
 
-def test_iteration_corrects_the_detail_map_too_unless_it_is_not_wanted(pictures: torch.Tensor) -> None:
+def test_iteration_corrects_the_feature_code_too_unless_it_is_not_wanted(pictures: torch.Tensor) -> None:
     detailed = small_model(detail=True)
     once, more = invert(detailed, pictures), invert(detailed, pictures, InvertConfig("iterated", 3))
     assert once.detail is not None

@@ -159,7 +159,7 @@ def test_encoder_answers_with_an_offset_to_what_it_is_given() -> None:
     torch.testing.assert_close(encoder(picture, code + 1) - 1, first, rtol=0, atol=1e-5)
 
 
-def test_a_detail_map_acts_in_its_block_and_above() -> None:
+def test_a_feature_code_acts_in_its_block_and_above() -> None:
     g = tiny(32)
     styles, noise = g.synthesis.styles(broadcast(torch.randn(2, 16), g.num_ws)), g.synthesis.noise("const")
     plain = g.synthesis.render(styles, noise)
@@ -172,7 +172,7 @@ def test_a_detail_map_acts_in_its_block_and_above() -> None:
     assert changed[16:, 16:].max() == 0  # a spot of the map is a spot of the picture
 
 
-def test_an_encoder_with_a_detail_map() -> None:
+def test_an_encoder_with_a_feature_code() -> None:
     config = CompactEncoderConfig(32, 8, 16, width=8, max_width=16, detail_channels=5)
     encoder = CompactEncoder(config)
     picture, start = torch.randn(2, 3, 32, 32), torch.zeros(2, 8, 16)

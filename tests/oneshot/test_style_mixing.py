@@ -104,7 +104,7 @@ def test_rows_of_w_plus_are_taken_from_the_given_codes() -> None:
 
 
 @pytest.mark.parametrize("most", [0.0, 0.5, 1.0])
-def test_more_or_less_of_the_detail_map_is_added(most: float) -> None:
+def test_more_or_less_of_the_feature_code_is_added(most: float) -> None:
     m = model()
     detail = torch.randn(2, 16, 8, 8)
     mixing = StyleMixing(
@@ -125,7 +125,7 @@ def test_more_or_less_of_the_detail_map_is_added(most: float) -> None:
     assert 0.9 * most < max(shares) <= most
 
 
-def test_a_step_with_detail_maps_and_mirror_images_agrees_with_its_plain_twin() -> None:
+def test_a_step_with_feature_codes_and_mirror_images_agrees_with_its_reference_implementation() -> None:
     m = model()
     assert m.discriminator is not None
     torch.manual_seed(0)
@@ -200,7 +200,7 @@ def test_options_of_the_family_reach_the_loop(reference: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
-def test_extreme_references_have_neither_mirror_image_nor_detail_map(reference: Path) -> None:
+def test_extreme_references_have_neither_mirror_image_nor_feature_code(reference: Path) -> None:
     usual = fit(reference, extreme=True)
     assert same(usual, fit(reference, extreme=True, mirror=False, feature_code=0.0))
 
@@ -228,7 +228,7 @@ def test_fidelity_is_eased_outside_the_face() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
-def test_only_the_usual_inverter_gives_references_a_detail_map(reference: Path) -> None:
+def test_only_the_usual_inverter_gives_references_a_feature_code(reference: Path) -> None:
     m = Stylizer(model()).model
     pictures = torch.rand(1, 3, R, R) * 2 - 1
     assert reference_codes(m, pictures, None, None, ["a"]).detail is not None
@@ -249,7 +249,7 @@ def test_a_style_of_the_encoders_codes_draws_random_faces_as_the_encoder_sees_th
     torch.testing.assert_close(as_published, stylizer.draw(published, Codes(codes)))
 
 
-def test_refinement_beside_a_detail_map_holds_the_code() -> None:
+def test_refinement_beside_a_feature_code_holds_the_code() -> None:
     m = model()
     pictures = torch.rand(1, 3, R, R) * 2 - 1
     start = encode(m, pictures)
@@ -285,7 +285,7 @@ def test_a_fit_goes_on_with_the_codes_and_maps_that_it_was_begun_with(reference:
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
 @pytest.mark.parametrize("overrides", [{"gaze": "photo"}, {"identity_weight": 0.1}])
-def test_other_losses_take_detail_maps_and_mirror_images(overrides: dict[str, object]) -> None:
+def test_other_losses_take_feature_codes_and_mirror_images(overrides: dict[str, object]) -> None:
     m = model()
     assert m.discriminator is not None
     torch.manual_seed(0)

@@ -14,7 +14,6 @@ from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import Stylizer
-from mien.render_config import RenderConfig
 from toys import tiny, tiny_discriminator
 
 pytestmark = pytest.mark.filterwarnings("ignore:To the model", "ignore:The random layers")
@@ -95,8 +94,8 @@ def test_a_reference_that_cannot_be_used_is_left_out(
 
 
 def test_every_variant_is_made_of_known_options(tool: ModuleType) -> None:
-    known = {"reference_inverter", "inverter", "likeness", "refine", tool.TOGETHER}
-    known |= {field.name for config in (tool.OneShotConfig, RenderConfig) for field in tool.fields(config)}
+    known = {"reference_inverter", "inverter", "fidelity", "refine_steps", tool.TOGETHER}
+    known |= {field.name for field in tool.fields(tool.OneShotConfig)}
     for question in tool.QUESTIONS:
         for options in tool.variants_of(question, 128).values():
             assert set(options) <= known

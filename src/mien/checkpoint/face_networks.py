@@ -118,7 +118,7 @@ def _read(path: Path, kind: str, build: Callable[[dict[str, Any]], _Network]) ->
 def _check_reason(config: dict[str, Any]) -> None:
     """A description must not make us build something enormous."""
     if not isinstance(config, dict):
-        raise TypeError("it is not a table of settings")
+        raise TypeError(f"config is {shown(repr(config), 40)}")
     for name, value in config.items():
         numbers = value if isinstance(value, list) else [value]
         if len(numbers) > 16 or not all(type(n) in (int, float) and 0 < n <= _MOST_SIZE for n in numbers):
