@@ -180,6 +180,12 @@ def test_every_option_that_the_text_names_exists() -> None:
             assert not named - known, page.name
 
 
+def test_the_architecture_page_names_files_that_exist() -> None:
+    text = (_REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    there = {path.name for room in ("src", "tests", "tools", "examples") for path in (_REPOSITORY / room).rglob("*.py")}
+    assert not set(re.findall(r"\b\w+\.py\b", text)) - there
+
+
 def test_the_glossary_has_the_words_of_the_project() -> None:
     """Its terms are sorted, said in one line each, and those that options and settings are named after are there."""
     text = (_REPOSITORY / "docs" / "glossary.md").read_text(encoding="utf-8")
