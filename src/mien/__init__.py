@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from mien.styles import Style as Style
     from mien.styles import list_models as list_models
     from mien.styles import list_styles as list_styles
+    from mien.styles import ready_styles as ready_styles
     from mien.training.config import TrainConfig as TrainConfig
     from mien.training.run import train as train
 
@@ -71,7 +72,7 @@ _MODULES = {
     "pipeline": "Stylizer",
     "render_config": "RenderConfig",
     "shortcuts": "invert sample stylize",
-    "styles": "Style list_models list_styles",
+    "styles": "Style list_models list_styles ready_styles",
     "training.config": "TrainConfig",
     "training.run": "train",
 }
