@@ -182,5 +182,5 @@ def test_an_encoder_with_a_feature_code() -> None:
     assert detail.shape == (2, 5, 16, 16)
     assert detail.abs().max() == 0  # nothing is said before it is learned
     assert CompactEncoder(replace(config, detail_channels=0)).look(picture, start)[1] is None
-    with pytest.raises(ValueError, match="sees more"):
+    with pytest.raises(ValueError, match="needs an encoder of more"):
         CompactEncoder(replace(config, resolution=16))
