@@ -22,7 +22,7 @@ def stylize(
     config: RenderConfig | None = None, learning: OneShotConfig | None = None, model: str | Path | Stylizer | None = None,
     progress: Progress | None = None,
 ) -> Image.Image:  # fmt: skip
-    """Redraw every face of a photo in the style of a reference (learned first, about a minute), or in a finished `style`.
+    """Redraw every face of a photo in the style of a reference (learned first, in a minute or two), or in a finished `style`.
 
     `reference` is an image, or a few of one style; `style` the name of a ready one or a file: give one of the two. `config`
     says how it is drawn, `learning` how it is learned. `model` is a name or file, or a `Stylizer`, which for many photos is

@@ -61,7 +61,7 @@ def run(
 ) -> Report:
     """Redraw every face in photos in the style of one picture.
 
-    Learns the style first (about a minute), then renders. To use a style again, save it and take mien apply.
+    Learns the style first (a minute or two), then renders. To use a style again, save it and take mien apply.
     """
     if ready := learned_already(style, save_style):
         return apply.run(ready, photos, out, drawing, align, model, machine, files, screen, regions)
