@@ -1,7 +1,6 @@
 """What somebody would try first in Python works, or says what to do instead."""
 
 import copy
-import importlib.util
 import io
 import warnings
 from pathlib import Path
@@ -16,7 +15,7 @@ from mien.checkpoint.model_file import write_model
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.styles import find_model
-from toys import tiny, tiny_discriminator
+from toys import script, tiny, tiny_discriminator
 
 pytestmark = [pytest.mark.filterwarnings("ignore:To the model"), pytest.mark.filterwarnings("ignore:.*was drawn at 32 px")]
 
@@ -152,10 +151,6 @@ def test_warnings_can_be_silenced_alone(pipe: mien.Stylizer, style: mien.Style, 
 @pytest.mark.slow
 def test_the_example_runs(tmp_path: Path) -> None:
     file = Path(__file__).parent.parent / "examples" / "stylize.py"
-    spec = importlib.util.spec_from_file_location("example", file)
-    assert spec is not None
-    assert spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = script(file)
     example.main(str(file.parent / "face.png"), str(file.parent / "poster.png"), str(tmp_path), steps=2)
     assert {path.name for path in tmp_path.iterdir()} == {"own.safetensors", "own.png", "ink.png"}

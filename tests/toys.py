@@ -1,4 +1,9 @@
-"""Toys that many tests share: tiny random networks, references to learn from, and a drawn face."""
+"""Toys that many tests share: tiny random networks, references to learn from, a drawn face; and scripts as modules."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -81,3 +86,14 @@ def face(
 
 def to_tensor(picture: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def script(path: Path) -> ModuleType:
+    """A Python file that is in no package, as a module of its name."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module

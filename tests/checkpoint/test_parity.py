@@ -1,6 +1,5 @@
 """Is our network the original one? Every entry of the parity data in ../shared, by its README's definition of agreement."""
 
-import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from mien.models.irse_encoder import EncoderKind
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
+from toys import script
 
 Fill = Callable[[str], dict[str, Tensor]]
 
@@ -27,11 +27,7 @@ Fill = Callable[[str], dict[str, Tensor]]
 @pytest.fixture(scope="module")
 def fill(shared: Path) -> Fill:
     """Rebuilds the state dict of a parity entry in the original file's naming."""
-    spec = importlib.util.spec_from_file_location("parity_fill", shared / "parity" / "fill.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = script(shared / "parity" / "fill.py")
     kept: dict[str, dict[str, Tensor]] = {}
 
     def state_dict(name: str) -> dict[str, Tensor]:

@@ -1,6 +1,5 @@
 """`--gaze photo`: a style is learned without the reference's gaze and mouth."""
 
-import importlib.util
 import shutil
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 from mien.pipeline import Stylizer
 from mien.styles import EMBEDDED_MODEL
-from toys import face, setting
+from toys import face, script, setting
 
 R = 64
 
@@ -102,11 +101,7 @@ def test_the_tool_measures_three_ways_and_draws_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository = Path(__file__).parents[2]
-    spec = importlib.util.spec_from_file_location("gaze_sheet", repository / "tools" / "gaze_sheet.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = script(repository / "tools" / "gaze_sheet.py")
     (photos := tmp_path / "photos").mkdir()
     shutil.copy(repository / "examples" / "face.png", photos)
     reference, out = str(repository / "examples" / "ink.png"), tmp_path / "sheet.png"

@@ -1,8 +1,6 @@
 """tools/ablation.py on a tiny model: every question is answered, and what is done is not done again."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +12,7 @@ from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import Stylizer
-from toys import tiny, tiny_discriminator
+from toys import script, tiny, tiny_discriminator
 
 pytestmark = pytest.mark.filterwarnings("ignore:To the model", "ignore:The random layers")
 R = 64
@@ -22,14 +20,7 @@ R = 64
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / "ablation.py"
-    spec = importlib.util.spec_from_file_location("ablation", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["ablation"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return script(Path(__file__).parents[2] / "tools" / "ablation.py")
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """tools/compare_methods.py on a tiny model: sheets, table, and a study whose votes can be counted."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +13,7 @@ from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.render_config import RenderConfig
-from toys import tiny, tiny_discriminator
+from toys import script, tiny, tiny_discriminator
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*far from a face", "ignore:The random layers")
 R = 64
@@ -23,14 +21,7 @@ R = 64
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / "compare_methods.py"
-    spec = importlib.util.spec_from_file_location("compare_methods", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["compare_methods"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return script(Path(__file__).parents[2] / "tools" / "compare_methods.py")
 
 
 def test_the_methods_are_the_default_and_the_published_loop(tool: ModuleType) -> None:
