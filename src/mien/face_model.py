@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -44,6 +45,7 @@ class FaceModel:
         """
         self.model = frozen(model, None if device is None else pick_device(str(device)))
         self.dtype = pick_dtype(str(dtype).removeprefix("torch."))
+        self._known: WeakKeyDictionary[AlignedPhoto, dict[tuple[InvertConfig, int], Codes]] = WeakKeyDictionary()
 
     @classmethod
     def load(
@@ -67,6 +69,7 @@ class FaceModel:
     def to(self: Own, device: str | torch.device) -> Own:
         """Move to another device, such as cuda; returns itself."""
         self.model = frozen(self.model, pick_device(str(device)))
+        self._known.clear()
         return self
 
     @property
@@ -96,7 +99,8 @@ class FaceModel:
     def align(self, photo: ImageLike | AlignedPhoto, align: AlignConfig | None = None) -> AlignedPhoto:
         """Find the faces of a photo, the largest first, and cut them out at the model's resolution.
 
-        What is returned can be given wherever a photo is, and is not searched again. Raises `FaceNotFoundError`.
+        What is returned can be given wherever a photo is. It is not searched again, and its codes are found once for the same
+        settings, however many styles and strengths it is drawn in. Raises `FaceNotFoundError`.
         """
         if isinstance(photo, AlignedPhoto):
             return photo
@@ -113,10 +117,23 @@ class FaceModel:
         Without an encoder, refinement starts at the mean code. `fidelity` 0 looks for no feature code; in between it is eased
         (see `mien.faces.feature_strength`).
         """
-        crops, inverter = as_learned(self.model, crops).to(self.device), inverter or InvertConfig()
-        inverter = replace(inverter, detail=inverter.detail and fidelity > 0)
-        found = find_codes(self.model, crops, inverter, refine_steps=refine_steps, progress=progress)
+        found = self._codes(crops, _asked(inverter, fidelity), refine_steps, progress)
         return eased(self.model, found, fidelity)
+
+    def invert_faces(
+        self, photo: AlignedPhoto, config: RenderConfig, *, fidelity: float, progress: Progress | None = None
+    ) -> Codes:
+        """The codes of all faces of a photo as `invert_crops` finds them; the second time they are known."""
+        inverter, known = _asked(config.inversion, fidelity), self._known.setdefault(photo, {})
+        key = (inverter, config.refine_steps)
+        if key not in known:
+            crops = torch.stack([face.crop for face in photo.faces])
+            known[key] = self._codes(crops, inverter, config.refine_steps, progress)
+        return eased(self.model, known[key], fidelity)
+
+    def _codes(self, crops: Tensor, inverter: InvertConfig, refine_steps: int, progress: Progress | None) -> Codes:
+        crops = as_learned(self.model, crops).to(self.device)
+        return find_codes(self.model, crops, inverter, refine_steps=refine_steps, progress=progress)
 
     def invert(
         self, photo: ImageLike | AlignedPhoto, config: RenderConfig | None = None, *, align: AlignConfig | None = None,
@@ -140,3 +157,9 @@ class FaceModel:
     ) -> Tensor:  # fmt: skip
         """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes."""
         return render_codes(self.model.generator.synthesis, tuned, codes, strength, steering, self.dtype)
+
+
+def _asked(inverter: InvertConfig | None, fidelity: float) -> InvertConfig:
+    """The inverter, without a feature code where it has no weight."""
+    inverter = inverter or InvertConfig()
+    return replace(inverter, detail=inverter.detail and fidelity > 0)

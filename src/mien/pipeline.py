@@ -169,10 +169,7 @@ class Stylizer(FaceModel):
         tuned, steering = self._tuned_network(style), self._steering(style, config.control)
         photo = self.align(photo, (align or AlignConfig()).one() if config.crop else align)
         fidelity = style.fidelity if config.fidelity is None else config.fidelity
-        codes = self.invert_crops(
-            torch.stack([face.crop for face in photo.faces]), inverter=config.inversion, refine_steps=config.refine_steps,
-            fidelity=fidelity, progress=progress,
-        )  # fmt: skip
+        codes = self.invert_faces(photo, config, fidelity=fidelity, progress=progress)
         before, after = self.render(codes), self.render(codes, tuned, config.strength, steering)
         result = Result(photo.picture, [])
         for face, inversion, stylized in zip(photo.faces, before, after, strict=True):
@@ -228,10 +225,11 @@ class Stylizer(FaceModel):
                 progress(index + 1, len(w_plus), 0.0)
 
     def _tuned_network(self, style: Style) -> SynthesisNetwork:
-        if self._tuned is None or self._tuned[0] is not style:
+        held = self._tuned  # looked at once: other threads may draw in other styles meanwhile
+        if held is None or held[0] is not style:
             style.check_base(self.digest)
-            self._tuned = (style, apply_changes(self.model.generator.synthesis, style.changes))
-        return self._tuned[1]
+            self._tuned = held = (style, apply_changes(self.model.generator.synthesis, style.changes))
+        return held[1]
 
     def _steering(self, style: Style, control: Control | None) -> Steering | None:
         if not control:

@@ -41,7 +41,7 @@ class AlignedFace:
         return pil_from_tensor(self.crop)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AlignedPhoto:
     """A photo in which the faces have been found: it can be given wherever a photo is, and is not searched again."""
 
