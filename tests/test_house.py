@@ -28,7 +28,7 @@ _LAYERS: tuple[tuple[str, ...], ...] = (
     ("inversion", "training", "metrics"),
     ("oneshot", "editing"),
     ("styles", "render_config"),
-    ("face_model",),
+    ("face_model", "mappers"),
     ("pipeline",),
     ("shortcuts",),
     ("evaluation", "dataset"),

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from mien.faces.locate import align_faces as align_faces
     from mien.faces.results import Result as Result
     from mien.inversion.config import InvertConfig as InvertConfig
+    from mien.mappers.generator_mapper import GeneratorMapper as GeneratorMapper
+    from mien.mappers.interface import Mapped as Mapped
+    from mien.mappers.interface import Mapper as Mapper
     from mien.media.image_input import ImageLike as ImageLike
     from mien.models.model import Model as Model
     from mien.oneshot.config import OneShotConfig as OneShotConfig
@@ -66,6 +69,8 @@ _MODULES = {
     "faces.locate": "align_faces",
     "faces.results": "Result",
     "inversion.config": "InvertConfig",
+    "mappers.generator_mapper": "GeneratorMapper",
+    "mappers.interface": "Mapped Mapper",
     "media.image_input": "ImageLike",
     "models.model": "Model",
     "oneshot.config": "OneShotConfig SnapshotConfig",

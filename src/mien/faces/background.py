@@ -11,8 +11,8 @@ from mien.faces.warp import blur
 from mien.models.head_mask_network import HeadMaskNetwork
 from mien.models.model import Model
 
-_SOFTNESS = 0.09  # of the side: radius of the blur, about as a portrait lens leaves a wall far behind
-_BLURRED_AT = 64  # side in pixels at which the blur is made
+SOFTNESS = 0.09  # of the side: radius of the blur, about as a portrait lens leaves a wall far behind
+BLURRED_AT = 64  # side in pixels at which the blur is made
 
 
 def soften_ground(crop: Tensor, network: HeadMaskNetwork | None = None, *, mask: Tensor | None = None) -> Tensor:
@@ -25,8 +25,8 @@ def soften_ground(crop: Tensor, network: HeadMaskNetwork | None = None, *, mask:
     keep = head_mask(crop, network=network) if mask is None else mask
     outside = (1 - keep).clamp_min(1e-3)
     # Blurred at a small size: nothing finer would survive.
-    both = F.interpolate(torch.cat([crop * outside, outside])[None], size=(_BLURRED_AT, _BLURRED_AT), mode="area")[0]
-    both = blur(both, _SOFTNESS * _BLURRED_AT)
+    both = F.interpolate(torch.cat([crop * outside, outside])[None], size=(BLURRED_AT, BLURRED_AT), mode="area")[0]
+    both = blur(both, SOFTNESS * BLURRED_AT)
     soft = F.interpolate((both[:3] / both[3:])[None], size=(size, size), mode="bicubic", align_corners=False)[0]
     return torch.lerp(soft, crop, keep).clamp(-1, 1)
 

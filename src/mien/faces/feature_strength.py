@@ -27,9 +27,13 @@ def eased(model: Model, codes: Codes, fidelity: float) -> Codes:
     """
     if codes.detail is None or not model.soft_ground or fidelity in (0.0, 1.0):
         return codes.scaled(fidelity)
+    return replace(codes, detail=codes.detail * feature_shares(fidelity, codes.detail.shape[-1]).to(codes.detail))
+
+
+def feature_shares(fidelity: float | Tensor, size: int) -> Tensor:
+    """How much of a feature code is drawn, [size, size]: `fidelity` in the face, less outside unless it is 0 or 1."""
     outside = fidelity**_OUTSIDE
-    shares = outside + (fidelity - outside) * _face(codes.detail.shape[-1])
-    return replace(codes, detail=codes.detail * shares.to(codes.detail))
+    return outside + (fidelity - outside) * _face(size)
 
 
 def _face(size: int) -> Tensor:

@@ -12,8 +12,8 @@ from mien.faces.warp import blur
 from mien.models.head_mask_network import HeadMaskNetwork
 
 _WORKING_SIZE = 192  # largest side in pixels at which the mask is made to follow the picture
-_REACH = 0.04  # of the side: radius of the windows in which mask and colors are related
-_WIDER = 0.012  # of the side: how far the mask reaches beyond head and hair, so that no rim of the old ones stays
+REACH = 0.04  # of the side: radius of the windows in which mask and colors are related
+WIDER = 0.012  # of the side: how far the mask reaches beyond head and hair, so that no rim of the old ones stays
 _NECK = (0.84, 1.0)  # height in the crop at which the mask begins to fade, and has faded: from the chin to the shoulders
 # The face in its frame: centre and radii of an ellipse in sides of the crop, and how steep its edge is.
 _FACE, _FACE_RADII, _FACE_STEEPNESS = (0.5, 0.61), (0.30, 0.36), 14.0
@@ -26,7 +26,7 @@ def head_mask(crop: Tensor, stylized: Tensor | None = None, network: HeadMaskNet
     it covers the crop's own head and hair; it fades below the chin. `network`: None takes the one with mien.
     """
     if stylized is None:
-        return _fading(_heads([crop], network)[0])
+        return fading(_heads([crop], network)[0])
     return covering_mask(*head_masks(crop, stylized, network))
 
 
@@ -37,7 +37,7 @@ def head_masks(crop: Tensor, stylized: Tensor, network: HeadMaskNetwork | None =
 
 
 def covering_mask(own: Tensor, drawn: Tensor, *, hair: float = 1.0) -> Tensor:
-    """Where a drawn head is to cover a photo, from the masks [1, s, s] of both heads.
+    """Where a drawn head is to cover a photo, from the masks [..., 1, s, s] of both heads.
 
     The photo's face is covered even where nothing is drawn over it, lest a second cheek or jaw show beside the drawn one; the
     photo's hair stays there. `hair` is how much of the photo's hair is covered where both heads are.
@@ -47,7 +47,7 @@ def covering_mask(own: Tensor, drawn: Tensor, *, hair: float = 1.0) -> Tensor:
     x, y = (place - _FACE[0]) / _FACE_RADII[0], (place - _FACE[1]) / _FACE_RADII[1]
     face = torch.sigmoid((1 - (x.square()[None] + y.square()[:, None]).sqrt()) * _FACE_STEEPNESS)
     covered = torch.maximum(drawn, own * face)
-    return _fading(covered * (1 - (1 - hair) * own * (1 - face)))
+    return fading(covered * (1 - (1 - hair) * own * (1 - face)))
 
 
 def _heads(pictures: list[Tensor], network: HeadMaskNetwork | None) -> Tensor:
@@ -59,15 +59,16 @@ def _heads(pictures: list[Tensor], network: HeadMaskNetwork | None) -> Tensor:
     batch = torch.stack(pictures).float().clamp(-1, 1)
     coarse = coarse_head_mask(batch, network)
     working = min(size, _WORKING_SIZE)
-    reach = max(2, round(_REACH * working))
+    reach = max(2, round(REACH * working))
     pairs = zip(_resize(batch, working), _resize(coarse, working), strict=True)
     masks = torch.cat([follow(guide, mask, reach).clamp(0, 1) for guide, mask in pairs])
     # Wider by a constant: the blurred mask's foot is raised.
-    wider = (blur(masks, _WIDER * working) * 2.0 - 0.1).clamp(0, 1)
+    wider = (blur(masks, WIDER * working) * 2.0 - 0.1).clamp(0, 1)
     return _resize(wider[:, None], size).clamp(0, 1)
 
 
-def _fading(mask: Tensor) -> Tensor:
+def fading(mask: Tensor) -> Tensor:
+    """A mask [..., s, s] of the FFHQ frame that ends between chin and shoulders."""
     below = (torch.arange(mask.shape[-2]) + 0.5) / mask.shape[-2]
     fade = ((_NECK[1] - below) / (_NECK[1] - _NECK[0])).clamp(0, 1)
     return mask * (fade * fade * (3 - 2 * fade))[:, None]

@@ -12,7 +12,7 @@ from torch import Tensor
 from mien.ops.implementation import current
 from mien.ops.resample import fir
 
-_EPS = 1e-8
+EPS = 1e-8
 # Above this size a single sample is cheaper with scaled weights than with scaled activations.
 _SCALE_WEIGHTS_ABOVE = 32
 # From so many multiplications per tap, and so many channels, a matrix product makes the weight gradient faster (measured).
@@ -48,7 +48,7 @@ def modulated_conv2d(
 def _demodulation(weight: Tensor, styles: Tensor) -> Tensor:
     """1 / norm of the modulated weights, [N, O], without building them."""
     energy = weight.float().square().sum(dim=(2, 3))  # [O, I]
-    return (styles.float().square() @ energy.t() + _EPS).rsqrt()
+    return (styles.float().square() @ energy.t() + EPS).rsqrt()
 
 
 def _plain(x: Tensor, weight: Tensor, styles: Tensor, demodulate: bool, up: bool, gain: float) -> Tensor:
@@ -57,7 +57,7 @@ def _plain(x: Tensor, weight: Tensor, styles: Tensor, demodulate: bool, up: bool
     o, _, k, _ = weight.shape
     w = weight[None] * styles.reshape(n, 1, i, 1, 1)  # [N, O, I, k, k]
     if demodulate:
-        w = w * (w.square().sum(dim=(2, 3, 4), keepdim=True) + _EPS).rsqrt()
+        w = w * (w.square().sum(dim=(2, 3, 4), keepdim=True) + EPS).rsqrt()
     w = w.to(x.dtype)
     x = x.reshape(1, n * i, h, width)
     if up:

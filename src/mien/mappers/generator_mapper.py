@@ -1,0 +1,114 @@
+"""The generator as a mapper: encoder with feature code, the tuned generator, head masks; all of it tensor operations."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mien.checkpoint.face_networks import read_head_mask_network
+from mien.checkpoint.model_file import generator_digest
+from mien.checkpoint.style_file import StyleFile
+from mien.errors import ModelMismatchError
+from mien.faces.feature_strength import feature_shares
+from mien.faces.head_mask import covering_mask, fading
+from mien.inversion import mean_code
+from mien.latents import USUAL_FIDELITY, Codes
+from mien.mappers.folded import FoldedBetween, FoldedSynthesis
+from mien.mappers.interface import Mapped
+from mien.mappers.quick_heads import QuickHeads, Softening
+from mien.mappers.resampling import resizing
+from mien.models.compact_encoder import CompactEncoder
+from mien.models.model import Model, frozen
+from mien.oneshot.deltas import apply_changes
+
+
+class GeneratorMapper(nn.Module):
+    """A model and a style as a `Mapper`: what `Stylizer.apply` draws without refinement, at the cost of a frame.
+
+    Faces differ from those of `apply` only as far as the quick mask of the background does from the careful one.
+    """
+
+    mean_code: Tensor
+
+    def __init__(self, model: Model, style: StyleFile | None = None, *, dtype: torch.dtype = torch.float32) -> None:
+        """Work out all that is constant. `style` None draws the base model's faces; `dtype` is that of the convolutions.
+
+        Raises `ModelMismatchError` for a style of another model, and for a model without an encoder that looks once.
+        """
+        super().__init__()
+        model = frozen(model)
+        if style is not None:
+            style.check_base(model.provenance.digest or generator_digest(model.generator))
+        if not isinstance(model.encoder, CompactEncoder) or model.encoder.config.iterations > 1:
+            raise ModelMismatchError(
+                "Real time needs an encoder of mien's own that looks once, which this model has not: use `apply` with it."
+            )
+        self.size, self.dtype, self.soft_ground = model.resolution, dtype, model.soft_ground
+        self.usual_fidelity = USUAL_FIDELITY if style is None else style.fidelity
+        self.heads = QuickHeads(read_head_mask_network(), self.size)
+        self.encoder = model.encoder if dtype == torch.float32 else frozen_as(model.encoder, dtype)
+        looked_at = model.encoder.config.resolution
+        self.to_encoder = resizing(self.size, looked_at, "bicubic")
+        self.soften = Softening(looked_at)
+        self.keep = resizing(self.heads.size, looked_at, "bilinear")
+        self.enlarge = resizing(self.heads.size, self.size, "bilinear")
+        self.register_buffer("mean_code", mean_code(model), persistent=False)
+        base = model.generator.synthesis
+        self.base = FoldedSynthesis(base, dtype)
+        self.tuned = self.base if style is None else FoldedSynthesis(apply_changes(base, style.changes), dtype)
+        self.between = FoldedBetween(self.base, self.tuned)
+        self.requires_grad_(False).eval()
+
+    @torch.inference_mode()
+    def forward(self, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
+        """See `Mapper`; the masks of the crops are made once."""
+        own = self.heads(crops)
+        return self._draw(self._look(crops, own), own, strength, fidelity)
+
+    @torch.inference_mode()
+    def encode(self, crops: Tensor) -> Codes:
+        """Codes of crops [N, 3, S, S] in [-1, 1], whose background is softened here."""
+        return self._look(crops, self.heads(crops) if self.soft_ground else None)
+
+    @torch.inference_mode()
+    def draw(self, codes: Codes, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
+        """Faces with these codes, to be pasted over these crops."""
+        return self._draw(codes, self.heads(crops), strength, fidelity)
+
+    def _look(self, crops: Tensor, own: Tensor | None) -> Codes:
+        return Codes(*self.look(crops, own))
+
+    def look(self, crops: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """W+ codes and feature codes of crops with the head masks `own`, in tensor operations alone."""
+        seen = self.to_encoder(crops).clamp(-1, 1)
+        if self.soft_ground and own is not None:
+            seen = self.soften(seen, self.keep(fading(own)))
+        w_plus, detail = self.encoder.look(seen.to(self.dtype), self.mean_code)
+        return w_plus.float(), None if detail is None else detail.float()
+
+    def _draw(self, codes: Codes, own: Tensor, strength: float, fidelity: float | None) -> Mapped:
+        eased = self.ease(codes.detail, self.usual_fidelity if fidelity is None else fidelity)
+        if strength in (0.0, 1.0):
+            faces = (self.tuned if strength else self.base)(codes.w_plus, eased)
+        else:
+            faces = self.between(codes.w_plus, eased, strength)
+        faces = faces.clamp(-1, 1)
+        return Mapped(faces, self.cover(own, faces))
+
+    def ease(self, detail: Tensor | None, fidelity: float | Tensor) -> Tensor | None:
+        """The feature code as far as `fidelity` lets it be drawn."""
+        if detail is None:
+            return None
+        return detail * (feature_shares(fidelity, detail.shape[-1]).to(detail) if self.soft_ground else fidelity)
+
+    def cover(self, own: Tensor, faces: Tensor) -> Tensor:
+        """What faces are to cover of crops with the head masks `own`."""
+        covered: Tensor = self.enlarge(covering_mask(own, self.heads(faces)))
+        return covered.clamp(0, 1)
+
+
+def frozen_as(encoder: CompactEncoder, dtype: torch.dtype) -> CompactEncoder:
+    """A copy of an encoder in another number type."""
+    copy = CompactEncoder(encoder.config)
+    copy.load_state_dict(encoder.state_dict())
+    return copy.to(dtype).eval().requires_grad_(False)
