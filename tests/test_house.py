@@ -30,7 +30,7 @@ _LAYERS: tuple[tuple[str, ...], ...] = (
     ("styles", "render_config"),
     ("face_model", "mappers"),
     ("pipeline",),
-    ("shortcuts",),
+    ("shortcuts", "streaming"),
     ("evaluation", "dataset"),
     ("cli", "web"),
 )

@@ -24,7 +24,7 @@ Errors that a user can act upon are `MienError`: one sentence that says what, wh
 SECTIONS: dict[str, tuple[str, ...]] = {
     "In one call": ("stylize", "invert", "sample", "align_faces"),
     "A model that stays loaded": ("Stylizer", "Style", "Result", "list_styles", "ready_styles", "list_models"),
-    "Real time": ("GeneratorMapper", "Mapper", "Mapped"),
+    "Real time": ("Stream", "StreamConfig", "GeneratorMapper", "Mapper", "Mapped"),
     "Settings": (
         "RenderConfig", "OneShotConfig", "SnapshotConfig", "AlignConfig", "InvertConfig", "Strength", "EvaluateConfig",
         "CropConfig", "SelectionConfig", "TrainConfig",

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from mien.shortcuts import invert as invert
     from mien.shortcuts import sample as sample
     from mien.shortcuts import stylize as stylize
+    from mien.streaming.config import StreamConfig as StreamConfig
+    from mien.streaming.frame_engine import Stream as Stream
     from mien.styles import Style as Style
     from mien.styles import list_models as list_models
     from mien.styles import list_styles as list_styles
@@ -77,6 +79,8 @@ _MODULES = {
     "pipeline": "Stylizer",
     "render_config": "RenderConfig",
     "shortcuts": "invert sample stylize",
+    "streaming.config": "StreamConfig",
+    "streaming.frame_engine": "Stream",
     "styles": "Style list_models list_styles ready_styles",
     "training.config": "TrainConfig",
     "training.run": "train",

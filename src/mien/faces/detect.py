@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.checkpoint.face_networks import read_landmark_network
@@ -56,8 +57,12 @@ class Face:
 
     def frame(self) -> CropFrame:
         """The face's FFHQ crop: partly by formula from the points, partly as seen; drawings often have no human proportions."""
-        by_formula = ffhq_frame(self.landmarks)
-        return by_formula if self.crop is None else _between(by_formula, self.crop, _AS_SEEN).scaled(_LARGER)
+        return ffhq_frame(self.landmarks) if self.crop is None else combined_square(self.landmarks, self.crop)
+
+
+def combined_square(landmarks: Tensor, seen: CropFrame) -> CropFrame:
+    """The FFHQ crop of five points [5, 2], and of the crop as the network sees it from the face as a whole."""
+    return _between(ffhq_frame(landmarks), seen, _AS_SEEN).scaled(_LARGER)
 
 
 @dataclass(frozen=True)
@@ -131,8 +136,7 @@ def _faces(
     for box in _boxes(torch.rot90(rgb, -turn, (1, 2)) if turn else rgb, sides, threshold, margin):
         x, y = _turn_back(torch.tensor([box.centre], dtype=torch.float64), turn, width, height)[0].tolist()
         # The crop's own axes are turned, so that the network sees the face upright.
-        start = CropFrame((x, y), box.side * _BOX_TO_FRAME, -90.0 * turn)
-        points = find_points(rgb, start.moved(0.0, -_BOX_ABOVE / _BOX_TO_FRAME), network)
+        points = find_points(rgb, _guessed_square((x, y), box.side, -90.0 * turn), network)
         if points is not None:
             half = box.side / 2
             around = (x - half, y - half, x + half, y + half)
@@ -178,6 +182,18 @@ def _boxes(rgb: Tensor, sides: tuple[int, int], threshold: float, margin: float)
     ]
 
 
+def quick_look(pixels: NDArray[np.uint8]) -> list[CropFrame]:
+    """About where the upright faces of a picture [H, W, 3] are, as FFHQ crops, by one look of the detector at it as it is."""
+    found, _, _ = _detector().run(np.ascontiguousarray(pixels), 0, _SURE)
+    middles = [((box.left() + box.right() + 1) / 2, (box.top() + box.bottom() + 1) / 2) for box in found]
+    return [_guessed_square(middle, box.width()) for middle, box in zip(middles, found, strict=True)]
+
+
+def _guessed_square(centre: tuple[float, float], side: float, angle: float = 0.0) -> CropFrame:
+    """The FFHQ crop of a face in the detector's box, on average."""
+    return CropFrame(centre, side * _BOX_TO_FRAME, angle).moved(0.0, -_BOX_ABOVE / _BOX_TO_FRAME)
+
+
 def _between(one: CropFrame, other: CropFrame, share: float) -> CropFrame:
     """The crop between two that differ little, `share` of the way to the other."""
     turn = (other.angle - one.angle + 180) % 360 - 180
@@ -189,7 +205,7 @@ def _without_doubles(faces: list[Face]) -> list[Face]:
     """Keep the surest of those whose boxes overlap, or whose points are the same face's."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: -face.score):
-        if all(_overlap(face.box, other.box) < _SAME_FACE and not _same_points(face, other) for other in kept):
+        if all(overlap(face.box, other.box) < _SAME_FACE and not _same_points(face, other) for other in kept):
             kept.append(face)
     return kept
 
@@ -199,7 +215,8 @@ def _same_points(one: Face, other: Face) -> bool:
     return distance < 0.1 * max(one.frame().side, other.frame().side)
 
 
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
+def overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> float:
+    """Intersection over union of two boxes: left, top, right, bottom."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     shared = max(0.0, width) * max(0.0, height)

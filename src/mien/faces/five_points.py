@@ -55,7 +55,7 @@ def find_points(rgb: Tensor, start: CropFrame, network: LandmarkNetwork) -> Tens
     beside = _look(rgb, [frame.moved(dx, dy) for dx, dy in _LOOKS_BESIDE], network)[:, :5]
     moved = float((beside - beside.mean(dim=0)).norm(dim=-1).mean())
     answer = points.mean(dim=0)
-    return answer if moved < _MOST_MOVED * frame.side and _is_plausible(answer, start) else None
+    return answer if moved < _MOST_MOVED * frame.side and are_plausible(answer, start) else None
 
 
 def crop_points(crops: Tensor, network: LandmarkNetwork | None = None) -> Tensor:
@@ -75,7 +75,7 @@ def seen_crop(points: Tensor) -> CropFrame:
     return CropFrame((centre[0], centre[1]), 2 * math.hypot(x, y), math.degrees(math.atan2(y, x)))
 
 
-def _is_plausible(points: Tensor, start: CropFrame) -> bool:
+def are_plausible(points: Tensor, start: CropFrame) -> bool:
     """Whether the points are arranged like a face's, not turned away from the guess by more than the detector can be wrong."""
     frame = seen_crop(points)
     left, right, nose, mouth_left, mouth_right = frame.to_crop(1)(points[:5]).tolist()
@@ -97,11 +97,17 @@ def _look(rgb: Tensor, frames: Sequence[CropFrame], network: LandmarkNetwork) ->
     variants = (crops, _softened(crops), _softened(bright))
     with torch.no_grad():
         looks = torch.stack([network(torch.cat([variant, variant.flip(3)])) for variant in variants])
-    seen, mirrored = looks.double().mean(dim=0).chunk(2)
+    points = with_mirrored(looks.double().mean(dim=0))
+    return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, points, strict=True)])
+
+
+def with_mirrored(answers: Tensor) -> Tensor:
+    """The network's answers [2 N, 7, 2] to N crops and to their mirror images, as the mean of both: [N, 7, 2] in the crops."""
+    seen, mirrored = answers.chunk(2)
     # In the mirror left is right; the middle of the right edge is that of the left one: as far beyond the centre.
     mirrored = torch.stack([1.0 - mirrored[..., 0], mirrored[..., 1]], dim=-1)[:, [1, 0, 2, 4, 3, 5, 6]]
     mirrored[:, 6] = 2 * mirrored[:, 5] - mirrored[:, 6]
-    return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, (seen + mirrored) / 2, strict=True)])
+    return (seen + mirrored) / 2
 
 
 def _softened(crops: Tensor) -> Tensor:

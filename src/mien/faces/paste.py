@@ -156,22 +156,30 @@ def _smooth(t: Tensor) -> Tensor:
 def _border_shift(part: Picture, frame: CropFrame, face: Tensor, mask: Tensor) -> Tensor:
     """What to add to the face [3, s, s] so that its colors meet the photo's along the border of the mask.
 
-    The difference of the two where the mask is neither 0 nor 1 is spread a little way inwards: coarse, so that no line is
-    touched, and only over what has the color of the border, so that hair before a background keeps its own.
+    Coarse, so that no line is touched.
     """
     size = min(face.shape[-1], _MATCH_SIZE)
     photo, valid = CropReader(part).read(frame, face.shape[-1])
     planes = torch.cat([face, photo, mask, valid])[None]
     small = F.interpolate(planes, size=(size, size), mode="bilinear", antialias=True, align_corners=False)[0]
-    face_small, photo, mask, valid = small[:3], small[3:6], small[6:7], small[7:]
+    shift = border_shift(small[:3], small[3:6], small[6:7], small[7:])
+    return F.interpolate(shift[None], size=face.shape[1:], mode="bilinear", align_corners=False)[0]
+
+
+def border_shift(face: Tensor, photo: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
+    """The same for small pictures [3, n, n] of face and photo, mask [1, n, n], and [1, n, n] where the photo is known.
+
+    The difference of the two where the mask is neither 0 nor 1 is spread a little way inwards, and only over what has the
+    color of the border, so that hair before a background keeps its own.
+    """
+    size = face.shape[-1]
     soft = blur(mask, 0.015 * size)
     border = 4 * soft * (1 - soft) * valid
     spread = _MATCH_REACH * size
     near = blur(border, spread) + 1e-4
-    difference = blur((photo - face_small) * border, spread) / near
-    border_color = blur(face_small * border, spread) / near
-    likeness = torch.exp(-(face_small - border_color).square().sum(dim=0, keepdim=True) / (2 * _MATCH_LIKENESS**2))
+    difference = blur((photo - face) * border, spread) / near
+    border_color = blur(face * border, spread) / near
+    likeness = torch.exp(-(face - border_color).square().sum(dim=0, keepdim=True) / (2 * _MATCH_LIKENESS**2))
     # Far from the border `near` falls to nothing and takes the shift with it.
     strength = (3 * near / near.amax()).clamp(max=1) * blur(likeness, 1.0)
-    shift = (difference * strength).clamp(-_MATCH_MOST, _MATCH_MOST)
-    return F.interpolate(shift[None], size=face.shape[1:], mode="bilinear", align_corners=False)[0]
+    return (difference * strength).clamp(-_MATCH_MOST, _MATCH_MOST)

@@ -1,0 +1,39 @@
+"""Settings of a stream of frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from mien.errors import InputError
+
+Faces = Literal["all", "largest"] | int
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How faces are followed through frames. What they are drawn like is in `RenderConfig`."""
+
+    face: Annotated[
+        Faces, "which people: all, largest, or one by number; they are numbered from 1 as they appear, of one frame by size"
+    ] = "all"
+    steadiness: Annotated[
+        float,
+        "how much the drawing is smoothed in time, 0 to 1: 0 draws every frame by itself, higher flickers less and follows "
+        "small changes of expression later",
+    ] = 0.8
+    detect_every: Annotated[int, "frames from one search for new faces to the next; between them known faces are followed"] = 10
+    detect_side: Annotated[
+        int, "longer side in pixels at which new faces are searched for: finds those of a sixth of it, and takes time"
+    ] = 480
+    most_faces: Annotated[int, "faces that are drawn at most, the largest first"] = 8
+
+    def __post_init__(self) -> None:
+        if isinstance(self.face, int) and not 1 <= self.face <= 1000:
+            raise InputError(f"`face` is all, largest or a number from 1, got {self.face}.")
+        if not 0 <= self.steadiness <= 1:
+            raise InputError(f"`steadiness` is a number from 0 to 1, got {self.steadiness:g}.")
+        if self.detect_every < 1 or self.most_faces < 1:
+            raise InputError(f"`detect_every` and `most_faces` are at least 1, got {self.detect_every} and {self.most_faces}.")
+        if not 80 <= self.detect_side <= 4000:
+            raise InputError(f"`detect_side` is from 80 to 4000 pixels, got {self.detect_side}.")

@@ -1,0 +1,223 @@
+"""The frame engine: frames in, frames with drawn faces out; what is drawn comes from mappers."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from mien.errors import InputError
+from mien.faces.align import CropFrame
+from mien.faces.paste import border_shift
+from mien.latents import Codes
+from mien.mappers import GeneratorMapper, Mapper
+from mien.pipeline import StyleLike, Stylizer
+from mien.render_config import RenderConfig
+from mien.runtime import pick_dtype
+from mien.streaming.config import StreamConfig
+from mien.streaming.cuts import SceneCuts
+from mien.streaming.quick_crop import Frame, fading_edges, quick_crops, quick_paste
+from mien.streaming.smoothing import CodeSmoother, OneEuro
+from mien.streaming.tracker import Track, Tracker
+from mien.styles import Style
+
+FrameLike = TypeVar("FrameLike", NDArray[np.uint8], Image.Image)
+
+PARTS = ("detect", "track", "encode", "draw", "paste")
+"""What a frame's time goes into."""
+
+_USUAL_STEP = 1 / 30  # seconds between frames where nobody says
+_MATCHED_AT = 48  # side in pixels at which colors are matched
+
+
+@dataclass
+class _Memory:
+    """What is smoothed in time of one face."""
+
+    codes: CodeSmoother
+    mask: OneEuro
+    shift: OneEuro
+
+
+@dataclass
+class Stream:
+    """Redraws the faces of one video, frame by frame.
+
+    >>> stream = mien.Stream(mapper)
+    >>> out = stream(frame)  # an array [H, W, 3] of uint8, or a PIL image; the same comes back
+    """
+
+    mappers: Mapper | Sequence[Mapper | None] | None
+    """What draws: one mapper for everybody, or one per person by number, the last for all others; None leaves as they are."""
+    config: StreamConfig = field(default_factory=StreamConfig)
+    render: RenderConfig = field(default_factory=RenderConfig)
+    """Of it `strength`, one number, and `fidelity` count."""
+
+    @classmethod
+    def load(
+        cls, styles: StyleLike | Sequence[StyleLike | None] | None, config: StreamConfig | None = None,
+        render: RenderConfig | None = None, *, model: str | Path | Stylizer | None = None, dtype: str = "float32",
+    ) -> Stream:  # fmt: skip
+        """A stream that draws in a style, by name or file; or in one style per person, the last of which draws all others.
+
+        A style None leaves a person as they are. `model` is a name, a file or a `Stylizer`, `dtype` the number type of the
+        convolutions: bfloat16 is quicker where the processor has it.
+        """
+        pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
+        kind = pick_dtype(dtype)
+        given = [styles] if styles is None or isinstance(styles, (Style, str, Path)) else list(styles)
+        made = [None if one is None else GeneratorMapper(pipe.model, pipe.style(one), dtype=kind) for one in given]
+        return cls(made, config or StreamConfig(), render or RenderConfig())
+
+    def __post_init__(self) -> None:
+        given = list(self.mappers) if isinstance(self.mappers, Sequence) else [self.mappers]
+        if not given:
+            raise InputError("A stream needs a mapper.")
+        self._each: list[Mapper | None] = given
+        if not isinstance(self.render.strength, (int, float)):
+            raise InputError("In a stream `strength` is one number: strengths by size belong to photos.")
+        self.tracker = Tracker(self.config)
+        self.seconds: dict[str, float] = defaultdict(float)
+        """Seconds spent so far in each of `PARTS`."""
+        self.frames = 0
+        """Frames so far."""
+        self.cuts = 0
+        """Scene cuts so far."""
+        self._is_cut = SceneCuts()
+        self._memories: dict[int, _Memory] = {}
+        self._time: float | None = None
+        self._shape: tuple[int, ...] = ()
+
+    def reset(self) -> None:
+        """Forget where faces are and what they were drawn like: the next frame has nothing to do with the last one."""
+        self.tracker.reset()
+        self._memories.clear()
+
+    @torch.inference_mode()
+    def __call__(self, frame: FrameLike, at: float | None = None) -> FrameLike:
+        """The frame with its faces redrawn; the one that is given stays as it is.
+
+        `frame` is an array [H, W, 3] of uint8 in sRGB, or a PIL image. `at` is its time in seconds; None: a thirtieth of a
+        second after the last one. A frame without a face comes back with the same pixels. Raises `InputError` for what is no
+        frame.
+        """
+        if isinstance(frame, Image.Image):
+            alpha = frame.getchannel("A") if frame.mode in ("RGBA", "LA", "PA") else None
+            drawn = Image.fromarray(self(np.asarray(frame.convert("RGB")), at))
+            if alpha is not None:
+                drawn.putalpha(alpha)
+            return drawn
+        pixels = np.array(_checked(frame))
+        step = self._step(at)
+        self._follow(pixels)
+        self._draw(pixels, step)
+        self.frames += 1
+        return pixels
+
+    @property
+    def people(self) -> dict[int, CropFrame]:
+        """Everybody in the newest frame: where their FFHQ crop is, by number."""
+        return {track.person: track.square for track in self.tracker.tracks}
+
+    def _step(self, at: float | None) -> float:
+        """Seconds since the last frame."""
+        now = (0.0 if self._time is None else self._time + _USUAL_STEP) if at is None else at
+        step = _USUAL_STEP if self._time is None else now - self._time
+        self._time = now
+        return step
+
+    def _follow(self, pixels: Frame) -> None:
+        with self._timed("track"):
+            if self._is_cut(pixels) or pixels.shape != self._shape:
+                self.cuts += bool(self._shape)
+                self._shape = pixels.shape
+                self.reset()
+            self.tracker.follow(pixels)
+        if self.tracker.wants_detection:
+            with self._timed("detect"):
+                self.tracker.detect(pixels)
+        gone = self._memories.keys() - self.people.keys()
+        for person in gone:
+            del self._memories[person]
+
+    def _draw(self, pixels: Frame, step: float) -> None:
+        groups: dict[int, list[Track]] = defaultdict(list)
+        for track in self._chosen():
+            groups[min(track.person, len(self._each)) - 1].append(track)
+        for index, tracks in groups.items():
+            mapper = self._each[index]
+            if mapper is not None:
+                self._draw_with(mapper, tracks, pixels, step)
+
+    def _draw_with(self, mapper: Mapper, tracks: Sequence[Track], pixels: Frame, step: float) -> None:
+        with self._timed("encode"):
+            crops = quick_crops(pixels, [track.square for track in tracks], mapper.size)
+            found = mapper.encode(crops).single()
+            memories = [self._memory(track.person) for track in tracks]
+            codes = _together([memory.codes(code, step) for memory, code in zip(memories, found, strict=True)])
+        with self._timed("draw"):
+            assert isinstance(self.render.strength, (int, float))
+            mapped = mapper.draw(codes, crops, strength=float(self.render.strength), fidelity=self.render.fidelity)
+        with self._timed("paste"):
+            for i, (track, memory) in enumerate(zip(tracks, memories, strict=True)):
+                mask = memory.mask(mapped.masks[i].float(), step)
+                shift = memory.shift(_shift(mapped.faces[i], crops[i], mask), step)
+                face = mapped.faces[i].float() + _enlarged(shift, mapper.size)
+                height, width = pixels.shape[:2]
+                quick_paste(pixels, track.square, face.clamp(-1, 1), fading_edges(mask, track.square, width, height))
+
+    def _chosen(self) -> list[Track]:
+        """The tracks that are drawn, the smallest first: a face in front covers those behind."""
+        tracks = sorted(self.tracker.tracks, key=lambda track: track.square.side)
+        if self.config.face == "largest":
+            return tracks[-1:]
+        return tracks if self.config.face == "all" else [t for t in tracks if t.person == self.config.face]
+
+    def _memory(self, person: int) -> _Memory:
+        if person not in self._memories:
+            steady = self.config.steadiness
+            self._memories[person] = _Memory(CodeSmoother(steady), OneEuro((-1, -2), steady), OneEuro((-1, -2), steady))
+        return self._memories[person]
+
+    @contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[part] += time.perf_counter() - start
+
+
+def _checked(frame: Frame) -> Frame:
+    is_array = isinstance(frame, np.ndarray)
+    if is_array and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] == 3 and frame.size:
+        return frame
+    what = f"an array {list(frame.shape)} of {frame.dtype}" if is_array else f"a {type(frame).__name__}"
+    raise InputError(f"A frame is an array [H, W, 3] of uint8 or a PIL image, got {what}: convert it.")
+
+
+def _together(codes: Sequence[Codes]) -> Codes:
+    details = [code.detail for code in codes if code.detail is not None]
+    return Codes(torch.cat([code.w_plus for code in codes]), torch.cat(details) if details else None)
+
+
+def _shift(face: Tensor, crop: Tensor, mask: Tensor) -> Tensor:
+    """What brings the face's colors to those of the frame along the mask's border, [3, 48, 48]."""
+    planes = torch.cat([face.float(), crop, mask])[None]
+    small = F.adaptive_avg_pool2d(planes, _MATCHED_AT)[0]
+    return border_shift(small[:3], small[3:6], small[6:7], torch.ones_like(small[6:7]))
+
+
+def _enlarged(shift: Tensor, size: int) -> Tensor:
+    return F.interpolate(shift[None], size=(size, size), mode="bilinear", align_corners=False)[0]
