@@ -162,7 +162,7 @@ def test_every_option_that_the_text_names_exists() -> None:
     import typer
 
     program = typer.main.get_command(app.build())
-    known = {"--help", "--help-all", "--version", "--debug"}
+    known = {"--help", "--help-all", "--version", "--debug", "--install-completion"}
     known |= {
         "--index-url",
         "--nproc-per-node",

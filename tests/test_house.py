@@ -20,18 +20,18 @@ _SETTINGS = [path for path in _FILES if path.name == "config.py" and path.parent
 
 # An import only points down. Members of one tuple do not import each other.
 _LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "runtime", "config", "files", "lazy", "shipped"),
+    ("errors", "runtime", "config", "files", "folder_lock", "lazy", "shipped"),
     ("ops", "latents"),
     ("models", "media"),
     ("checkpoint",),
     ("faces", "losses"),
     ("inversion", "training", "metrics"),
     ("oneshot", "editing"),
-    ("styles", "render_config"),
+    ("styles", "render_config", "file_preview"),
     ("face_model", "mappers"),
     ("pipeline",),
-    ("shortcuts", "streaming"),
-    ("evaluation", "dataset"),
+    ("shortcuts", "many_styles", "streaming"),
+    ("evaluation", "dataset", "batch"),
     ("cli", "web"),
 )
 # The bottom: everybody may use these, they themselves only each other.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from mien.checkpoint import load_model
 from mien.checkpoint.model_file import write_model
@@ -367,3 +368,24 @@ def test_without_a_fidelity_a_face_gets_as_much_detail_as_suits_the_style(detail
     assert torch.equal(face(learned), face(learned, USUAL_FIDELITY))
     assert torch.equal(face(carried_over), face(carried_over, 0.0))
     assert not torch.equal(face(learned), face(carried_over))
+
+
+def test_numbers_that_are_not_finite_are_refused_by_name(stylizer: Stylizer, style: Style, folder: Path) -> None:
+    with pytest.raises(InputError, match="The style 'reference' draws a picture with numbers that are not finite"):
+        stylizer.apply(style, folder / "photo.png", replace(PLAIN, strength=1e36), align=ALIGNED)
+    with pytest.raises(InputError, match="The style 'reference' draws"):
+        stylizer.sample(1, style=style, strength=1e36)
+    with pytest.raises(InputError, match=r"The model.* draws"):
+        stylizer.render(Codes(torch.full((1, 8, 16), 1e38)))
+
+
+def test_metadata_are_kept_unless_stripped(stylizer: Stylizer, style: Style, folder: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    Image.open(folder / "photo.png").convert("RGB").save(tmp_path / "photo.jpg", exif=exif.tobytes(), dpi=(300, 300))
+    for strip in (False, True):
+        config = replace(PLAIN, strip_metadata=strip)
+        stylizer.apply(style, tmp_path / "photo.jpg", config, align=ALIGNED).save(tmp_path / f"{strip}.jpg")
+        with Image.open(tmp_path / f"{strip}.jpg") as written:
+            assert dict(written.getexif()).get(0x010F) == (None if strip else "Maker")
+            assert ("dpi" in written.info) is not strip

@@ -10,9 +10,16 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from mien.checkpoint.model_file import write_model
+from mien.faces.config import AlignConfig
 from mien.latents import broadcast, style_layers
+from mien.media.images import from_tensor, write_picture
+from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
+from mien.models.model import Model
+from mien.oneshot.config import OneShotConfig
+from mien.pipeline import Stylizer
 
 R = 64
 _EYES, EYE_DISTANCE = ((0.375, 0.472), (0.625, 0.472)), 0.25  # of the side
@@ -97,3 +104,27 @@ def script(path: Path) -> ModuleType:
     sys.modules[path.stem] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+def toy_model_file(path: Path) -> Path:
+    """A random model of 32 px with an encoder, in a file."""
+    torch.manual_seed(0)
+    encoder = CompactEncoder(CompactEncoderConfig(32, num_ws=8, w_dim=16, width=8, max_width=16))
+    with torch.no_grad():
+        encoder.out.weight.mul_(10)
+    write_model(path, Model(tiny(32), tiny_discriminator(32), encoder))
+    return path
+
+
+def toy_batch(folder: Path, photos: int) -> Path:
+    """`model.safetensors`, a style of it `toy.safetensors`, `photos/1.png` to so many, and `photos/broken.jpg`."""
+    pipe = Stylizer.load(toy_model_file(folder / "model.safetensors"))
+    torch.manual_seed(3)
+    for number in range(photos + 1):
+        smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6) * 2 - 1, (96, 96), mode="bicubic").clamp(-1, 1)[0]
+        write_picture(folder / (f"photos/{number}.png" if number else "reference.png"), from_tensor(smooth))
+    (folder / "photos" / "broken.jpg").write_bytes(b"")
+    config = OneShotConfig(steps=2, random_from="32px")
+    style = pipe.fit(folder / "reference.png", config, align=AlignConfig(aligned=True))
+    style.save(folder / "toy.safetensors")
+    return folder

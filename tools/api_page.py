@@ -22,15 +22,16 @@ used. An image is a PIL image, an array, a tensor, bytes, an open file or a path
 Errors that a user can act upon are `MienError`: one sentence that says what, why and what to do.
 """
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "In one call": ("stylize", "invert", "sample", "align_faces"),
+    "In one call": ("stylize", "invert", "sample", "align_faces", "number_faces", "style_sheet", "apply_folder"),
     "A model that stays loaded": ("Stylizer", "Style", "Result", "list_styles", "ready_styles", "list_models"),
     "Real time": ("Stream", "StreamConfig", "GeneratorMapper", "Mapper", "Mapped"),
     "Settings": (
         "RenderConfig", "OneShotConfig", "SnapshotConfig", "AlignConfig", "InvertConfig", "Strength", "EvaluateConfig",
-        "CropConfig", "SelectionConfig", "TrainConfig",
+        "BatchConfig", "CropConfig", "SelectionConfig", "TrainConfig",
     ),
     "Models, data and measurements": (
-        "train", "prepare_dataset", "swap_layers", "evaluate", "load_model", "save_model", "convert", "inspect_file", "Model",
+        "train", "prepare_dataset", "swap_layers", "evaluate", "load_model", "save_model", "convert", "inspect_file", "preview",
+        "Model",
     ),
     "Images, errors and warnings": ("ImageLike", "MienError", "MienWarning"),
 }  # fmt: skip

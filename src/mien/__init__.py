@@ -18,6 +18,8 @@ from mien.lazy import names_from
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from mien.batch.apply_folder import apply_folder as apply_folder
+    from mien.batch.config import BatchConfig as BatchConfig
     from mien.checkpoint.convert import convert as convert
     from mien.checkpoint.convert import save_model as save_model
     from mien.checkpoint.file_info import inspect_file as inspect_file
@@ -33,8 +35,11 @@ if TYPE_CHECKING:
     from mien.evaluation.evaluate import evaluate as evaluate
     from mien.faces.config import AlignConfig as AlignConfig
     from mien.faces.locate import align_faces as align_faces
+    from mien.faces.numbered import number_faces as number_faces
     from mien.faces.results import Result as Result
+    from mien.file_preview import preview as preview
     from mien.inversion.config import InvertConfig as InvertConfig
+    from mien.many_styles import style_sheet as style_sheet
     from mien.mappers.generator_mapper import GeneratorMapper as GeneratorMapper
     from mien.mappers.interface import Mapped as Mapped
     from mien.mappers.interface import Mapper as Mapper
@@ -57,6 +62,8 @@ if TYPE_CHECKING:
     from mien.training.run import train as train
 
 _MODULES = {
+    "batch.apply_folder": "apply_folder",
+    "batch.config": "BatchConfig",
     "checkpoint.convert": "convert save_model",
     "checkpoint.file_info": "inspect_file",
     "checkpoint.load": "load_model",
@@ -69,6 +76,7 @@ _MODULES = {
     "evaluation.evaluate": "evaluate",
     "faces.config": "AlignConfig",
     "faces.locate": "align_faces",
+    "faces.numbered": "number_faces",
     "faces.results": "Result",
     "inversion.config": "InvertConfig",
     "mappers.generator_mapper": "GeneratorMapper",
@@ -77,8 +85,10 @@ _MODULES = {
     "models.model": "Model",
     "oneshot.config": "OneShotConfig SnapshotConfig",
     "pipeline": "Stylizer",
+    "file_preview": "preview",
     "render_config": "RenderConfig",
     "shortcuts": "invert sample stylize",
+    "many_styles": "style_sheet",
     "streaming.config": "StreamConfig",
     "streaming.frame_engine": "Stream",
     "styles": "Style list_models list_styles ready_styles",

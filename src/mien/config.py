@@ -162,9 +162,12 @@ def _toml_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+_MOST_BYTES = 256 << 10  # of a configuration: a table in a table in a table takes 350 times the text that names it
+
+
 def from_toml(config: type[T], path: Path) -> T:
     """Read a TOML file into `config`; raises `InputError` with one sentence for whatever is wrong with it."""
-    text = read_text(path)
+    text = read_text(path, most=_MOST_BYTES)
     try:
         values = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # of which TOMLDecodeError is one; endless numbers are another

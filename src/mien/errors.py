@@ -44,11 +44,15 @@ class MienWarning(UserWarning):
 
 def printable(text: str, length: int = 120) -> str:
     """Text for a terminal: letters of every language stay, control characters and the like are escaped, the middle is cut."""
-    if len(text) > length:
-        text = f"{text[: length * 2 // 3]} ... {text[-(length // 3 - 5) :]}"
+    text = shortened(text, length)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shortened(text: str, length: int) -> str:
+    """Text without its middle where it has more letters."""
+    return text if len(text) <= length else f"{text[: length * 2 // 3]} ... {text[-(length // 3 - 5) :]}"
 
 
 def shown(text: object, length: int = 80) -> str:

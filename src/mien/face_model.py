@@ -17,6 +17,7 @@ from mien.checkpoint.model_file import generator_digest
 from mien.checkpoint.regions_file import Regions
 from mien.editing import Steering, Strength
 from mien.editing.lockstep import render_codes
+from mien.errors import InputError
 from mien.faces import AlignConfig
 from mien.faces.background import as_learned
 from mien.faces.feature_strength import eased
@@ -155,8 +156,21 @@ class FaceModel:
         self, codes: Codes, tuned: SynthesisNetwork | None = None, strength: float | Strength = 1.0,
         steering: Steering | None = None,
     ) -> Tensor:  # fmt: skip
-        """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes."""
-        return render_codes(self.model.generator.synthesis, tuned, codes, strength, steering, self.dtype)
+        """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes.
+
+        Raises `InputError`, which names the model or style, where numbers become infinite.
+        """
+        drawn = render_codes(self.model.generator.synthesis, tuned, codes, strength, steering, self.dtype)
+        if not bool(drawn.isfinite().all()):
+            raise InputError(
+                f"{self.name_of(tuned)} draws a picture with numbers that are not finite: use less `strength`, or another one."
+            )
+        return drawn
+
+    def name_of(self, tuned: SynthesisNetwork | None) -> str:
+        """What draws, for messages: the model, or a style."""
+        name = self.model.provenance.name
+        return f"The model {name!r}" if name else "The model"
 
 
 def _asked(inverter: InvertConfig | None, fidelity: float) -> InvertConfig:

@@ -135,7 +135,8 @@ def read_bytes(path: Path, most: int, error: type[MienError] = InputError) -> by
     except OSError as refused:
         raise error(f"{path} cannot be read ({refused.strerror or refused}): check its permissions.") from refused
     if len(data) > most:
-        raise error(f"{path} is larger than the {most >> 20 or 1} MiB that are read: give a smaller one.")
+        size_text = f"{most >> 20} MiB" if most >> 20 else f"{most >> 10} KiB"
+        raise error(f"{path} is larger than the {size_text} that are read: give a smaller one.")
     return data
 
 

@@ -26,12 +26,12 @@ from mien.faces import AlignConfig
 from mien.faces.blend import blend_face
 from mien.faces.feature_strength import eased
 from mien.faces.locate import of_the_reference
-from mien.faces.results import AlignedPhoto, Result, StylizedFace, note_softness
+from mien.faces.results import AlignedPhoto, Result, StylizedFace, note_little, note_softness
 from mien.faces.upscale import MISSING, upscale_factor, upscaled
 from mien.inversion import Codes, mean_code
 from mien.inversion.encode import encode
 from mien.latents import StyleCodes
-from mien.media.image_input import ImageLike, as_pictures, pil_from_tensor
+from mien.media.image_input import ImageLike, as_picture, as_pictures, pil_from_tensor
 from mien.media.images import from_tensor
 from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
@@ -171,10 +171,11 @@ class Stylizer(FaceModel):
         fidelity = style.fidelity if config.fidelity is None else config.fidelity
         codes = self.invert_faces(photo, config, fidelity=fidelity, progress=progress)
         before, after = self.render(codes), self.render(codes, tuned, config.strength, steering)
-        result = Result(photo.picture, [])
+        result = Result(photo.picture, [], original=photo.picture)
         for face, inversion, stylized in zip(photo.faces, before, after, strict=True):
             one = StylizedFace(face.frame, face.crop, inversion, stylized, face.frame.side / self.resolution)
             result.faces.append(one)
+            note_little(result, face)
             if not config.crop:
                 result.picture = blend_face(result.picture, one, upscale=config.upscale, hair=config.hair, dtype=self.dtype)
                 missing = MISSING if config.upscale == "auto" and not upscaler_is_installed() and not result.notes else ""
@@ -182,6 +183,8 @@ class Stylizer(FaceModel):
         if config.crop:
             one = result.faces[0]
             result.picture = from_tensor(upscaled(one.stylized, upscale_factor(config.upscale, one.scale), dtype=self.dtype))
+            side = (result.picture.width, result.picture.height)
+            result.original = as_picture(pil_from_tensor(one.crop).resize(side, Image.Resampling.LANCZOS))
         if config.strip_metadata:
             result.picture = replace(result.picture, exif=None)
         return result
@@ -223,6 +226,12 @@ class Stylizer(FaceModel):
             yield self.render(code, tuned, strength)[0]
             if progress is not None:
                 progress(index + 1, len(w_plus), 0.0)
+
+    def name_of(self, tuned: SynthesisNetwork | None) -> str:
+        """What draws, for messages: the model, or a style."""
+        if self._tuned is not None and self._tuned[1] is tuned:
+            return f"The style {self._tuned[0].name!r}"
+        return super().name_of(tuned)
 
     def _tuned_network(self, style: Style) -> SynthesisNetwork:
         held = self._tuned  # looked at once: other threads may draw in other styles meanwhile

@@ -232,6 +232,17 @@ def test_a_part_that_is_complete_or_too_long(server: type[Server], entry: Publis
     assert len(server.asked) == (1 if known else 2)
 
 
+@pytest.mark.parametrize("note", ["", "[1]", '{"url": 3}', "[" * 60_000, "{" * 10**6])
+def test_a_note_that_we_did_not_write_begins_anew(
+    server: type[Server], entry: PublishedFile, tmp_path: Path, note: str
+) -> None:
+    (tmp_path / "file.pt.part").write_bytes(b"x")
+    (tmp_path / "file.pt.part.json").write_text(note)
+    download(entry, tmp_path / "file.pt")
+    assert (tmp_path / "file.pt").read_bytes() == DATA
+    assert "Range" not in server.asked[0]
+
+
 @pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/octet-stream"])
 def test_web_pages_are_refused(server: type[Server], entry: PublishedFile, tmp_path: Path, kind: str) -> None:
     server.page = kind

@@ -96,3 +96,13 @@ def test_hostile_and_foreign_indexes_are_refused(tmp_path: Path) -> None:
 def test_tiny_parts_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="1024"):
         write_state(tmp_path, tensors(), {}, part_bytes=10)
+
+
+def test_a_part_that_is_named_twice_is_refused(tmp_path: Path) -> None:
+    write_state(tmp_path, {"a": torch.zeros(4096)}, {}, part_bytes=1024)
+    assert len(list(tmp_path.glob("*.part"))) > 16, "equal parts are as many files"
+    index = json.loads((tmp_path / "state.json").read_text())
+    index["parts"].append(index["parts"][0])
+    (tmp_path / "state.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match="claims more than a state has"):
+        read_state(tmp_path)

@@ -5,12 +5,15 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mien.batch.config import FilesConfig
 from mien.cli import app, result
 from mien.cli.app import VERBS, shell
 from mien.cli.paths import check_outputs, plan
@@ -101,6 +104,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out.png"), 2, "out.png: No space left"),
         (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "x.png"), 2, "x.png: Permission denied"),
         (MemoryError(), 2, "Out of memory"),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), 2, "Out of memory"),
+        (SystemError("error return without exception set"), 2, "Out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 2, "Out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), 2, "smaller picture"),
         (ZeroDivisionError("division by zero"), 70, "Re-run with --debug"),
         (ValueError("two\nlines"), 70, "two lines"),
@@ -287,21 +293,21 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_one_photo_makes_the_file(photos: Path, tmp_path: Path) -> None:
-    [job] = plan([photos / "b.jpg"], ["ink"], tmp_path / "out.png", overwrite=False)
+    [job] = plan([photos / "b.jpg"], ["ink"], tmp_path / "out.png", FilesConfig())[0]
     assert (job.photo, job.style, job.out) == (photos / "b.jpg", 0, tmp_path / "out.png")
 
 
 def test_one_photo_into_a_folder_keeps_its_name(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    assert plan([photos / "b.jpg"], ["ink"], tmp_path / "there", overwrite=False)[0].out == tmp_path / "there" / "b.png"
-    assert plan([photos / "b.jpg"], ["ink"], tmp_path / "new", overwrite=False)[0].out == tmp_path / "new" / "b.png"
+    assert plan([photos / "b.jpg"], ["ink"], tmp_path / "there", FilesConfig())[0][0].out == tmp_path / "there" / "b.png"
+    assert plan([photos / "b.jpg"], ["ink"], tmp_path / "new", FilesConfig())[0][0].out == tmp_path / "new" / "b.png"
 
 
 def test_folders_make_folders_with_predictable_names(photos: Path, tmp_path: Path) -> None:
-    jobs = plan([photos], ["ink"], tmp_path / "out", overwrite=False)
+    jobs = plan([photos], ["ink"], tmp_path / "out", FilesConfig())[0]
     assert [job.out.name for job in jobs] == ["a.png", "b.png"]
     assert (tmp_path / "out").is_dir()
-    jobs = plan([photos], ["ink", "wash"], tmp_path / "out", overwrite=False)
+    jobs = plan([photos], ["ink", "wash"], tmp_path / "out", FilesConfig())[0]
     assert [(job.out.name, job.style) for job in jobs] == [
         ("a_ink.png", 0),
         ("a_wash.png", 1),
@@ -312,18 +318,18 @@ def test_folders_make_folders_with_predictable_names(photos: Path, tmp_path: Pat
 
 def test_photos_of_one_stem_get_different_names(photos: Path, tmp_path: Path) -> None:
     (photos / "a.jpg").write_bytes(b"x")
-    jobs = plan([photos], ["ink"], tmp_path / "out", overwrite=False)
+    jobs = plan([photos], ["ink"], tmp_path / "out", FilesConfig())[0]
     assert [job.out.name for job in jobs] == ["a_jpg.png", "a_png.png", "b.png"]
 
 
 def test_photos_of_one_name_are_refused(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "b.jpg").write_bytes(b"x")
     with pytest.raises(InputError, match="one by one"):
-        plan([photos / "b.jpg", tmp_path / "b.jpg"], ["ink"], tmp_path / "out", overwrite=False)
+        plan([photos / "b.jpg", tmp_path / "b.jpg"], ["ink"], tmp_path / "out", FilesConfig())[0]
 
 
 def test_a_photo_named_twice_is_taken_once(photos: Path, tmp_path: Path) -> None:
-    assert len(plan([photos / "b.jpg", photos], ["ink"], tmp_path / "out", overwrite=False)) == 2
+    assert len(plan([photos / "b.jpg", photos], ["ink"], tmp_path / "out", FilesConfig())[0]) == 2
 
 
 @pytest.mark.parametrize(
@@ -336,7 +342,7 @@ def test_a_photo_named_twice_is_taken_once(photos: Path, tmp_path: Path) -> None
         (["empty"], "out", "no pictures"),
         (["photos/a.png"], "photos/a.png", "also an input"),
         (["photos/a.png"], "photos", "also an input"),
-        (["photos/b.jpg"], "photos/a.png", "--overwrite"),
+        (["photos/b.jpg"], "photos/a.png", "`overwrite` to replace"),
         (["photos/b.jpg"], "photos/notes.txt/out.png", "cannot be written"),
     ],
 )
@@ -344,17 +350,17 @@ def test_outputs_are_refused_before_the_work(inputs: list[str], out: str, words:
     (tmp_path / "empty").mkdir()
     before = {path: path.read_bytes() for path in photos.iterdir()}
     with pytest.raises(InputError, match=words):
-        plan([tmp_path / name for name in inputs], ["ink"], tmp_path / out, overwrite=False)
+        plan([tmp_path / name for name in inputs], ["ink"], tmp_path / out, FilesConfig())[0]
     assert before == {path: path.read_bytes() for path in photos.iterdir()}
 
 
 def test_overwrite_allows_an_existing_output_but_never_an_input(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "out.png").write_bytes(b"x")
-    assert plan([photos / "a.png"], ["ink"], tmp_path / "out.png", overwrite=True)
+    assert plan([photos / "a.png"], ["ink"], tmp_path / "out.png", FilesConfig(True))[0]
     (tmp_path / "link.png").symlink_to(photos / "a.png")
     for disguised in (photos / "a.png", photos / ".." / "photos" / "a.png", tmp_path / "link.png"):
         with pytest.raises(InputError, match="also an input"):
-            plan([photos / "a.png"], ["ink"], disguised, overwrite=True)
+            plan([photos / "a.png"], ["ink"], disguised, FilesConfig(True))[0]
 
 
 def test_a_missing_parent_is_made(tmp_path: Path) -> None:
@@ -371,7 +377,7 @@ def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
 
 
 def test_endings_agree_with_what_the_writer_can() -> None:
-    from mien.cli.paths import WRITABLE
+    from mien.batch.targets import WRITABLE
     from mien.evaluation.random_faces import ANIMATIONS
     from mien.media import animation, images
 
@@ -388,3 +394,19 @@ def test_a_long_job_does_not_start_when_the_output_is_there(
     assert shell(line) == 2
     assert "exists already" in capsys.readouterr().err
     assert (tmp_path / "out.png").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("mien ap", "apply"),
+        ("mien apply ", "ink"),
+        ("mien apply ink a.jpg --face ", "largest"),
+        ("mien apply --skip", "--skip-existing"),
+    ],
+)
+def test_shells_complete_commands_styles_options_and_values(words: str, completed: str) -> None:
+    number = len(words.split()) - (not words.endswith(" "))
+    environment = {**os.environ, "_MIEN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(number)}
+    run = subprocess.run([sys.executable, "-m", "mien"], capture_output=True, text=True, env=environment, check=True)
+    assert completed in run.stdout.split()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mien.batch.config import FilesConfig
 from mien.cli.paths import existing, photos_in, plan, write_out
 from mien.cli.render import find_styles, learned_already
 from mien.errors import InputError, MienWarning
@@ -92,10 +93,10 @@ def test_one_picture_alone_goes_to_stdout(here: Path, monkeypatch: pytest.Monkey
     for name in ("a.png", "b.png"):
         (here / name).write_bytes(b"x")
     monkeypatch.setattr(sys, "stdout", _Bytes(io.BytesIO()))
-    [job] = plan([Path("a.png")], ["ink"], Path("-"), overwrite=False)
+    [job], _ = plan([Path("a.png")], ["ink"], Path("-"), FilesConfig())
     assert job.out == Path("-")
     with pytest.raises(InputError, match="writes one picture to stdout"):
-        plan([here], ["ink"], Path("-"), overwrite=False)
+        plan([here], ["ink"], Path("-"), FilesConfig())
 
 
 def test_what_is_there_is_not_made_again(here: Path) -> None:
@@ -105,7 +106,8 @@ def test_what_is_there_is_not_made_again(here: Path) -> None:
     (here / "out" / "b.png").write_bytes(b"done")
     photos = [here / name for name in ("a.png", "b.png", "c.png")]
     with pytest.warns(MienWarning, match="1 of 3 pictures were there"):
-        jobs = plan(photos, ["ink"], here / "out", overwrite=False, skip_existing=True)
+        jobs, there = plan(photos, ["ink"], here / "out", FilesConfig(skip_existing=True))
+    assert [job.photo.name for job in there] == ["b.png"]
     assert [job.photo.name for job in jobs] == ["a.png", "c.png"]
 
 
@@ -113,5 +115,5 @@ def test_deeper_folders_give_their_names(here: Path) -> None:
     for name in ("a.png", "2020/a.png"):
         (here / "album" / name).parent.mkdir(parents=True, exist_ok=True)
         (here / "album" / name).write_bytes(b"x")
-    jobs = plan([here / "album"], ["ink"], here / "out", overwrite=False, recursive=True)
+    jobs, _ = plan([here / "album"], ["ink"], here / "out", FilesConfig(recursive=True))
     assert [job.out.name for job in jobs] == ["2020_a.png", "a.png"]

@@ -49,6 +49,14 @@ def test_a_stop_tells_the_truth() -> None:
     assert "--skip-existing" not in str(told.stopped(can_skip=False))
 
 
+def test_progress_tells_how_many_a_second(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    advance = lines_of_progress("photos", lambda: now, rate=True)
+    now = 40.0
+    advance(50, 300, 0.0)
+    assert capsys.readouterr().err == "mien: photos: 50 of 300, 1.25/s, about 3 min left\n"
+
+
 def test_notes_of_one_kind_are_said_once_with_a_count() -> None:
     soft = [f"photos/{i}.jpg: A face of {90 + i} px was enlarged {2 + i}.5 times." for i in range(3)]
     assert together([*soft, "another"]) == [f"{soft[0]} (and 2 more like this)", "another"]
@@ -86,3 +94,8 @@ def test_progress_in_a_log_is_a_line_every_thirty_seconds(capsys: pytest.Capture
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 3
     assert lines[0] == "mien: photos: 30 of 300, about 4 min left"
+
+
+def test_long_names_in_notes_and_failures_are_shortened(capsys: pytest.CaptureFixture[str]) -> None:
+    Report(warnings=["A" * 10**6], failed={"a.jpg": "B" * 10**6}).show(as_json=False, quiet=False)
+    assert max(map(len, capsys.readouterr().err.splitlines())) < 1600

@@ -22,10 +22,12 @@ from mien.dataset.config import CropConfig, SelectionConfig
 from mien.dataset.crops import examine
 from mien.dataset.duplicates import Alike, perceptual_hash, sharpness
 from mien.dataset.journal import Journal
+from mien.dataset.output import work_folder
 from mien.dataset.prepare import Preparation, prepare_dataset
 from mien.dataset.selection import target_of
 from mien.dataset.workers import each
 from mien.errors import InputError
+from mien.folder_lock import only_process
 from mien.media.image_dataset import load_dataset, middle_square
 from mien.media.images import read_picture
 
@@ -473,3 +475,13 @@ def test_the_middle_square_is_that_of_training(tmp_path: Path) -> None:
     path = put(tmp_path / "a.png", scene(1).resize((90, 60)))
     square = middle_square(read_picture(path), 32)
     assert np.array_equal(square.transpose(2, 0, 1), load_dataset(path, 32).pixels[0].numpy())
+
+
+def test_two_processes_do_not_make_one_data_set(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with only_process(work_folder(out)), pytest.raises(InputError, match=f"in use by process {os.getpid()}"):
+        prepare_dataset(photos, out, SQUARES)
+    assert not out.exists()
+    prepare_dataset(photos, out, SQUARES)
+    assert not list(out.rglob(".*")), "no lock is left in the data set"
+    assert not work_folder(out).exists()

@@ -254,3 +254,12 @@ def test_frame_of_a_face_is_that_of_its_points_unless_seen() -> None:
     assert min(150.0, 162.0) < frame.side < 162.0
     assert frame.angle == pytest.approx(1.4, abs=0.1)
     assert frame.centre == pytest.approx((100.0, 104.75), abs=0.3)
+
+
+def test_a_face_that_is_too_small_is_said_to_be_one() -> None:
+    face = read_picture(Path(__file__).parents[2] / "examples" / "face.png").rgb()
+    small = torch.zeros(3, 300, 400)
+    tiny = resized(face, 24 / face.shape[1])
+    small[:, 100 : 100 + tiny.shape[1], 200 : 200 + tiny.shape[2]] = tiny
+    with pytest.raises(FaceNotFoundError, match=r"only a face of about (1|2|3)\d px with its hair, .* use a larger picture"):
+        locate(small, AlignConfig(), name="group.jpg")

@@ -1,11 +1,14 @@
 """The pictures of a folder, and what is said of those that are left out."""
 
 import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mien.errors import InputError, MienWarning
+from mien.media.collection import picture_names, read_pictures
 from mien.media.listing import list_pictures, looks_like_a_picture
 
 
@@ -49,3 +52,18 @@ def test_a_link_that_leads_nowhere_is_listed_so_that_it_fails(tmp_path: Path) ->
 def test_pictures_are_known_by_how_they_begin(tmp_path: Path, head: bytes, is_one: bool) -> None:
     (tmp_path / "a").write_bytes(head)
     assert looks_like_a_picture(tmp_path / "a") is is_one
+
+
+def test_data_sets_name_dangling_links_and_formats_that_are_passed_over(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "raw.nef").write_bytes(b"")
+    with pytest.warns(MienWarning, match=r"not read are left out \(1 \.nef\)"):
+        found = dict(read_pictures(tmp_path))
+    assert isinstance(found["a.png"], bytes)
+    assert "gone.jpg" in str(found["gone.jpg"])
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as archive:
+        for name in ("a.png", "b.psd", "__MACOSX/c.psd"):
+            archive.writestr(name, b"")
+    with pytest.warns(MienWarning, match=r"\(1 \.psd\)"):
+        assert picture_names(tmp_path / "z.zip") == ["a.png"]

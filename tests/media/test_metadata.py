@@ -1,6 +1,7 @@
 """What is kept of a photo's metadata, and what never is."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +50,16 @@ def test_the_resolution_is_kept_as_each_format_states_it(photo: Path, tmp_path: 
             assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
-def test_sixteen_bits_keep_it_in_png(photo: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bits_keep_it(photo: Path, tmp_path: Path, suffix: str) -> None:
     picture = read_picture(photo)
     deep = replace(picture, pixels=picture.pixels.astype(np.uint16) * 257)
-    with Image.open(write_picture(tmp_path / "out.png", deep)) as written:
-        assert written.getexif()[0x010F] == "Maker"
-    assert (read_picture(tmp_path / "out.png").pixels == deep.pixels).all()
+    with Image.open(write_picture(tmp_path / f"out{suffix}", deep)) as written:
+        exif = written.getexif()
+        assert (exif[0x010F], exif.get_ifd(_EXPOSURE)[0x9003]) == ("Maker", "2026:05:01 10:00:00")
+        assert float(exif.get_ifd(_EXPOSURE)[0x829D]) == pytest.approx(2.8)
+        assert suffix == ".png" or written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+    assert (read_picture(tmp_path / f"out{suffix}").pixels == deep.pixels).all()
 
 
 def test_a_photo_without_metadata_gets_none(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mien.errors import CheckpointError, InputError
+from mien.folder_lock import only_process
 from mien.media.images import read_picture
 from mien.models.model import Model
 from mien.oneshot import callbacks as follow_module
@@ -157,3 +158,8 @@ def test_auto_goes_on_from_a_state(task: tuple[Model, References], tmp_path: Pat
     learn(*task, replace(CONFIG, steps=3), snapshots=snapshots)
     _, made = learn(*task, replace(CONFIG, steps="auto"), snapshots=snapshots)
     assert made["steps"] == 6
+
+
+def test_a_state_belongs_to_one_process(task: tuple[Model, References], tmp_path: Path) -> None:
+    with only_process(tmp_path / "state"), pytest.raises(InputError, match="state is in use by process "):
+        learn(*task, replace(CONFIG, steps=1), snapshots=SnapshotConfig(state=tmp_path / "state"))

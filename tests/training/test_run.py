@@ -21,6 +21,7 @@ from mien.checkpoint.load import load_model
 from mien.checkpoint.model_file import read_model, write_model
 from mien.config import from_toml
 from mien.errors import CheckpointError, InputError, MienError
+from mien.folder_lock import only_process
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
@@ -90,7 +91,7 @@ def straight(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_run_leaves_everything_it_should(straight: Path) -> None:
     assert {p.name for p in straight.iterdir()} == {
-        "config.toml", "plan.txt", "data.txt", "stats.jsonl", "samples", "model.safetensors", "state", "index.html"
+        ".lock", "config.toml", "plan.txt", "data.txt", "stats.jsonl", "samples", "model.safetensors", "state", "index.html"
     }  # fmt: skip
     lines = losses(straight)
     assert [line["steps"] for line in lines] == [2, 4, 6, 8]
@@ -535,3 +536,11 @@ def test_growing_is_repeatable_wherever_the_memory_lies() -> None:
         torch.manual_seed(1)
         grown.append(grow_discriminator(small, 16).block(16).skip.weight.clone())
     assert all(torch.equal(weight, grown[0]) for weight in grown)
+
+
+def test_a_run_belongs_to_one_process(pictures: Path, tmp_path: Path) -> None:
+    with only_process(tmp_path / "run"):
+        with pytest.raises(InputError, match=f"run is in use by process {os.getpid()} on "):
+            train(config(pictures), tmp_path / "run")
+        assert not (tmp_path / "run" / "config.toml").exists()
+    assert train(config(pictures), tmp_path / "run").complete

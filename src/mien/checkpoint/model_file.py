@@ -62,10 +62,9 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], what: str) -> 
         or own[key].numel() == 0
     )
     if missing or extra or wrong:
-        raise CheckpointError(
-            f"{what} does not fit: {len(missing)} missing {_three(missing)}, {len(extra)} unexpected {_three(extra)}, "
-            f"{len(wrong)} of another shape or type {_three(wrong)}; the file is damaged or of another kind."
-        )
+        kinds = {"missing": missing, "unexpected": extra, "of another shape or type": wrong}
+        told = ", ".join(f"{len(names)} {kind} {_three(names)}" for kind, names in kinds.items() if names)
+        raise CheckpointError(f"{what} does not fit: {told}; the file is damaged or of another kind.")
     behind = {memory.data_ptr(): memory.nbytes() for memory in (value.untyped_storage() for value in state.values())}
     if sum(value.numel() * value.element_size() for value in state.values()) > sum(behind.values()) + _SHARED:
         raise CheckpointError(f"{what} is damaged: it claims more data than it holds.")
@@ -77,7 +76,7 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], what: str) -> 
 
 
 def _three(names: list[str]) -> str:
-    return f"({', '.join(shown(name, 60) for name in names[:3])})" if names else ""
+    return f"({', '.join(shown(name, 60) for name in names[:3])})"
 
 
 def _owned(value: Tensor, dtype: torch.dtype, taken: set[int]) -> Tensor:

@@ -1,7 +1,7 @@
 """Training states: any tensors and a JSON document, in one file or in parts below a size, each with its checksum.
 
     state.json          {"version": 1, "kind": "state", "parts": [{"name", "bytes", "sha256"}, ...], "document": {...}}
-    state-<sha>.part    slices of one safetensors file, in order
+    state-<hash>.part   slices of one safetensors file, in order
 
 The index is replaced last, so a folder always holds one whole state, whenever the writer was killed. The parts can travel one
 by one; their checksums are tested before anything is loaded.
@@ -43,11 +43,13 @@ def write_state(
         raise InputError(f"A part of a state has at least 1024 bytes, got {part_bytes}.")
     data = memoryview(save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}))
     size = part_bytes or max(1, len(data))
-    parts = []
+    parts: list[dict[str, Any]] = []
     for start in range(0, max(1, len(data)), size):
         part = data[start : start + size]
         sha = hashlib.sha256(part).hexdigest()
-        parts.append({"name": f"state-{sha[:16]}.part", "bytes": len(part), "sha256": sha})
+        # Its place is part of the name: equal parts are as many files, so that no small folder becomes a large state.
+        name = hashlib.sha256(f"{len(parts)} {sha}".encode()).hexdigest()[:16]
+        parts.append({"name": f"state-{name}.part", "bytes": len(part), "sha256": sha})
         write_whole(folder / str(parts[-1]["name"]), part, CheckpointError)
     index = {"version": _VERSION, "kind": _KIND, "parts": parts, "document": document}
     write_whole(folder / _INDEX, json.dumps(index, indent=1), CheckpointError)
@@ -72,6 +74,8 @@ def read_state(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from error
     if not known:
         raise CheckpointError(f"{path} is of another version than this mien reads ({_VERSION}): update mien.")
+    if len({name for name, _, _ in parts}) < len(parts) or sum(size for _, size, _ in parts) > MOST_BYTES:
+        raise CheckpointError(f"{path} claims more than a state has: it is damaged or hostile.")
     pieces = []
     for name, size, sha in parts:
         if not _PART.fullmatch(name):

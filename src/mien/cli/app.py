@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -22,18 +23,23 @@ from mien.errors import MienError, printable
 # A new verb is a new module in `verbs/` and its name here, under the heading that `mien --help` shows.
 GROUPS = {
     "Photos": ("stylize", "apply", "fit"),
-    "Pieces of the work": ("sample", "masks", "regions", "align", "invert"),
+    "Pieces of the work": ("faces", "sample", "masks", "regions", "align", "invert"),
     "Comparing": ("evaluate", "blind"),
     "Models": ("models", "inspect", "convert", "dataset", "train", "swap", "sweep", "report", "bench"),
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
 
+_NO_MEMORY = re.compile(
+    "can't allocate memory"  # torch
+    "|failed to map segment from shared object"  # a library is not even loaded
+    "|^error return without exception set"  # Python's own C code
+)
 EXIT_USER, EXIT_BUG, EXIT_STOPPED = 2, 70, 130
 
 
 def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
     """The command line with these verbs."""
-    app = typer.Typer(name="mien", cls=Program, rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+    app = typer.Typer(name="mien", cls=Program, rich_markup_mode=None, add_completion=True, pretty_exceptions_enable=False)
     first = "mien stylize me.jpg --style reference.png -o out.png"
 
     @app.callback(invoke_without_command=True, epilog=f"Example: {first}")
@@ -114,7 +120,7 @@ def _verdict(error: BaseException, *, has_batch: bool = False) -> tuple[int, str
         return EXIT_USER, f"{what}{error.strerror}; nothing half-written was left behind."
     if "os error 28" in message:  # safetensors' wording of a full disk
         return EXIT_USER, "No space left on the device; nothing half-written was left behind."
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in message:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _NO_MEMORY.search(message):
         smaller = "a smaller --batch, a smaller model" if has_batch else "a smaller picture or model"
         return EXIT_USER, f"Out of memory: use {smaller}, or another --device."
     return (

@@ -94,7 +94,10 @@ class Group:
         else:
             read = self.shown.parsers.get(setting.name) or parser(hint, self.shown.classes)
             meta = self.shown.metavars.get(setting.name) or metavar(hint)
-            kind = Annotated[str | None, Option(*names, metavar=meta, callback=_callback(read), **shared)]
+            known = choices(hint)
+            completion = (lambda: list(known)) if known else None
+            shared |= {"metavar": meta, "callback": _callback(read), "autocompletion": completion}
+            kind = Annotated[str | None, Option(*names, **shared)]
         return inspect.Parameter(f"{self.name}__{setting.name}", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
 
     def build(self, given: Mapping[str, Any]) -> Any:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from mien.batch.config import FilesConfig
+from mien.batch.plan import Job
 from mien.cli.machine import Machine
-from mien.cli.paths import Job, plan
+from mien.cli.paths import plan
 from mien.errors import InputError
 from mien.evaluation.config import FEATURES, Features
 from mien.oneshot.config import OneShotConfig
@@ -31,27 +33,20 @@ PresetOption = Annotated[
         help=f"Values for all options that are not given: {', '.join(f'{n} ({p.summary})' for n, p in PRESETS.items())}.",
     ),
 ]
+Compare = Annotated[bool, Option("--compare", help="Write before and after side by side.", hidden=True)]
 Regions = Annotated[
     Path | None,
     Option(help="The parts of the face in the model, as `mien regions` wrote them; without it found anew.", hidden=True),
 ]
 
 
-@dataclass(frozen=True)
-class Files:
-    """Which photos are taken, and which pictures are written."""
-
-    overwrite: Annotated[bool, "replace outputs that exist"] = False
-    skip_existing: Annotated[bool, "make only the pictures that are not there yet: goes on after a stop"] = False
-    recursive: Annotated[bool, "take the pictures in sub-folders too"] = False
-
-    def plan(self, photos: Sequence[Path], styles: Sequence[str], out: Path, align: AlignConfig) -> list[Job]:
-        """What to make of the photos in each of the styles; see `mien.cli.paths.plan`."""
-        jobs = plan(
-            photos, styles, out, overwrite=self.overwrite, recursive=self.recursive, skip_existing=self.skip_existing
-        )  # fmt: skip
-        one_by_hand(align, [job.photo for job in jobs])
-        return jobs
+def planned(
+    files: FilesConfig, photos: Sequence[Path], styles: Sequence[str], out: Path, align: AlignConfig
+) -> tuple[list[Job], list[Job]]:
+    """What to make of the photos in each of the styles, and what is there already; see `mien.cli.paths.plan`."""
+    jobs, there = plan(photos, styles, out, files)
+    one_by_hand(align, [job.photo for job in jobs])
+    return jobs, there
 
 
 @dataclass(frozen=True)

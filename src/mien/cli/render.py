@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.cli.paths import Job, existing, write_out
+from mien.batch.config import FilesConfig
+from mien.batch.plan import Job
+from mien.cli.paths import check_outputs, existing, photos_in, picture_name, write_out
 from mien.cli.result import Report, progress
+from mien.cli.streams import STDOUT
 from mien.errors import InputError, MienWarning
 from mien.media.listing import refuse_picture_as_style
-from mien.render_config import RenderConfig
 from mien.shipped import find_style, ready_styles, shipped
 
 if TYPE_CHECKING:
-    from mien.faces.config import AlignConfig
+    from mien.batch.work import Done, Order
     from mien.faces.results import AlignedPhoto
+    from mien.media.picture import Picture
     from mien.pipeline import Stylizer
     from mien.styles import Style
 
@@ -51,31 +55,70 @@ def learned_already(references: Sequence[Path], save_style: Path | None) -> str 
     return str(ready[0])
 
 
-def render(
-    stylizer: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], align: AlignConfig, config: RenderConfig, *,
-    found: AlignedPhoto | None = None, quiet: bool, overwrite: bool = False,
-) -> Report:  # fmt: skip
-    """Make every job's picture; a photo that cannot be used fails alone.
-
-    Each is read and searched once, whatever the number of styles; `found` is what is in the first, if that is known.
-    """
-    report = Report()
-    with progress("photos", quiet=quiet or len(jobs) == 1) as advance:
-
-        def one(index: int) -> None:
-            nonlocal found
-            job = jobs[index]
-            if found is None or (index and job.photo != jobs[index - 1].photo):
-                found = None
-                found = stylizer.align(job.photo, align.one() if config.crop else align)
-            result = stylizer.apply(styles[job.style], found, config)
-            write_out(job.out, result.picture, overwrite=overwrite)
-            faces = [{"scale": round(face.scale, 3)} for face in result.faces]
-            report.wrote(job.out, {"photo": str(job.photo), "style": styles[job.style].name, "faces": faces})
-            advance(index + 1, len(jobs), 0.0)
-
-        report.attempt([job.photo for job in jobs], one)
+def report_on(dones: Iterator[Done], count: int, *, quiet: bool, alone: bool) -> Report:
+    """Follow pictures as they are made; a photo that cannot be used fails alone, one that is `alone` raises its error."""
+    report, begun = Report(), time.monotonic()
+    with progress("photos", quiet=quiet or count == 1, rate=True) as advance:
+        for number, done in enumerate(dones, 1):
+            if done.error is None:
+                faces = None if done.faces is None else [{"scale": scale} for scale in done.faces]
+                report.wrote(done.job.out, {"photo": str(done.job.photo), "style": done.style, "faces": faces})
+            elif alone:
+                raise done.error
+            else:
+                report.failed[str(done.job.photo)] = str(done.error)
+            advance(number, count, 0.0)
+    seconds = time.monotonic() - begun
+    if count > 1:
+        report.document |= {"seconds": round(seconds, 3), "pictures_per_second": round(count / max(seconds, 1e-9), 3)}
     return report
+
+
+def render(
+    stylizer: Stylizer, style: Style, jobs: Sequence[Job], order: Order, *, found: AlignedPhoto | None, quiet: bool
+) -> Report:
+    """Make the jobs' pictures in one style; `found` is what is in the first photo, if that is known."""
+    from mien.batch.work import each_done
+
+    dones = each_done(stylizer, [style], jobs, order, found=found, write=writer(order))
+    return report_on(dones, len(jobs), quiet=quiet, alone=len(jobs) == 1)
+
+
+def apply_here(stylizer: Stylizer, styles: Sequence[Path], jobs: Sequence[Job], order: Order) -> Iterator[Done]:
+    """Make the jobs' pictures in this process, in the styles of these files."""
+    from mien.batch.work import each_done
+    from mien.styles import open_style
+
+    return each_done(stylizer, [open_style(file, stylizer.model) for file in styles], jobs, order, write=writer(order))
+
+
+def sheet_inputs(photos: Sequence[Path], out: Path, files: FilesConfig) -> list[Path]:
+    """The photos of a contact sheet, whose file is free."""
+    found = photos_in(photos, recursive=files.recursive)
+    if str(out) != STDOUT:
+        check_outputs([picture_name(out)], found, overwrite=files.overwrite)
+    return found
+
+
+def write_sheet(
+    stylizer: Stylizer, styles: Sequence[Path], photos: Sequence[Path], out: Path, order: Order, *, quiet: bool
+) -> Report:
+    """Draw photos in styles on one contact sheet, and write it."""
+    from mien.many_styles import style_sheet
+    from mien.media.image_input import as_picture
+    from mien.styles import open_style
+
+    looks, report = [open_style(file, stylizer.model) for file in styles], Report()
+    with progress("pictures", quiet=quiet) as advance:
+        image = style_sheet(photos, looks, order.config, align=order.align, model=stylizer, progress=advance)
+    write_out(out, as_picture(image), overwrite=order.overwrite)
+    report.wrote(out, {"photos": list(map(str, photos)), "styles": [look.name for look in looks]})
+    return report
+
+
+def writer(order: Order) -> Callable[[Path, Picture], None]:
+    """What writes pictures, also to stdout."""
+    return lambda path, picture: write_out(path, picture, overwrite=order.overwrite)
 
 
 def keep_style(style: Style, paths: Sequence[Path], report: Report, *, overwrite: bool) -> None:

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from mien.cli.streams import STDOUT, for_a_terminal
-from mien.errors import MienError
+from mien.errors import MienError, shortened
 from mien.media.listing import SUFFIXES
 from mien.runtime import Progress
 
 EXIT_SOME_FAILED = 1
 _EVERY = 30.0  # seconds between lines of progress where there is no terminal
+_LONGEST = 1500  # letters of a note: two paths and what is to be known of them
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -104,14 +105,14 @@ class Report:
     def notes(self, *, quiet: bool) -> None:
         """Print the warnings, each kind once."""
         for warning in [] if quiet else together(self.warnings):
-            print(f"mien: note: {for_a_terminal(warning)}", file=sys.stderr)
+            print(f"mien: note: {for_a_terminal(shortened(warning, _LONGEST))}", file=sys.stderr)
 
     def show(self, *, as_json: bool, quiet: bool) -> int:
         """Print the report; the exit code is 0, or 1 when some inputs failed."""
         self.notes(quiet=quiet)
         for name, message in self.failed.items():
             said = message if name in message else f"{name}: {message}"
-            print(f"mien: {for_a_terminal(said)}", file=sys.stderr)
+            print(f"mien: {for_a_terminal(shortened(said, _LONGEST))}", file=sys.stderr)
         written = self.document.get("written", [])
         if self.failed:
             print(f"mien: {len(self.failed)} failed, {len(written)} written", file=sys.stderr)
@@ -157,27 +158,38 @@ def pairs(facts: Mapping[str, object]) -> list[str]:
 
 
 @contextmanager
-def progress(title: str, *, quiet: bool) -> Iterator[Progress]:
-    """A bar on stderr with the time left; a line every 30 seconds where stderr is no terminal; nothing if `quiet`."""
+def progress(title: str, *, quiet: bool, rate: bool = False) -> Iterator[Progress]:
+    """A bar on stderr with the time left; a line every 30 seconds where stderr is no terminal; nothing if `quiet`.
+
+    `rate`: how many a second, too.
+    """
     if quiet:
         yield lambda done, total, loss: None
         return
     if not sys.stderr.isatty():
-        yield lines_of_progress(title)
+        yield lines_of_progress(title, rate=rate)
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    speed = [TextColumn("{task.fields[speed]}")] if rate else []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *speed, TimeRemainingColumn())
+    begun = time.monotonic()
     # Names go to the terminal above the bar, and past it where stdout is something else.
     with Bar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total, loss: bar.update(task, completed=done, total=total)
+        task = bar.add_task(title, total=None, speed="")
+        yield lambda done, total, loss: bar.update(
+            task, completed=done, total=total, speed=_speed(done, time.monotonic() - begun)
+        )
 
 
-def lines_of_progress(title: str, clock: Callable[[], float] = time.monotonic) -> Progress:
-    """Progress for a log: `mien: photos: 120 of 1000, about 12 min left`, at most every 30 seconds."""
+def _speed(done: int, seconds: float) -> str:
+    return f"{done / seconds:.2f}/s" if done and seconds > 0 else ""
+
+
+def lines_of_progress(title: str, clock: Callable[[], float] = time.monotonic, *, rate: bool = False) -> Progress:
+    """Progress for a log: `mien: photos: 120 of 1000, 1.25/s, about 12 min left`, at most every 30 seconds."""
     began = last = clock()
 
     def advance(done: int, total: int, loss: float) -> None:
@@ -188,6 +200,7 @@ def lines_of_progress(title: str, clock: Callable[[], float] = time.monotonic) -
         last = now
         left = (now - began) / done * (total - done) if done and total else 0.0
         of, rest = (f" of {total}" if total else ""), (f", about {max(1, round(left / 60))} min left" if left else "")
-        print(f"mien: {title}: {done}{of}{rest}", file=sys.stderr, flush=True)
+        speed = f", {_speed(done, now - began)}" if rate and done else ""
+        print(f"mien: {title}: {done}{of}{speed}{rest}", file=sys.stderr, flush=True)
 
     return advance

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mien.batch.config import BatchConfig, FilesConfig
 from mien.cli.flags import Shown
 from mien.cli.help import GENERAL
 from mien.cli.machine import Machine, Screen, TrainMachine
-from mien.cli.options import Extractors, Files, InvertingModel, LossNetworks, ModelChoice
+from mien.cli.options import Extractors, InvertingModel, LossNetworks, ModelChoice
 from mien.dataset.config import CropConfig, SelectionConfig
 from mien.editing.config import Control, Strength, parse_strength
 from mien.errors import InputError
@@ -80,7 +81,8 @@ BESIDE_LEARNING = replace(_FILES, common=("overwrite",))
 """Files where the help is full of how a style is learned."""
 
 SHOWN: dict[type, Shown] = {
-    Files: _FILES,
+    FilesConfig: _FILES,
+    BatchConfig: Shown("Options", ("overwrite", "skip_existing", "recursive"), metavars={"shard": "I/N", "ray": "ADDRESS"}),
     ModelChoice: Shown("Model"),
     InvertingModel: Shown("Model"),
     LossNetworks: Shown("Learning the style", ()),

@@ -77,8 +77,15 @@ class Journal:
         if stored.exists() and _text(stored) == settings:
             self._read()
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            self._clear()
             write_whole(stored, settings)
+
+    def _clear(self) -> None:
+        for path in self.folder.glob("*"):  # the lock is hidden, and stays
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif not path.name.startswith("."):
+                path.unlink(missing_ok=True)
 
     def _read(self) -> None:
         for line in (_text(self._lines) if self._lines.exists() else "").splitlines():

@@ -20,6 +20,7 @@ from mien.dataset.output import KIND, REPORT, TEXT, check_output, work_folder, w
 from mien.dataset.selection import Dropped, Kept, SourceFile, select, target_of
 from mien.dataset.workers import each
 from mien.errors import InputError
+from mien.folder_lock import only_process
 from mien.media.collection import picture_names, read_pictures
 from mien.runtime import Progress
 
@@ -89,7 +90,8 @@ def prepare_dataset(
     Pictures keep their sub-folders; of several sources, one that has none gives its pictures its own name as a folder. `out`
     appears when it is complete; what was done is kept beside it until then, and the same call goes on from there. More than one
     of `workers` are processes of their own; None: one per core, of few pictures one. Raises `InputError` for sources without
-    pictures, where nothing is left, and for an output that cannot be written or exists without `overwrite`.
+    pictures, where nothing is left, for an output that cannot be written or exists without `overwrite`, and where another
+    process is making it.
 
     >>> mien.prepare_dataset("photos", "faces.zip", mien.CropConfig(resolution=128)).files
     """
@@ -105,23 +107,22 @@ def prepare_dataset(
     if workers < 1:
         raise InputError(f"`workers` must be at least 1, got {workers}.")
     check_output(out, paths, overwrite=overwrite)
-    journal = Journal(work_folder(out), crops)
-    files: list[SourceFile] = []
-    for (sha, _, _), examined in each(partial(_examine, crops), _unknown(paths, files, journal, total, progress), workers):
-        journal.add(sha, examined)
-    kept, dropped = select(files, journal, selection, min_side)
-    settings = {**asdict(crops), **asdict(selection), "min_side": min_side}
-    made = Preparation(out, len(files), kept, dropped, settings, [str(source) for source in paths])
-    if not kept:
+    with only_process(work_folder(out)):
+        journal = Journal(work_folder(out), crops)
+        files: list[SourceFile] = []
+        for (sha, _, _), examined in each(partial(_examine, crops), _unknown(paths, files, journal, total, progress), workers):
+            journal.add(sha, examined)
+        kept, dropped = select(files, journal, selection, min_side)
+        settings = {**asdict(crops), **asdict(selection), "min_side": min_side}
+        made = Preparation(out, len(files), kept, dropped, settings, [str(source) for source in paths])
+        if not kept:
+            journal.remove()
+            first = dropped[0]
+            why = f"{first.source}: {first.why}, {first.detail.rstrip('.')}"
+            raise InputError(f"None of the {len(files)} pictures can be kept (first: {why}): give others, or ask for less.")
+        reports = {REPORT: json.dumps(made.document(), indent=1, ensure_ascii=False) + "\n", TEXT: made.text()}
+        write_output(out, kept, crops.format, reports, journal.folder)
         journal.remove()
-        first = dropped[0]
-        raise InputError(
-            f"None of the {len(files)} pictures can be kept (first: {first.source}: {first.why}, {first.detail.rstrip('.')}): "
-            "give others, or ask for less."
-        )
-    reports = {REPORT: json.dumps(made.document(), indent=1, ensure_ascii=False) + "\n", TEXT: made.text()}
-    write_output(out, kept, crops.format, reports, journal.folder)
-    journal.remove()
     return made
 
 

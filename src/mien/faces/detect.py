@@ -27,6 +27,7 @@ from mien.models.landmarks import LandmarkNetwork
 
 _USUAL_SIDE = (800, 1800)  # longer side that the detector looks at: smaller pictures are enlarged, larger ones reduced
 _DETAILED_SIDE = (1600, 3400)
+_TINY_SIDE = (2400, 2400)
 _BOX_TO_FRAME = 1.85  # side of the FFHQ crop in units of the detector's box, on average
 _BOX_ABOVE = 0.17  # how far the crop's centre lies above the box's, in units of the box
 _SURE, _UNSURE = -0.2, -0.4  # scores of the detector: at the first looks, at the last one (its own threshold is 0)
@@ -92,6 +93,17 @@ def find_faces(rgb: Tensor, network: LandmarkNetwork | None = None) -> list[Face
         if faces:
             return sorted(_without_doubles(faces), key=lambda face: -face.side)
     return []
+
+
+def too_small(rgb: Tensor, network: LandmarkNetwork | None = None) -> float | None:
+    """The side of the largest face's crop in a picture [3, H, W] where `find_faces` finds none; None: nowhere.
+
+    Looked for in small pictures alone, enlarged once more: such a face has too few pixels to be redrawn.
+    """
+    if max(rgb.shape[1:]) > _DETAILED_SIDE[0]:
+        return None
+    faces = _faces(rgb, network or read_landmark_network(), 0, sides=_TINY_SIDE)
+    return max((face.frame().side for face in faces), default=None)
 
 
 def _usual_look(rgb: Tensor, network: LandmarkNetwork) -> list[Face]:

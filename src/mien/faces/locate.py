@@ -13,7 +13,7 @@ from mien.errors import FaceNotFoundError, InputError, MienError
 from mien.faces.align import CropFrame, ffhq_frame, frame_from_box, whole_frame
 from mien.faces.config import AlignConfig
 from mien.faces.crop_reader import CropReader
-from mien.faces.detect import choose, find_faces
+from mien.faces.detect import choose, find_faces, too_small
 from mien.faces.results import AlignedFace
 from mien.media.image_input import ImageLike, as_picture
 from mien.media.picture import Picture
@@ -65,7 +65,13 @@ def _by_hand(width: int, height: int, config: AlignConfig, name: str) -> list[Cr
 
 
 def _found(rgb: Tensor, config: AlignConfig, name: str) -> list[CropFrame]:
-    return [face.frame() for face in choose(find_faces(rgb), "all" if config.face == "auto" else config.face, name=name)]
+    faces = find_faces(rgb)
+    side = None if faces else too_small(rgb)
+    if side is not None:
+        raise FaceNotFoundError(
+            f"{name} has only a face of about {side:.0f} px with its hair, which is too small: use a larger picture of it."
+        )
+    return [face.frame() for face in choose(faces, "all" if config.face == "auto" else config.face, name=name)]
 
 
 @contextmanager

@@ -11,12 +11,15 @@ from torch import Tensor
 
 from mien.errors import MienWarning
 from mien.faces.align import CropFrame
+from mien.media.beside import beside
 from mien.media.image_input import pil_from_tensor, to_pil
 from mien.media.images import write_picture
 from mien.media.picture import Picture
 
 # A picture enlarged more than this is visibly soft: say so.
 _SOFT_SCALE = 1.5
+_FEW_PIXELS = 0.375  # of the side that the model sees: a crop of less says little of the person
+_HALF_FACE = 0.85  # share of brows to chin that lies inside the photo
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,12 @@ class Result:
     """The largest first."""
     notes: list[str] = field(default_factory=list)
     """What is to be known of this picture, a sentence each; all of them are warned of as well (`MienWarning`)."""
+    original: Picture | None = None
+    """The photo before, or of a crop the aligned face."""
+
+    def compared(self) -> Picture:
+        """Before and after side by side."""
+        return self.picture if self.original is None else beside(self.original, self.picture)
 
     @property
     def image(self) -> Image.Image:
@@ -109,8 +118,25 @@ def note_softness(result: Result, face: StylizedFace, factor: float, *, missing:
         drawn_at = round(face.stylized.shape[-1] * factor)
         text = f"A face of {face.frame.side:.0f} px was drawn at {drawn_at} px and enlarged {scale:.1f} times"
         text = f"{text}; {missing}." if missing else f"{text}."
-        result.notes.append(text)
-        warnings.warn(f"{result.picture.path}: {text}" if result.picture.path else text, MienWarning, stacklevel=3)
+        _note(result, text)
+
+
+def note_little(result: Result, face: AlignedFace) -> None:
+    """Note it where there is little of a face to go by: few pixels, or half of it outside the photo."""
+    side = face.frame.side
+    if side < _FEW_PIXELS * face.crop.shape[-1]:
+        _note(result, f"A face of about {side:.0f} px with its hair is drawn from few pixels: use a larger picture of it.")
+    height, width = face.valid.shape[-2:]
+    inner = face.valid[..., height // 4 : height * 7 // 8, width // 4 : width * 3 // 4]
+    if float(inner.mean()) < _HALF_FACE:
+        _note(
+            result, "A face lies partly outside the photo, and what is beyond its border is made up: use a photo of all of it."
+        )
+
+
+def _note(result: Result, text: str) -> None:
+    result.notes.append(text)
+    warnings.warn(f"{result.picture.path}: {text}" if result.picture.path else text, MienWarning, stacklevel=4)
 
 
 def _box(frame: CropFrame) -> tuple[int, int, int, int]:

@@ -6,12 +6,13 @@ import lzma
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from mien.errors import InputError, shown
 from mien.files import check_regular, read_bytes, zip_directory_bytes
 from mien.media.images import MAX_BYTES, SUFFIXES
+from mien.media.listing import warn_of_other_formats
 
 # A member of a zip that claims more than this is no training picture.
 _MAX_BYTES = 200_000_000
@@ -31,12 +32,20 @@ def picture_names(path: Path) -> list[str]:
     if not path.exists():
         raise InputError(f"There is no {path}: give a folder or a zip of pictures.")
     if path.is_dir():
-        files = (file for file in sorted(path.rglob("*")) if file.is_file())
-        return [name for file in files if _is_picture(name := file.relative_to(path).as_posix())]
+        # A link that leads nowhere is listed too: it fails by its name.
+        names = [file.relative_to(path).as_posix() for file in sorted(path.rglob("*")) if not file.is_dir()]
+        return _of_pictures(names, path)
     if path.suffix.lower() in SUFFIXES:
         return [path.name]
     with _opened(path) as archive:
+        _of_pictures([entry.filename for entry in archive.infolist()], path)
         return [entry.filename for entry in _pictures_of(archive)]
+
+
+def _of_pictures(names: Sequence[str], source: Path) -> list[str]:
+    """The names of pictures, with a warning of files of other formats."""
+    warn_of_other_formats([name for name in names if not _is_hidden(name)], source)
+    return [name for name in names if _is_picture(name)]
 
 
 def read_pictures(path: Path) -> Iterator[tuple[str, bytes | str]]:
@@ -82,6 +91,8 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
 
 
 def _is_picture(name: str) -> bool:
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+    return PurePosixPath(name).suffix.lower() in SUFFIXES and not _is_hidden(name)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
+from PIL.ExifTags import IFD
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 _OTHER_BYTE = {"16B": "16L", "16L": "16B", "16N": "16B" if np.little_endian else "16L"}
 _ROWS = 256  # that are worked on at once
@@ -105,7 +107,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def tiff_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
+def tiff_bytes(pixels: NDArray[np.uint16], icc: bytes | None, exif: bytes | None = None) -> bytes:
     """A 16 bit little-endian TIFF file of [H, W, C] uint16 pixels, one uncompressed strip; channels as in `png_bytes`.
 
     Gray with alpha is written as RGBA without profile: hardly any program reads it otherwise.
@@ -113,33 +115,29 @@ def tiff_bytes(pixels: NDArray[np.uint16], icc: bytes | None) -> bytes:
     if pixels.shape[2] == 2:
         pixels, icc = pixels[..., [0, 0, 0, 1]], None
     height, width, channels = pixels.shape
-    data = pixels.astype("<u2").tobytes()
-    short, long, undefined = 3, 4, 7
-    fields: list[tuple[int, int, bytes]] = [  # tag, type, value; tags must ascend
-        (256, long, struct.pack("<I", width)),
-        (257, long, struct.pack("<I", height)),
-        (258, short, struct.pack(f"<{channels}H", *[16] * channels)),
-        (259, short, struct.pack("<H", 1)),  # no compression
-        (262, short, struct.pack("<H", 2 if channels >= 3 else 1)),  # RGB, or black is zero
-        (273, long, struct.pack("<I", 8)),  # the strip follows the header
-        (277, short, struct.pack("<H", channels)),
-        (278, long, struct.pack("<I", height)),
-        (279, long, struct.pack("<I", len(data))),
-    ]
+    fields = ImageFileDirectory_v2(b"II*\0\0\0\0\0")
+    for tag, value in _metadata(exif).items():
+        fields[tag] = value
+    fields[256], fields[257] = width, height
+    fields[258] = (16,) * channels
+    fields[259] = 1  # no compression
+    fields[262] = 2 if channels >= 3 else 1  # RGB, or black is zero
+    fields[273] = 0  # the strip follows the directory: Pillow counts from its end
+    fields[277] = channels
+    fields[278], fields[279] = height, pixels.size * 2
     if channels == 4:
-        fields.append((338, short, struct.pack("<H", 2)))  # alpha, not premultiplied
+        fields[338] = 2  # alpha, not premultiplied
     if icc:
-        fields.append((34675, undefined, icc))
-    sizes = {short: 2, long: 4, undefined: 1}
-    directory_at = 8 + len(data) + len(data) % 2
-    extra_at = directory_at + 2 + 12 * len(fields) + 4
-    directory, extra = struct.pack("<H", len(fields)), b""
-    for tag, kind, value in fields:
-        if len(value) <= 4:
-            content = value.ljust(4, b"\0")
-        else:
-            content = struct.pack("<I", extra_at + len(extra))
-            extra += value + b"\0" * (len(value) % 2)
-        directory += struct.pack("<HHI", tag, kind, len(value) // sizes[kind]) + content
-    header = struct.pack("<2sHI", b"II", 42, directory_at)
-    return header + data + b"\0" * (len(data) % 2) + directory + struct.pack("<I", 0) + extra
+        fields[34675] = icc
+    start = struct.pack("<2sHI", b"II", 42, 8)
+    return start + fields.tobytes(len(start)) + pixels.astype("<u2").tobytes()
+
+
+def _metadata(exif: bytes | None) -> dict[int, Any]:
+    """The fields of an EXIF block, its table of exposure as a dictionary: they are fields of a TIFF as well."""
+    if exif is None:
+        return {}
+    known = Image.Exif()
+    known.load(exif)
+    table = known.get_ifd(IFD.Exif)
+    return {**{tag: value for tag, value in known.items() if tag != IFD.Exif}, **({IFD.Exif: dict(table)} if table else {})}

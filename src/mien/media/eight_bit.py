@@ -5,10 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mien.errors import InputError
+
 
 def to_uint8(images: Tensor) -> Tensor:
-    """[..., H, W] in [-1, 1] as uint8 on the CPU: values beyond are clipped, the rest rounded to the nearest."""
-    return images.detach().float().cpu().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    """[..., H, W] in [-1, 1] as uint8 on the CPU: values beyond are clipped, the rest rounded to the nearest.
+
+    Raises `InputError` for numbers that are not finite, which have no color.
+    """
+    images = images.detach().float().cpu()
+    if not bool(images.isfinite().all()):
+        raise InputError("A picture was drawn with numbers that are not finite: use another model or style, or less strength.")
+    return images.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
 
 
 def from_uint8(pixels: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -33,6 +34,7 @@ MAX_BYTES = 1 << 30
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "JPEG2000", "PPM", "HEIF")
 _WRITERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 _ORIENTATION = 0x0112
+_FILTERS = threading.RLock()
 _STRIP = 4_000_000  # pixels that are converted at once
 # What Pillow's parsers raise on damaged files besides its own errors.
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, TypeError, LookupError, ArithmeticError,
@@ -57,18 +59,16 @@ def decode_picture(data: bytes, path: Path) -> Picture:
         raise InputError(f"{path} is empty (0 bytes): get the file again.")
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
         _register_heif(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd metadata: size is checked below
-        with _open(data, path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(
-                    f"{path} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS // 1_000_000} megapixels "
-                    "that are read: scale it down first."
-                )
-            pixels, icc = _decode(image, data, path)
-            with _parsing(path):
-                orientation, exif = int(image.getexif().get(_ORIENTATION, 1)), harmless_exif(image)
-            several = _has_more_frames(image, data, path)
+    with _pillow_is_quiet(), _open(data, path) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise InputError(
+                f"{path} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS // 1_000_000} megapixels "
+                "that are read: scale it down first."
+            )
+        pixels, icc = _decode(image, data, path)
+        with _parsing(path):
+            orientation, exif = int(image.getexif().get(_ORIENTATION, 1)), harmless_exif(image)
+        several = _has_more_frames(image, data, path)
     if icc is not None and not icc_profile.fits(icc, 1 if pixels.shape[2] < 3 else 3):
         warnings.warn(f"{path}: its color profile cannot be used; its colors are taken as sRGB.", MienWarning, stacklevel=2)
         icc = None
@@ -76,6 +76,17 @@ def decode_picture(data: bytes, path: Path) -> Picture:
         text = f"{path}: of a moving picture, or one of several pages, the first frame alone is taken."
         warnings.warn(text, MienWarning, stacklevel=2)
     return Picture(_upright(pixels, orientation), icc, path, exif)
+
+
+@contextmanager
+def _pillow_is_quiet() -> Iterator[None]:
+    """Without Pillow's warnings of large pictures and odd metadata, which are looked at here; others' pass.
+
+    Filters of warnings are those of all threads: one thread at a time changes them.
+    """
+    with _FILTERS, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
 
 
 def _has_more_frames(image: ImageFile.ImageFile, data: bytes, path: Path) -> bool:
@@ -180,7 +191,7 @@ def write_picture(path: Path | str, picture: Picture, *, overwrite: bool = False
     """Write a picture in the format that the suffix names: .png, .jpg, .webp or .tif; returns the path.
 
     Depth, alpha and profile are kept where the format can: .jpg and .webp have 8 bits, .jpg has no alpha (laid on white).
-    Of the EXIF what is harmless is kept: no place, no serial numbers; a TIFF of 16 bits gets none.
+    Of the EXIF what is harmless is kept: no place, no serial numbers.
     `quality` (1..100) is for .jpg and .webp.
     The file appears whole or not at all. Raises InputError for an unknown suffix, or an existing file without `overwrite`.
     """
@@ -211,7 +222,7 @@ def encode_picture(picture: Picture, kind: str, quality: int = 95) -> bytes:
     if pixels.dtype == np.uint16:
         if kind in ("PNG", "TIFF"):
             deep_pixels = pixels.astype(np.uint16, copy=False)
-            return deep.png_bytes(deep_pixels, icc, picture.exif) if kind == "PNG" else deep.tiff_bytes(deep_pixels, icc)
+            return (deep.png_bytes if kind == "PNG" else deep.tiff_bytes)(deep_pixels, icc, picture.exif)
         pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     if kind == "WEBP" and picture.colors == 1:
         # WebP knows color only: a gray profile would not fit its three channels.

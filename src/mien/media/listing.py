@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
 
 from mien.errors import InputError, MienWarning
 
@@ -44,11 +44,16 @@ def list_pictures(folder: Path | str, *, recursive: bool = False) -> list[Path]:
     if deeper:
         text = f"{folder} has sub-folders with pictures ({deeper}), which are left out: set `recursive` to take them too."
         warnings.warn(text, MienWarning, stacklevel=2)
-    passed = Counter(entry.suffix.lower() for entry in entries if entry.suffix.lower() in _OTHER_PICTURES)
+    warn_of_other_formats([entry.name for entry in entries], folder)
+    return sorted(found, key=lambda entry: (str(entry.relative_to(folder)).casefold(), str(entry)))
+
+
+def warn_of_other_formats(names: Sequence[str], source: Path) -> None:
+    """Warn of files in a folder or zip that are pictures or films of formats that are not read."""
+    passed = Counter(suffix for name in names if (suffix := PurePath(name).suffix.lower()) in _OTHER_PICTURES)
     if passed:
         formats = ", ".join(f"{count} {suffix}" for suffix, count in sorted(passed.items()))
-        warnings.warn(f"{folder}: files of formats that are not read are left out ({formats}).", MienWarning, stacklevel=2)
-    return sorted(found, key=lambda entry: (str(entry.relative_to(folder)).casefold(), str(entry)))
+        warnings.warn(f"{source}: files of formats that are not read are left out ({formats}).", MienWarning, stacklevel=4)
 
 
 def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from mien.checkpoint.model_file import generator_digest
 from mien.errors import MienWarning, ModelMismatchError
+from mien.folder_lock import only_process
 from mien.losses.extractors import FeatureMaps
 from mien.models.embedders import Embedder
 from mien.models.model import Model
@@ -35,25 +37,26 @@ def learn(
 
     `extractor`, `identity` and `dtype` are those of `OneShotTuner`; `snapshots` says what is written on the way, and where to
     resume. Warns where the random codes of the mask differ too little. Raises `ModelMismatchError` for a model without a
-    discriminator.
+    discriminator, and `InputError` where another process has the folder of the state.
     """
     if model.discriminator is None:
         raise ModelMismatchError(NO_DISCRIMINATOR)
     snapshots, base = snapshots or SnapshotConfig(), model.provenance.digest or generator_digest(model.generator)
-    saved = SavedFit.read(snapshots.state) if snapshots.state else None
-    if saved:
-        references = saved.references(references)
-    tuner = OneShotTuner(
-        model.generator, model.discriminator, references, config, extractor=extractor, identity=identity, dtype=dtype
-    )
-    if saved:
-        saved.resume(tuner, base)
-    warning = too_few_codes(model.generator, references.w_plus[:1], tuner.mixing.layers)
-    if warning is not None:
-        warnings.warn(warning, MienWarning, stacklevel=3)
-    follower = Follower(tuner, snapshots, base)
-    tuner.run(progress, follower)
-    follower.finish()
+    with only_process(snapshots.state) if snapshots.state else nullcontext():
+        saved = SavedFit.read(snapshots.state) if snapshots.state else None
+        if saved:
+            references = saved.references(references)
+        tuner = OneShotTuner(
+            model.generator, model.discriminator, references, config, extractor=extractor, identity=identity, dtype=dtype
+        )
+        if saved:
+            saved.resume(tuner, base)
+        warning = too_few_codes(model.generator, references.w_plus[:1], tuner.mixing.layers)
+        if warning is not None:
+            warnings.warn(warning, MienWarning, stacklevel=3)
+        follower = Follower(tuner, snapshots, base)
+        tuner.run(progress, follower)
+        follower.finish()
     return changes(model.generator.synthesis, tuner.result), made_by(tuner)
 
 

@@ -6,6 +6,7 @@ Each random number follows from the seed and the step, so a continued run comput
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mien.checkpoint.load import load_model
 from mien.checkpoint.model_file import read_model, write_model
 from mien.checkpoint.state import has_state
 from mien.errors import InputError
+from mien.folder_lock import only_process
 from mien.media.image_dataset import Dataset, load_dataset
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.discriminator import Discriminator
@@ -55,14 +57,14 @@ def train(
 
     `config` is a configuration, or a folder or zip of images alone: then the run's own, or that which suits the device.
     `session` says where and how long. `mien.training.resolve.resolve` makes configurations from a few settings.
-    Raises `InputError` where the folder holds a run of another configuration, and `DivergedError` when losses become infinite;
-    the last snapshot then is as it was.
+    Raises `InputError` where the folder holds a run of another configuration or another process trains in it, and
+    `DivergedError` when losses become infinite; the last snapshot then is as it was.
     """
     processes = Processes.from_environment(session.device)
     try:
         folder = RunFolder(Path(run))
         wanted = config if isinstance(config, TrainConfig) else _usual(str(config), folder, session.device)
-        with quick_arithmetic(session.device):
+        with only_process(folder.path) if processes.first else nullcontext(), quick_arithmetic(session.device):
             return _Run(wanted, folder, session, processes).loop()
     finally:
         processes.leave()

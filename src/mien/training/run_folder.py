@@ -1,5 +1,6 @@
 """The folder of a training run: what lies in it, its lines of statistics and its sample grids.
 
+.lock               held by the process that trains; says nothing by itself
 config.toml         the resolved configuration
 plan.txt            what is frozen, one section per stage
 data.txt            what was read of the data set, what was dropped and why

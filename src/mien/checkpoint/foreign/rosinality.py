@@ -190,7 +190,7 @@ def build_discriminator(tensors: Mapping[str, Tensor], what: str) -> Discriminat
     state = _renamed(tensors, list(discriminator_entries(config)), discriminator_filters(config), 1.0, what)
     with unfilled():
         discriminator = Discriminator(config)
-    load_strictly(discriminator, state, what)
+    load_strictly(discriminator, state, f"{what} (for pictures of {config.resolution} px)")
     return discriminator.eval().requires_grad_(False)
 
 

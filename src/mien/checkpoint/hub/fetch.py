@@ -18,7 +18,7 @@ from mien import __version__
 from mien.checkpoint.foreign.sniff import container_of
 from mien.checkpoint.hub.published import PublishedFile
 from mien.errors import CheckpointError, InputError
-from mien.files import file_sha256, write_whole, written_whole
+from mien.files import file_sha256, parse_json, read_text, write_whole, written_whole
 from mien.runtime import Progress
 
 _CHUNK = 1 << 20
@@ -136,9 +136,9 @@ def _where_to_go_on(entry: PublishedFile, part: Path, note: Path) -> tuple[int, 
     headers = {"User-Agent": f"mien/{__version__}", "Accept-Encoding": "identity"}
     start = part.stat().st_size if part.exists() else 0
     try:
-        known = json.loads(note.read_text(encoding="utf-8"))
+        known: Any = parse_json(read_text(note, most=1 << 16), note)
         same, validator = known["url"] == entry.url, known["validator"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, KeyError, TypeError):  # none, or one that we did not write: all of it is fetched
         same, validator = False, None
     # Without a checksum only the server can tell whether its file is still the one of which we have the beginning.
     if not start or not same or (entry.sha256 is None and not validator):

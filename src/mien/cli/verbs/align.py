@@ -6,8 +6,9 @@ from typing import Annotated
 
 from typer import Option
 
+from mien.batch.config import FilesConfig
 from mien.cli.machine import Screen
-from mien.cli.options import Files, Out, Photos
+from mien.cli.options import Out, Photos, planned
 from mien.cli.paths import make_folder, write_out
 from mien.cli.result import Report, progress
 from mien.faces.config import AlignConfig
@@ -27,7 +28,7 @@ def run(
     photos: Photos,
     out: Out,
     align: AlignConfig,
-    files: Files,
+    files: FilesConfig,
     screen: Screen,
     size: Annotated[int, Option(help="Side of the crop in pixels.", min=8, max=8192)] = 256,
 ) -> Report:
@@ -37,16 +38,17 @@ def run(
     """
     if align.face == "all":
         make_folder(out, "`face` all writes a crop of every face")
-    jobs, report = files.plan(photos, ["face"], out, align), Report()
+    (jobs, _), report = planned(files, photos, ["face"], out, align), Report()
 
+    from mien.batch.storage import read_photo
     from mien.faces.locate import cut_out
-    from mien.media.images import from_tensor, read_picture
+    from mien.media.images import from_tensor
 
     with progress("photos", quiet=screen.quiet or len(jobs) < 2) as advance:
 
         def one(index: int) -> None:
             job = jobs[index]
-            for number, (frame, crop, _) in enumerate(cut_out(read_picture(job.photo), align.one(), size), 1):
+            for number, (frame, crop, _) in enumerate(cut_out(read_photo(job.photo), align.one(), size), 1):
                 target = job.out if align.face != "all" else job.out.with_stem(f"{job.out.stem}_{number}")
                 write_out(target, from_tensor(crop), overwrite=files.overwrite)
                 facts = {"centre": frame.centre, "side": frame.side, "angle": frame.angle}

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from typer import Argument
+from typer import Argument, Option
 
+from mien.batch.config import BatchConfig
 from mien.cli.machine import Machine, Screen
-from mien.cli.options import (
-    Files,
-    InvertingModel,
-    Out,
-    Photos,
-    PresetOption,
-    Regions,
-    give_regions,
-)
-from mien.cli.render import find_styles, render
+from mien.cli.options import Compare, InvertingModel, Out, Photos, PresetOption, Regions, give_regions, planned
+from mien.cli.render import apply_here, find_styles, report_on, sheet_inputs, write_sheet
 from mien.cli.result import Report
 from mien.faces.config import AlignConfig
 from mien.render_config import RenderConfig
+from mien.shipped import ready_styles
 
 EXAMPLES = (
     "mien apply ink me.jpg -o out.png",
     "mien apply comic.safetensors photos -o results",
-    "mien apply all me.jpg -o results",
+    "mien apply all me.jpg --sheet -o sheet.png",
+    "mien apply ink photos -o results --skip-existing --report results.jsonl",
     "mien apply ink me.jpg --strength 0.6 --face 2 -o out.png",
     "mien apply ink me.jpg --keep eyes,mouth -o own-eyes.png",
 )
@@ -34,7 +29,12 @@ TO_STDOUT = True
 
 def run(
     style: Annotated[
-        str, Argument(metavar="STYLE", help="A style file, a ready style, a fine-tuned model, several with commas, or all.")
+        str,
+        Argument(
+            metavar="STYLE",
+            help="A style file, a ready style, a fine-tuned model, several with commas, or all.",
+            autocompletion=lambda: [*ready_styles(), "all"],
+        ),
     ],
     photos: Photos,
     out: Out,
@@ -42,8 +42,10 @@ def run(
     align: AlignConfig,
     model: InvertingModel,
     machine: Machine,
-    files: Files,
+    files: BatchConfig,
     screen: Screen,
+    compare: Compare = False,
+    sheet: Annotated[bool, Option("--sheet", help="Write one contact sheet: each photo, then its styles.")] = False,
     regions: Regions = None,
     preset: PresetOption = None,
 ) -> Report:
@@ -52,13 +54,25 @@ def run(
     mien models lists the styles that are ready. One photo makes a file; folders and several photos make a folder.
     """
     found = find_styles(style)
-    jobs = files.plan(photos, [file.stem for file in found], out, align)
-    if not jobs:
-        return Report()
+    names = [file.stem for file in found]
+    jobs, there = ([], []) if sheet else planned(files, photos, names, out, align)
+    pictures = sheet_inputs(photos, out, files) if sheet else []
 
-    from mien.styles import open_style
+    from mien.batch.apply_folder import told_done
+    from mien.batch.cluster import Task, each_done_on_ray
+    from mien.batch.work import Order
 
-    stylizer = model.stylizer(machine)
-    give_regions(stylizer, regions)
-    styles = [open_style(file, stylizer.model) for file in found]
-    return render(stylizer, styles, jobs, align, drawing, quiet=screen.quiet, overwrite=files.overwrite)
+    order = Order(drawing, align, files.overwrite, compare)
+    if files.ray:
+        task = Task(order, tuple(map(str, found)), model.model, model.encoder, regions, machine.device, machine.dtype)
+        dones = each_done_on_ray(task, jobs, files)
+    elif jobs or sheet:
+        stylizer = model.stylizer(machine)
+        give_regions(stylizer, regions)
+        if sheet:
+            return write_sheet(stylizer, found, pictures, out, order, quiet=screen.quiet)
+        dones = apply_here(stylizer, found, jobs, order)
+    else:
+        dones = iter(())
+    told = told_done(dones, there, names, files.report)
+    return report_on(told, len(jobs), quiet=screen.quiet, alone=len(jobs) + len(there) == 1)

@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument
+from typer import Argument, Option
 
 from mien.cli.machine import Screen
-from mien.cli.paths import existing
+from mien.cli.options import Overwrite
+from mien.cli.paths import check_outputs, existing, picture_name, write_out
 from mien.cli.result import Report, pairs
+from mien.cli.terminal_picture import half_blocks, shows_colors
+from mien.errors import InputError, MienError
 
 if TYPE_CHECKING:
     from mien.checkpoint import FileInfo
 
 EXAMPLES = (
     "mien inspect model.pt",
+    "mien inspect ink -o ink.png",
     "mien inspect comic.safetensors stylegan2-ffhq.pkl --json",
 )
 
@@ -23,21 +27,54 @@ EXAMPLES = (
 def run(
     files: Annotated[list[Path], Argument(metavar="FILE...", help="Models, styles, encoders of any origin.")],
     screen: Screen,
+    out: Annotated[Path | None, Option("--out", "-o", help="Write a picture of what is in the file, a style or model.")] = None,
+    overwrite: Overwrite = False,
 ) -> Report:
-    """Say what weights files are: kind, size, parts, license, where they come from, what is odd. Nothing in them is run."""
+    """Say what weights files are: kind, size, parts, license, where they come from, what is odd. Nothing in them is run.
+
+    Of styles and models a small picture is shown, in terminals that can.
+    """
     from mien.checkpoint import inspect_file
 
     paths = [existing(path) for path in files]
     report = Report(document={"files": []})
+    if out is not None:
+        write_preview(paths, out, report, overwrite=overwrite)
 
     def one(index: int) -> None:
         info = inspect_file(paths[index])
+        if shows_colors() and not screen.json and not screen.quiet:
+            show_preview(paths[index])
         report.document["files"].append(info.as_json())
         report.warnings += [f"{info.path}: {warning}" for warning in info.warnings]
         report.lines += [*pairs(_facts(info)), ""]
 
     report.attempt(paths, one)
     return report
+
+
+def write_preview(paths: list[Path], out: Path, report: Report, *, overwrite: bool) -> None:
+    """Write the preview of the one file that is named."""
+    if len(paths) > 1:
+        raise InputError(f"`out` is the picture of one file, and {len(paths)} are named: give one.")
+    check_outputs([picture_name(out)], paths, overwrite=overwrite)
+
+    from mien.file_preview import preview
+    from mien.media.image_input import as_picture
+
+    write_out(out, as_picture(preview(paths[0])), overwrite=overwrite)
+    report.wrote(out, {"preview": str(paths[0])})
+
+
+def show_preview(path: Path) -> None:
+    """Print a small picture of a style or model; nothing of a file that draws nothing or is broken, which is said elsewhere."""
+    from mien.file_preview import preview
+
+    try:
+        lines = half_blocks(preview(path))
+    except MienError:
+        return
+    print("\n".join(lines))
 
 
 def _facts(info: FileInfo) -> dict[str, str]:

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from typer import Option
 
+from mien.batch.config import BatchConfig, FilesConfig
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import (
-    Files,
+    Compare,
     InvertingModel,
     LossNetworks,
     Out,
@@ -18,6 +19,7 @@ from mien.cli.options import (
     Regions,
     give_regions,
     one_by_hand,
+    planned,
 )
 from mien.cli.paths import check_outputs, existing
 from mien.cli.render import keep_style, learned_already, render
@@ -53,9 +55,10 @@ def run(
     style_align: Annotated[AlignConfig, OF_THE_REFERENCE],
     model: InvertingModel,
     machine: Machine,
-    files: Annotated[Files, BESIDE_LEARNING],
+    files: Annotated[FilesConfig, BESIDE_LEARNING],
     screen: Screen,
     save_style: Annotated[Path | None, Option(help="Also save the style, for `mien apply`.")] = None,
+    compare: Compare = False,
     regions: Regions = None,
     preset: PresetOption = None,
 ) -> Report:
@@ -64,14 +67,16 @@ def run(
     Learns the style first (a minute or two), then renders. To use a style again, save it and take mien apply.
     """
     if ready := learned_already(style, save_style):
-        return apply.run(ready, photos, out, drawing, align, model, machine, files, screen, regions)
+        many = BatchConfig(**vars(files))
+        return apply.run(ready, photos, out, drawing, align, model, machine, many, screen, compare, regions=regions)
     pictures, saved = [existing(path) for path in style], [save_style] if save_style else []
-    jobs = files.plan(photos, [pictures[0].stem], out, align)
+    jobs, _ = planned(files, photos, [pictures[0].stem], out, align)
     if not jobs:
         return Report()
     check_outputs([*saved, *(job.out for job in jobs)], [*pictures, *(job.photo for job in jobs)], overwrite=files.overwrite)
     one_by_hand(style_align, pictures)
 
+    from mien.batch.work import Order
     from mien.oneshot.callbacks import check_previews
 
     check_previews(snapshots, overwrite=files.overwrite)
@@ -81,9 +86,8 @@ def run(
     first = stylizer.align(jobs[0].photo, align.one() if drawing.crop else align) if len(jobs) == 1 else None
     with progress("learning the style", quiet=screen.quiet) as advance:
         learned = stylizer.fit(
-            pictures, config, align=style_align, identity=identity, control=parts,
-            snapshots=snapshots, progress=advance,
-        )  # fmt: skip
-    report = render(stylizer, [learned], jobs, align, drawing, found=first, quiet=screen.quiet, overwrite=files.overwrite)
+            pictures, config, align=style_align, identity=identity, control=parts, snapshots=snapshots, progress=advance
+        )
+    report = render(stylizer, learned, jobs, Order(drawing, align, files.overwrite, compare), found=first, quiet=screen.quiet)
     keep_style(learned, saved, report, overwrite=files.overwrite)
     return report

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from mien.batch.targets import WRITABLE
 from mien.cli.machine import Screen
 from mien.cli.options import Overwrite
-from mien.cli.paths import WRITABLE, check_outputs, existing
+from mien.cli.paths import check_outputs, existing
 from mien.cli.result import Report
 from mien.cli.shown import pixels
 from mien.editing.config import Side

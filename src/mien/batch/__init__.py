@@ -1,0 +1,1 @@
+"""Many photos at once: what is to be made, the work itself, its account, and clusters."""

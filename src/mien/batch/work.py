@@ -1,0 +1,129 @@
+"""Picture after picture: photos are read ahead, searched once, and drawn in every style that is asked for."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from mien.batch.plan import Job
+from mien.batch.storage import read_photo, write_photo
+from mien.errors import MienError
+from mien.faces.config import AlignConfig
+from mien.render_config import RenderConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mien.faces.results import AlignedPhoto
+    from mien.media.picture import Picture
+    from mien.pipeline import Stylizer
+    from mien.styles import Style
+
+_AHEAD = 2  # photos that are read while one is worked on
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is done with every photo."""
+
+    config: RenderConfig = field(default_factory=RenderConfig)
+    align: AlignConfig = field(default_factory=AlignConfig)
+    overwrite: bool = False
+    compare: bool = False
+    """Whether before and after are written side by side."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one picture."""
+
+    job: Job
+    style: str
+    """The name of the style."""
+    seconds: float
+    """That it took; for the first style of a photo with reading it and finding its faces."""
+    faces: tuple[float, ...] | None = None
+    """Pixels of the photo per pixel of the model, of each face; None where nobody knows."""
+    error: MienError | None = None
+    notes: tuple[str, ...] = ()
+    """What the worker of a cluster warned of."""
+    worker: str = ""
+    """Host and process that made it."""
+
+    def document(self) -> dict[str, Any]:
+        """A line of the account."""
+        return {
+            "input": str(self.job.photo),
+            "output": str(self.job.out),
+            "style": self.style,
+            "faces": None if self.faces is None else len(self.faces),
+            "seconds": round(self.seconds, 3),
+            "error": None if self.error is None else str(self.error),
+            "worker": self.worker,
+        }
+
+
+def each_done(
+    pipe: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], order: Order, *, found: AlignedPhoto | None = None,
+    write: Callable[[Path, Picture], None] | None = None,
+) -> Iterator[Done]:  # fmt: skip
+    """Make the pictures one after the other; one that fails says so in its `Done`, and the work goes on.
+
+    Jobs of one photo must follow each other: it is read and searched once. `found` is what is in the first photo, if that is
+    known. `write` writes the pictures; None: as `write_photo` does.
+    """
+    write = write or (lambda path, picture: write_photo(path, picture, overwrite=order.overwrite))
+    of_photos = [(photo, list(same)) for photo, same in groupby(jobs, key=lambda job: job.photo)]
+    pictures = _read_ahead([photo for photo, _ in of_photos][1 if found else 0 :])
+    try:
+        for _, same in of_photos:
+            begun, trouble = time.monotonic(), None
+            if found is None:
+                try:
+                    found = pipe.align(next(pictures).result(), order.align.one() if order.config.crop else order.align)
+                except MienError as error:
+                    trouble = error
+            for job in same:
+                yield _done(pipe, styles[job.style], job, order, found or trouble, write, begun)
+                begun = time.monotonic()
+            found = None
+    finally:
+        pictures.close()
+
+
+def _done(
+    pipe: Stylizer, style: Style, job: Job, order: Order, found: AlignedPhoto | MienError | None,
+    write: Callable[[Path, Picture], None], begun: float,
+) -> Done:  # fmt: skip
+    error: MienError | None = found if isinstance(found, MienError) else None
+    faces: tuple[float, ...] | None = None
+    if found is not None and not isinstance(found, MienError):
+        try:
+            result = pipe.apply(style, found, order.config)
+            write(job.out, result.compared() if order.compare else result.picture)
+            faces = tuple(round(face.scale, 3) for face in result.faces)
+        except MienError as problem:
+            error = problem
+    return Done(job, style.name, time.monotonic() - begun, faces, error, worker=f"{platform.node()}:{os.getpid()}")
+
+
+def _read_ahead(photos: Sequence[Path]) -> Generator[Future[Picture], None, None]:
+    """The photos in their order, each read in a thread while the ones before are worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
+        waiting: deque[Future[Picture]] = deque()
+        try:
+            for photo in photos:
+                waiting.append(pool.submit(read_photo, photo))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft()
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

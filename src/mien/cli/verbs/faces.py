@@ -1,0 +1,49 @@
+"""`mien faces`: which faces are found in a photo, and their numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument
+
+from mien.batch.config import FilesConfig
+from mien.cli.machine import Screen
+from mien.cli.options import Out, Overwrite
+from mien.cli.paths import plan, write_out
+from mien.cli.result import Report
+
+EXAMPLES = (
+    "mien faces group.jpg -o numbered.png",
+    "mien faces group.jpg -o numbered.png --json",
+)
+
+TO_STDOUT = True
+
+
+def run(
+    photo: Annotated[Path, Argument(metavar="PHOTO", help="A photo; - is stdin.")],
+    out: Out,
+    screen: Screen,
+    overwrite: Overwrite = False,
+) -> Report:
+    """Show the faces of a photo with the numbers that --face takes.
+
+    Prints the square around each head as --box takes it.
+    """
+    (job,), _ = plan([photo], ["faces"], out, FilesConfig(overwrite))
+
+    from mien.faces.config import AlignConfig
+    from mien.faces.locate import cut_out
+    from mien.faces.numbered import draw_numbers
+    from mien.media.image_input import as_picture, to_pil
+    from mien.media.images import read_picture
+
+    picture, report = read_picture(job.photo), Report()
+    frames = [frame for frame, _, _ in cut_out(picture, AlignConfig(), 8)]
+    write_out(job.out, as_picture(draw_numbers(to_pil(picture), frames)), overwrite=overwrite)
+    squares = [[round(c - f.side / 2) for c in f.centre] + [round(f.side)] for f in frames]
+    facts = {"photo": str(job.photo), "faces": [{"face": i, "box": box} for i, box in enumerate(squares, 1)]}
+    report.wrote(job.out, facts)
+    report.lines += [f"face {number}: --box {','.join(map(str, box))}" for number, box in enumerate(squares, 1)]
+    return report
