@@ -128,13 +128,15 @@ class FaceModel:
         inverter, known = _asked(config.inversion, fidelity), self._known.setdefault(photo, {})
         key = (inverter, config.refine_steps)
         if key not in known:
-            crops = torch.stack([face.crop for face in photo.faces])
-            known[key] = self._codes(crops, inverter, config.refine_steps, progress)
+            crops, heads = (torch.stack(each) for each in zip(*((f.crop, f.head) for f in photo.faces), strict=True))
+            known[key] = self._codes(crops, inverter, config.refine_steps, progress, heads)
         return eased(self.model, known[key], fidelity)
 
-    def _codes(self, crops: Tensor, inverter: InvertConfig, refine_steps: int, progress: Progress | None) -> Codes:
-        crops = as_learned(self.model, crops).to(self.device)
-        return find_codes(self.model, crops, inverter, refine_steps=refine_steps, progress=progress)
+    def _codes(
+        self, crops: Tensor, inverter: InvertConfig, refine_steps: int, progress: Progress | None, heads: Tensor | None = None
+    ) -> Codes:
+        crops = as_learned(self.model, crops, heads).to(self.device)
+        return find_codes(self.model, crops, inverter, refine_steps=refine_steps, progress=progress, dtype=self.dtype)
 
     def invert(
         self, photo: ImageLike | AlignedPhoto, config: RenderConfig | None = None, *, align: AlignConfig | None = None,

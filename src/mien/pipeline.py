@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, overload
 
@@ -170,16 +171,18 @@ class Stylizer(FaceModel):
         photo = self.align(photo, (align or AlignConfig()).one() if config.crop else align)
         fidelity = style.fidelity if config.fidelity is None else config.fidelity
         codes = self.invert_faces(photo, config, fidelity=fidelity, progress=progress)
-        before, after = self.render(codes), self.render(codes, tuned, config.strength, steering)
+        drawn = self.render(codes, tuned, config.strength, steering)
         result = Result(photo.picture, [], original=photo.picture)
-        for face, inversion, stylized in zip(photo.faces, before, after, strict=True):
-            one = StylizedFace(face.frame, face.crop, inversion, stylized, face.frame.side / self.resolution)
+        for face, code, stylized in zip(photo.faces, codes.single(), drawn, strict=True):
+            scale, inversion = face.frame.side / self.resolution, partial(self._inversion, code)
+            one = StylizedFace(face.frame, face.crop, face.head, stylized, scale, inversion)
             result.faces.append(one)
             note_little(result, face)
             if not config.crop:
-                result.picture = blend_face(result.picture, one, upscale=config.upscale, hair=config.hair, dtype=self.dtype)
+                factor = upscale_factor(config.upscale, one.scale)
+                result.picture = blend_face(result.picture, one, upscale=factor, hair=config.hair, dtype=self.dtype)
                 missing = MISSING if config.upscale == "auto" and not upscaler_is_installed() and not result.notes else ""
-                note_softness(result, one, upscale_factor(config.upscale, one.scale), missing=missing)
+                note_softness(result, one, factor, missing=missing)
         if config.crop:
             one = result.faces[0]
             result.picture = from_tensor(upscaled(one.stylized, upscale_factor(config.upscale, one.scale), dtype=self.dtype))
@@ -188,6 +191,9 @@ class Stylizer(FaceModel):
         if config.strip_metadata:
             result.picture = replace(result.picture, exif=None)
         return result
+
+    def _inversion(self, codes: Codes) -> Tensor:
+        return self.render(codes)[0]
 
     def style(self, style: StyleLike) -> Style:
         """The style itself, or the one of that name or file."""

@@ -33,7 +33,7 @@ class RenderConfig:
     ] = "encoder"
     refine_steps: Annotated[
         int, "optimization steps that make the face more like the person; 0: the inverter's answer alone"
-    ] = 20
+    ] = 10
     keep: Annotated[Mapping[str, float], KEEP] = field(default_factory=dict)
     exaggerate: Annotated[Mapping[str, float], EXAGGERATE] = field(default_factory=dict)
     crop: Annotated[bool, "the square of the first face alone, not pasted back into the photo"] = False

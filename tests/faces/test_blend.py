@@ -9,6 +9,7 @@ import torch
 from mien.checkpoint.upscaler_weights import PACKAGE, upscaler_is_installed
 from mien.faces import CropFrame
 from mien.faces.blend import blend_face
+from mien.faces.head_mask import own_head
 from mien.faces.results import Result, StylizedFace, note_softness
 from mien.media.images import Picture
 
@@ -33,7 +34,7 @@ def _blended(upscale: str | float = "none", hair: float = 0.0) -> Picture:
     photo[:, 24:216, 24:216] = large
     picture = Picture(((photo.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
     drawn = _bust(-0.4, 0.0)
-    face = StylizedFace(FRAME, crop, crop, drawn, FRAME.side / 64)
+    face = StylizedFace(FRAME, crop, own_head(crop), drawn, FRAME.side / 64, lambda: crop)
     return blend_face(picture, face, upscale=upscale, hair=hair)  # type: ignore[arg-type]
 
 
@@ -57,7 +58,7 @@ def test_upscaling_makes_the_pasted_face_sharper() -> None:
 def test_softness_is_noted_unless_the_face_was_upscaled() -> None:
     picture, face = _blended(), torch.zeros(3, 64, 64)
     result = Result(picture, [])
-    soft = StylizedFace(FRAME, face, face, face, 3.0)
+    soft = StylizedFace(FRAME, face, own_head(face), face, 3.0, lambda: face)
     note_softness(result, soft, 3.0)
     assert not result.notes
     with pytest.warns(match="enlarged 3.0 times"):

@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from mien.checkpoint.face_networks import read_identity_network
 from mien.errors import InputError, ModelMismatchError
 from mien.evaluation.comparison import Way, compare_inverters, usual_ways, write_comparison
 from mien.evaluation.evaluate import open_instruments
 from mien.faces import AlignConfig
 from mien.inversion import METHODS, Codes, InvertConfig, Method, invert, mean_code
+from mien.inversion.above_feature_code import AboveFeatureCode
 from mien.inversion.config import RefineConfig
 from mien.inversion.density import CodeDensity, mapped_codes, to_p
 from mien.inversion.encode import encode
 from mien.inversion.optimize import refine
 from mien.latents import broadcast
+from mien.losses.features import feature_distance
 from mien.media.images import from_tensor, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
@@ -224,3 +227,38 @@ def test_iterating_pays_with_the_embedded_encoder(shared: Path) -> None:
         return sum(float((one.picture - one.crop).abs().mean()) for one in found)
 
     assert distance(InvertConfig("iterated")) < distance(InvertConfig())
+
+
+def test_above_the_feature_code_the_same_pictures_are_drawn_as_by_the_whole_generator(pictures: torch.Tensor) -> None:
+    model = small_model(detail=True)
+    codes = encode(model, pictures)
+    assert codes.detail is not None
+    above = AboveFeatureCode(model.generator.synthesis, codes.w_plus, 8, torch.float32)
+    expected = model.generator(codes.w_plus, model.generator.synthesis.noise("const"), detail=codes.detail)
+    torch.testing.assert_close(above(codes), expected)
+
+
+def test_in_f_space_the_feature_code_moves_as_it_does_where_all_is_drawn(pictures: torch.Tensor) -> None:
+    model = small_model(detail=True)
+    start = encode(model, pictures)
+    assert start.detail is not None
+    quick = refine(model, pictures, start, RefineConfig(steps=5, space="f", identity=0.3))
+    whole = refine(model, pictures, start, RefineConfig(steps=5, learning_rate=0.0, identity=0.3))
+    assert torch.equal(quick.w_plus, start.w_plus)
+    assert quick.detail is not None
+    assert whole.detail is not None
+    assert (quick.detail - start.detail).abs().max() > 0.01
+    torch.testing.assert_close(quick.detail, whole.detail, atol=1e-4, rtol=1e-3)
+    assert gap(model, quick, pictures) < gap(model, start, pictures)
+
+
+def test_the_identity_weight_brings_renderings_nearer_in_the_identity_network(pictures: torch.Tensor) -> None:
+    model = small_model(detail=True)
+    start, judge = encode(model, pictures), read_identity_network()
+
+    def apart(weight: float) -> float:
+        found = refine(model, pictures, start, RefineConfig(steps=15, space="f", features=0.0, identity=weight))
+        drawn = model.generator(found.w_plus, model.generator.synthesis.noise("const"), detail=found.detail)
+        return float(feature_distance(judge.maps(drawn), judge.maps(pictures)))
+
+    assert apart(3.0) < apart(0.0)

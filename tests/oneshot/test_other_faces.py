@@ -73,6 +73,15 @@ def test_the_number_of_faces_is_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -
     assert drawn == [1, 1, 1]
 
 
+def test_it_counts_every_second_step_and_twice_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    tuner = _tuner(replace(PLAIN, distribution_weight=0.5, distribution_every=2, steps=5))
+    monkeypatch.setattr(OtherFaces, "distance", lambda *given: torch.tensor(7.0))
+    tuner.terms = [
+        replace(term, function=lambda r: 0 * r.image.sum()) if term.name == "style" else term for term in tuner._terms()
+    ]
+    assert tuner.run() == [7.0, 0.0, 7.0, 0.0, 7.0]
+
+
 def test_a_distribution_loss_without_faces_is_an_error() -> None:
     g, d, images, w_plus = setting()
     with pytest.raises(ValueError, match="other_faces"):
@@ -124,7 +133,8 @@ def test_published_methods_have_none_of_it(preset: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [
-    {"distribution_weight": -1.0}, {"distribution_regions": "hair"}, {"distribution_faces": 0}, {"reference_views": 0},
+    {"distribution_weight": -1.0}, {"distribution_regions": "hair"}, {"distribution_faces": 0},
+    {"distribution_every": 0}, {"reference_views": 0},
     {"reference_shape": 1.5}, {"weight_average": 1.0},
 ])  # fmt: skip
 def test_settings_out_of_range_are_told(wrong: dict) -> None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.faces.head_mask import head_mask
+from mien.faces.head_mask import fading, head_mask
 from mien.faces.warp import blur
 from mien.models.head_mask_network import HeadMaskNetwork
 from mien.models.model import Model
@@ -31,9 +31,14 @@ def soften_ground(crop: Tensor, network: HeadMaskNetwork | None = None, *, mask:
     return torch.lerp(soft, crop, keep).clamp(-1, 1)
 
 
-def as_learned(model: Model, crops: Tensor) -> Tensor:
-    """Crops [N, 3, s, s] as the model's training pictures were: with a blurred background, if theirs were; else unchanged."""
+@torch.no_grad()
+def as_learned(model: Model, crops: Tensor, heads: Tensor | None = None) -> Tensor:
+    """Crops [N, 3, s, s] as the model's training pictures were: with a blurred background, if theirs were; else unchanged.
+
+    `heads` [N, 1, s, s] are the masks of their heads (`own_head`), for who has them already.
+    """
     if not model.soft_ground:
         return crops
-    with torch.no_grad():
-        return torch.stack([soften_ground(crop) for crop in crops.cpu()]).to(crops.device)
+    masks = [None] * len(crops) if heads is None else [fading(head) for head in heads.cpu()]
+    softened = [soften_ground(crop, mask=mask) for crop, mask in zip(crops.cpu(), masks, strict=True)]
+    return torch.stack(softened).to(crops.device)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from mien.faces.head_mask import covering_mask, head_masks
+from mien.faces.head_mask import covering_mask, own_head
 from mien.faces.paste import enlargement, paste_back
 from mien.faces.recolor import spread_colors
 from mien.faces.results import StylizedFace
@@ -24,7 +24,7 @@ def blend_face(
     `upscale`: see `upscale_factor`. `hair` 0 draws hair as the model does (small ones draw worms there), 1 keeps the photo's
     strands and takes the drawing's colors alone. `dtype` is that of the upscaler's convolutions.
     """
-    own, drawn = head_masks(face.crop, face.stylized)
+    own, drawn = face.head, own_head(face.stylized)
     covered = covering_mask(own, drawn)
     picture = spread_colors(picture, face.frame, face.stylized, covered, own)
     sharp = upscaled(face.stylized, upscale_factor(upscale, enlargement(face.frame, face.stylized.shape[-1])), dtype=dtype)

@@ -23,7 +23,7 @@ def guided_lines(guide: Tensor, planes: Tensor, reach: int, *, tolerance: float 
 
     def mean(x: Tensor) -> Tensor:
         padded = F.pad(x[None], (reach, reach, reach, reach), mode="replicate")
-        return F.avg_pool2d(padded, 2 * reach + 1, 1)[0]
+        return F.avg_pool2d(F.avg_pool2d(padded, (2 * reach + 1, 1), 1), (1, 2 * reach + 1), 1)[0]
 
     height, width = guide.shape[1:]
     mean_guide, mean_planes = mean(guide), mean(planes)

@@ -30,6 +30,11 @@ def head_mask(crop: Tensor, stylized: Tensor | None = None, network: HeadMaskNet
     return covering_mask(*head_masks(crop, stylized, network))
 
 
+def own_head(picture: Tensor, network: HeadMaskNetwork | None = None) -> Tensor:
+    """Head, hair and neck in one FFHQ crop [3, s, s] in [-1, 1]: [1, s, s] in [0, 1], which does not fade below the chin."""
+    return _heads([picture], network)[0]
+
+
 def head_masks(crop: Tensor, stylized: Tensor, network: HeadMaskNetwork | None = None) -> tuple[Tensor, Tensor]:
     """Head, hair and neck in a crop and in its stylized twin, each its own mask [1, s, s]; see `head_mask`."""
     own, drawn = _heads([crop, stylized], network)

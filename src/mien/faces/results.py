@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from PIL import Image
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from mien.errors import MienWarning
 from mien.faces.align import CropFrame
+from mien.faces.head_mask import own_head
 from mien.media.beside import beside
 from mien.media.image_input import pil_from_tensor, to_pil
 from mien.media.images import write_picture
@@ -33,6 +36,11 @@ class AlignedFace:
     valid: Tensor
     """How much of each pixel lies inside the photo, [1, size, size] in [0, 1]; the rest is made up."""
 
+    @cached_property
+    def head(self) -> Tensor:
+        """Where head, hair and neck are in the crop, [1, size, size] in [0, 1]."""
+        return own_head(self.crop)
+
     @property
     def box(self) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of the square around the head, in pixels of the photo: what `PIL.Image.crop` takes."""
@@ -54,18 +62,24 @@ class AlignedPhoto:
 
 @dataclass(frozen=True)
 class StylizedFace:
-    """One face on its way through: all tensors are [3, R, R] in [-1, 1]."""
+    """One face on its way through: pictures are [3, R, R] in [-1, 1]."""
 
     frame: CropFrame
     """Where the face sits in the photo: centre, side and angle of a square."""
     crop: Tensor
     """The aligned face as the model saw it."""
-    inversion: Tensor
-    """What the base model makes of it, before any style."""
+    head: Tensor
+    """Where head, hair and neck are in the crop, [1, R, R] in [0, 1]."""
     stylized: Tensor
     """The same face in the style."""
     scale: float
     """Photo pixels per model pixel: above 1 the face was enlarged to fit the photo."""
+    draw_inversion: Callable[[], Tensor] = field(repr=False)
+
+    @cached_property
+    def inversion(self) -> Tensor:
+        """What the base model makes of it, before any style; drawn when it is first asked for."""
+        return self.draw_inversion()
 
     @property
     def box(self) -> tuple[int, int, int, int]:

@@ -52,16 +52,10 @@ def upscaled(
         return face
     network = network or read_upscaler()
     picture = (face.float().clamp(-1, 1)[None] + 1) / 2
-    whole = _run(network, picture, dtype)
+    whole = network(picture, dtype)
     wiped = picture - _resize(whole, face.shape[-1])
     whole = whole + grain * F.interpolate(wiped, size=whole.shape[-2:], mode="bicubic", align_corners=False)
     return (_resize(whole, round(factor * face.shape[-1])) * 2 - 1).clamp(-1, 1)[0]
-
-
-def _run(network: CompactUpscaler, picture: Tensor, dtype: torch.dtype) -> Tensor:
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
-        whole: Tensor = network(picture)
-    return whole.float()
 
 
 def _resize(picture: Tensor, size: int) -> Tensor:

@@ -34,7 +34,11 @@ class RefineConfig:
     """Numbers of the optimization."""
 
     steps: Annotated[int, "optimization steps; 0: the start is the answer"] = 100
-    space: Annotated[Literal["w+", "w"], "w+: one code for every row; w: the same in all rows"] = "w+"
+    space: Annotated[
+        Literal["w+", "w", "f"],
+        "w+: one code for every row; w: the same in all rows; f: only the feature code moves, so that little of the generator "
+        "has to be drawn at each step",
+    ] = "w+"
     learning_rate: Annotated[float, "Adam's rate at the start; it falls to zero along a cosine"] = 0.03
     detail_resolution: Annotated[int, "side of the feature code, where the start has none; 0: W+ alone"] = 16
     detail_learning_rate: Annotated[float, "Adam's rate for the feature code"] = 0.02
@@ -43,3 +47,4 @@ class RefineConfig:
     density: Annotated[float, "weight of the code's squared Mahalanobis distance in the P space; 0: none"] = 0.0
     pixels: Annotated[float, "weight of the L1 distance of pictures at four scales"] = 1.0
     features: Annotated[float, "weight of the L1 distance of discriminator features"] = 0.5
+    identity: Annotated[float, "weight of the L1 distance of the identity network's feature maps"] = 0.0

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from mien.checkpoint.face_networks import read_identity_network
 from mien.errors import InputError
+from mien.inversion.above_feature_code import AboveFeatureCode
 from mien.inversion.config import RefineConfig
 from mien.inversion.density import CodeDensity, mapped_codes
 from mien.latents import Codes
@@ -29,41 +31,40 @@ _MAPPED = 4000  # codes that the density is fitted to
 
 
 def refine(
-    model: Model, pictures: Tensor, start: Codes, config: RefineConfig | None = None, progress: Progress | None = None
-) -> Codes:
-    """Improve `start` so that it renders `pictures` [N, 3, S, S]; deterministic (stored noise)."""
+    model: Model, pictures: Tensor, start: Codes, config: RefineConfig | None = None, progress: Progress | None = None,
+    *, dtype: torch.dtype = torch.float32,
+) -> Codes:  # fmt: skip
+    """Improve `start` so that it renders `pictures` [N, 3, S, S]; deterministic (stored noise).
+
+    `dtype` is that of the generator's convolutions.
+    """
     config = config or RefineConfig()
     if config.steps == 0:
         return start
-    target = resize(pictures, model.resolution)
-    generator = model.generator
-    noise = generator.synthesis.noise("const")
-    judge = None
-    if config.features and model.discriminator is not None:
-        judge = FrozenFeatures(model.discriminator, loss_resolutions(model.resolution))
-        with torch.no_grad():
-            wanted = judge(target)
-    first = start.w_plus if config.space == "w+" else start.w_plus.mean(dim=1, keepdim=True)
-    density = CodeDensity.of(mapped_codes(generator, _MAPPED)) if config.density else None
-    begun = [first] + ([_detail(model, start, config)] if config.detail_resolution else [])
-    found = [b.detach().clone().requires_grad_(True) for b in begun]
-    rates, pulls = (config.learning_rate, config.detail_learning_rate), (config.prior, config.detail_prior)
+    draw, distance = _renderer(model, start, config, dtype), Likeness(model, resize(pictures, model.resolution), config)
+    density = CodeDensity.of(mapped_codes(model.generator, _MAPPED)) if config.density else None
+    begun = [start.w_plus.mean(dim=1, keepdim=True) if config.space == "w" else start.w_plus]
+    rates, pulls = [config.learning_rate], [config.prior]
+    if config.space == "f" or config.detail_resolution:
+        begun.append(_detail(model, start, config))
+        rates.append(config.detail_learning_rate)
+        pulls.append(config.detail_prior)
+    fixed = 1 if config.space == "f" else 0  # how many of these stay as they are
+    found = [b.detach().clone().requires_grad_(k >= fixed) for k, b in enumerate(begun)]
     states = [(torch.zeros_like(f), torch.zeros_like(f), torch.zeros([])) for f in found]
+    moving = list(zip(found, begun, pulls, rates, states, strict=True))[fixed:]
     for step in range(config.steps):
         code = found[0].expand_as(start.w_plus)
-        picture = generator(code, noise, detail=found[1] if len(found) > 1 else None)
-        loss = config.pixels * multiscale_l1(picture, target, scales=4)
-        if judge is not None:
-            loss = loss + config.features * feature_distance(judge(picture), wanted)
-        for value, origin, pull in zip(found, begun, pulls, strict=False):
+        loss = distance(draw(Codes(code, found[1] if len(found) > 1 else None)))
+        for value, origin, pull, _, _ in moving:
             loss = loss + pull * (value - origin).square().mean()
         if density is not None:
             loss = loss + config.density * density.out(code).mean()
         # One sum, not one mean: every picture of a batch gets the gradient it would get alone.
-        gradients = torch.autograd.grad(loss * len(pictures), found)
+        gradients = torch.autograd.grad(loss * len(pictures), found[fixed:])
         fall = 0.5 * (1 + math.cos(math.pi * step / config.steps))
         with torch.no_grad():  # the class would load torch's compiler first, which takes longer than a short refinement
-            for value, gradient, (mean, square, count), rate in zip(found, gradients, states, rates, strict=False):
+            for (value, _, _, rate, (mean, square, count)), gradient in zip(moving, gradients, strict=True):
                 adam(
                     [value], [gradient], [mean], [square], [], [count], foreach=False, capturable=False, differentiable=False,
                     fused=False, amsgrad=False, beta1=0.9, beta2=0.99, lr=rate * fall, weight_decay=0.0, eps=1e-8,
@@ -75,11 +76,47 @@ def refine(
     return Codes(w_plus, found[1].detach() if len(found) > 1 else start.detail)
 
 
+class Likeness:
+    """How far renderings are from pictures: at four scales, in the discriminator's features, in the identity network's."""
+
+    def __init__(self, model: Model, target: Tensor, config: RefineConfig) -> None:
+        """`target` [N, 3, R, R] are the pictures, at the model's resolution."""
+        self.target, self.config = target, config
+        self.judges: list[tuple[float, Callable[[Tensor], list[Tensor]], list[Tensor]]] = []
+        judges: list[tuple[float, Callable[[Tensor], list[Tensor]]]] = []
+        if config.features and model.discriminator is not None:
+            judges.append((config.features, FrozenFeatures(model.discriminator, loss_resolutions(model.resolution))))
+        if config.identity:
+            judges.append((config.identity, read_identity_network().to(target.device).maps))
+        with torch.no_grad():
+            self.judges = [(weight, judge, judge(target)) for weight, judge in judges]
+
+    def __call__(self, pictures: Tensor) -> Tensor:
+        loss = self.config.pixels * multiscale_l1(pictures, self.target, scales=4)
+        for weight, judge, wanted in self.judges:
+            loss = loss + weight * feature_distance(judge(pictures), wanted)
+        return loss
+
+
+def _renderer(model: Model, start: Codes, config: RefineConfig, dtype: torch.dtype) -> Callable[[Codes], Tensor]:
+    if config.space == "f":
+        return AboveFeatureCode(model.generator.synthesis, start.w_plus, _detail_size(model, start, config), dtype)
+    noise = model.generator.synthesis.noise("const")
+    return lambda codes: model.generator(codes.w_plus, noise, dtype, codes.detail)
+
+
 def _detail(model: Model, start: Codes, config: RefineConfig) -> Tensor:
     """The feature code that the optimization starts at: the start's own, or zeros."""
     if start.detail is not None:
         return start.detail
+    r = _detail_size(model, start, config)
+    return start.w_plus.new_zeros(len(start.w_plus), model.generator.config.channels(r), r, r)
+
+
+def _detail_size(model: Model, start: Codes, config: RefineConfig) -> int:
+    if start.detail is not None:
+        return start.detail.shape[-1]
     r = min(config.detail_resolution, model.resolution)
     if r < 4 or r & (r - 1):
         raise InputError(f"The feature code has {config.detail_resolution} px: choose 0, or a power of two from 4.")
-    return start.w_plus.new_zeros(len(start.w_plus), model.generator.config.channels(r), r, r)
+    return r

@@ -36,9 +36,16 @@ class CompactUpscaler(nn.Module):
         )
         self.out = nn.Conv2d(config.width, 3 * config.factor**2, 3, padding=1)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        x = picture.contiguous(memory_format=torch.channels_last)
+    def forward(self, picture: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """`dtype` is that of the hidden layers; the result is float32."""
+        x = picture.to(dtype, memory_format=torch.channels_last)
         for layer in self.hidden:
-            x = layer(x)
-        detail = F.pixel_shuffle(self.out(x), self.config.factor)
+            conv, act = layer.children()
+            x = F.prelu(_convolved(conv, x), act.get_parameter("weight").to(dtype))
+        detail = F.pixel_shuffle(_convolved(self.out, x).float(), self.config.factor)
         return detail + F.interpolate(picture, scale_factor=self.config.factor, mode="nearest")
+
+
+def _convolved(conv: nn.Module, x: Tensor) -> Tensor:
+    weight, bias = conv.get_parameter("weight"), conv.get_parameter("bias")
+    return F.conv2d(x, weight.to(x.dtype, memory_format=torch.channels_last), bias.to(x.dtype), padding=1)

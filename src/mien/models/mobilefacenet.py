@@ -1,7 +1,7 @@
 """MobileFaceNet (Chen et al. 2018): a small face recognition network, for measuring whether two pictures show one person.
 
 Layer names are those of the published weights, so that a file of them loads strictly; the weights are the user's own
-(`checkpoint.measuring.read_mobilefacenet`) and never part of this project.
+(`checkpoint.face_networks.read_mobilefacenet`) and never part of this project.
 """
 
 from __future__ import annotations

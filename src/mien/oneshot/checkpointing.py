@@ -23,7 +23,7 @@ _AVERAGE = "average."
 # What states of before 0.1.0 do not say, because nothing else could be chosen or a setting was not given.
 _DEFAULTS = {
     "gaze": "reference", "noise_strengths": "nonzero", "reference_shape": 1.0, "reference_views": 1, "distribution_weight": 0.0,
-    "distribution_regions": "head", "distribution_faces": 1, "weight_average": 0.0,
+    "distribution_regions": "head", "distribution_faces": 1, "distribution_every": 1, "weight_average": 0.0,
 }  # fmt: skip
 # The steps may grow; the rest says how references became the codes that are compared.
 _FREE = ("steps", "extreme", "reference_inverter", "refine_reference")

@@ -23,7 +23,7 @@ class OneShotConfig:
 
     steps: Annotated[
         int | Literal["auto"], "fine-tuning steps, or auto: 200 to 500, until little is gained; the paper takes 200 to 500"
-    ] = 150
+    ] = 120
     learning_rate: Annotated[float, "learning rate of Adam"] = 2e-3
     space: Annotated[
         Literal["s", "w_plus"], "latent space in which codes are mixed: s as in the paper, w_plus as in the published code"
@@ -89,7 +89,11 @@ class OneShotConfig:
         Regions,
         "what the distribution loss compares: head with head, parts (head with head, background with background) or all",
     ] = "head"
-    distribution_faces: Annotated[int, "other faces that the distribution loss draws at every step"] = 1
+    distribution_faces: Annotated[int, "other faces that the distribution loss draws at a time"] = 1
+    distribution_every: Annotated[
+        int,
+        "steps from one distribution loss to the next; it weighs so many times as much: the same for less work",
+    ] = 2
     weight_average: Annotated[
         float, "decay of the running average of the weights, which is what is kept; 0: the last weights, as published"
     ] = 0.97
@@ -125,7 +129,7 @@ class OneShotConfig:
             raise InputError(f"`distribution_regions` is one of {known}, got {self.distribution_regions!r}: choose one.")
         if self.distribution_weight != "auto" and not 0 <= self.distribution_weight < math.inf:
             raise InputError(f"`distribution_weight` is auto, or a number from 0, got {self.distribution_weight}.")
-        for name in ("reference_views", "distribution_faces"):
+        for name in ("reference_views", "distribution_faces", "distribution_every"):
             if getattr(self, name) < 1:
                 raise InputError(f"`{name}` must be at least 1, got {getattr(self, name)}.")
         if not 0 <= self.reference_shape <= 1:

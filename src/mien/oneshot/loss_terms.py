@@ -34,9 +34,12 @@ class LossTerm:
     weight: float
     function: Callable[[Rendering], Tensor]
     """The term's value, a scalar, before it is weighted."""
+    every: int = 1
+    """Steps from one time that it counts to the next; it weighs so many times as much (as the lazy regularization of Karras et
+    al. 2020 does)."""
 
 
-def total_loss(terms: list[LossTerm], rendering: Rendering) -> Tensor:
-    """The weighted sum of all terms."""
-    first, *others = (term.weight * term.function(rendering) for term in terms)
+def total_loss(terms: list[LossTerm], rendering: Rendering, step: int = 0) -> Tensor:
+    """The weighted sum of all terms that count in step number `step`, from 0: of the first step, all."""
+    first, *others = (term.weight * term.every * term.function(rendering) for term in terms if step % term.every == 0)
     return sum(others, start=first)

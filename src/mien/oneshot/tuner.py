@@ -93,8 +93,8 @@ class OneShotTuner:
             weight = USUAL_WEIGHT if self.references.other_faces is not None else 0.0
         if weight:
             others = self._other_faces()
-            count = self.config.distribution_faces
-            terms.append(LossTerm("distribution", weight, lambda r: others.distance(r.index, count, self.random)))
+            count, every = self.config.distribution_faces, self.config.distribution_every
+            terms.append(LossTerm("distribution", weight, lambda r: others.distance(r.index, count, self.random), every))
         return terms
 
     def _other_faces(self) -> OtherFaces:
@@ -163,7 +163,7 @@ class OneShotTuner:
 
     def loss(self, index: Tensor) -> Tensor:
         """All terms for new random codes around the chosen references."""
-        return total_loss(self.terms, self.render(index))
+        return total_loss(self.terms, self.render(index), step=len(self.losses))
 
     def step(self) -> float:
         """One update; returns the loss before it."""
