@@ -86,6 +86,15 @@ def test_the_same_seed_gives_the_same_style(stylizer: Stylizer, style: Style, fo
     assert all(torch.equal(gap, again.changes[name]) for name, gap in style.changes.items())
 
 
+def test_a_list_of_photos_makes_a_list_of_results(stylizer: Stylizer, style: Style, folder: Path) -> None:
+    photo = folder / "photo.png"
+    first, second = stylizer(style, [photo, Image.open(photo)], PLAIN, align=ALIGNED)
+    alone = stylizer(style, photo, PLAIN, align=ALIGNED)
+    assert (first.picture.pixels == alone.picture.pixels).all()
+    assert (second.picture.pixels == alone.picture.pixels).all()
+    assert [image.tobytes() for image in alone.images] == [alone.image.tobytes()]
+
+
 def test_another_base_model_is_refused(style: Style, folder: Path) -> None:
     other = Stylizer.load(model_file(folder, seed=1))
     with pytest.raises(ModelMismatchError, match="another base model"):

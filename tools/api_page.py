@@ -30,8 +30,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "BatchConfig", "CropConfig", "SelectionConfig", "TrainConfig",
     ),
     "Models, data and measurements": (
-        "train", "prepare_dataset", "swap_layers", "evaluate", "load_model", "save_model", "convert", "inspect_file", "preview",
-        "Model",
+        "train", "prepare_dataset", "swap_layers", "evaluate", "load_model", "download_model", "save_model", "convert",
+        "inspect_file", "preview", "Model",
+    ),
+    "Comparing and measuring more": (
+        "report_on", "sweep", "draw_masks", "lay_out_study", "count_votes", "measure_speed", "measure_training", "time_filters",
     ),
     "Images, errors and warnings": ("ImageLike", "MienError", "MienWarning"),
 }  # fmt: skip

@@ -28,7 +28,7 @@ from mien.evaluation.evaluate import open_instruments
 from mien.evaluation.measures import Candidate, Evaluation, measure
 from mien.evaluation.model_report.report_text import markdown_table
 from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_references
-from mien.evaluation.preference_study import lay_out
+from mien.evaluation.preference_study import lay_out_study
 from mien.faces.config import AlignConfig
 from mien.files import write_whole
 from mien.media.images import from_tensor, write_picture
@@ -117,7 +117,7 @@ def compare(bench: Bench, references: Sequence[Path], out: Path, *, overwrite: b
                 write_picture(out / "crops" / folder / f"{pair}.png", from_tensor(image), overwrite=overwrite)
         print(f"{reference.stem}: learned in " + ", ".join(f"{n} {s:.0f} s" for n, s in learning.items()), flush=True)
     crops = sorted((out / "crops" / "photos").glob("*.png"))
-    lay_out(
+    lay_out_study(
         {name: out / "crops" / name for name in bench.methods}, [path for path in crops if path.stem in shown], out / "study",
         BlindConfig(aligned=True, reference_aligned=bench.references_aligned, outputs_are="crops"), reference=shown,
         overwrite=overwrite,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mien.checkpoint.convert import convert as convert
     from mien.checkpoint.convert import save_model as save_model
     from mien.checkpoint.file_info import inspect_file as inspect_file
+    from mien.checkpoint.hub.get import download_model as download_model
     from mien.checkpoint.load import load_model as load_model
     from mien.dataset.config import CropConfig as CropConfig
     from mien.dataset.config import SelectionConfig as SelectionConfig
@@ -31,8 +32,14 @@ if TYPE_CHECKING:
     from mien.editing.layer_swap import swap_layers as swap_layers
     from mien.errors import MienError as MienError
     from mien.errors import MienWarning as MienWarning
+    from mien.evaluation.benchmark import measure_speed as measure_speed
     from mien.evaluation.config import EvaluateConfig as EvaluateConfig
     from mien.evaluation.evaluate import evaluate as evaluate
+    from mien.evaluation.mask_effects import draw_masks as draw_masks
+    from mien.evaluation.model_report.whole_report import report_on as report_on
+    from mien.evaluation.preference_study import lay_out_study as lay_out_study
+    from mien.evaluation.votes import count_votes as count_votes
+    from mien.evaluation.whole_sweep import sweep as sweep
     from mien.faces.config import AlignConfig as AlignConfig
     from mien.faces.locate import align_faces as align_faces
     from mien.faces.numbered import number_faces as number_faces
@@ -60,20 +67,29 @@ if TYPE_CHECKING:
     from mien.styles import ready_styles as ready_styles
     from mien.training.config import TrainConfig as TrainConfig
     from mien.training.run import train as train
+    from mien.training.speed import measure_training as measure_training
+    from mien.training.speed import time_filters as time_filters
 
 _MODULES = {
     "batch.apply_folder": "apply_folder",
     "batch.config": "BatchConfig",
     "checkpoint.convert": "convert save_model",
     "checkpoint.file_info": "inspect_file",
+    "checkpoint.hub.get": "download_model",
     "checkpoint.load": "load_model",
     "dataset.config": "CropConfig SelectionConfig",
     "dataset.prepare": "prepare_dataset",
     "editing.config": "Strength",
     "editing.layer_swap": "swap_layers",
     "errors": "MienError MienWarning",
+    "evaluation.benchmark": "measure_speed",
     "evaluation.config": "EvaluateConfig",
     "evaluation.evaluate": "evaluate",
+    "evaluation.mask_effects": "draw_masks",
+    "evaluation.model_report.whole_report": "report_on",
+    "evaluation.preference_study": "lay_out_study",
+    "evaluation.votes": "count_votes",
+    "evaluation.whole_sweep": "sweep",
     "faces.config": "AlignConfig",
     "faces.locate": "align_faces",
     "faces.numbered": "number_faces",
@@ -94,6 +110,7 @@ _MODULES = {
     "styles": "Style list_models list_styles ready_styles",
     "training.config": "TrainConfig",
     "training.run": "train",
+    "training.speed": "measure_training time_filters",
 }
 
 __all__ = sorted(["__version__", *(name for names in _MODULES.values() for name in names.split())])

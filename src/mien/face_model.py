@@ -17,6 +17,7 @@ from mien.checkpoint.model_file import generator_digest
 from mien.checkpoint.regions_file import Regions
 from mien.editing import Steering, Strength
 from mien.editing.lockstep import render_codes
+from mien.editing.regions import find_regions, mean_face_points
 from mien.errors import InputError
 from mien.faces import AlignConfig
 from mien.faces.background import as_learned
@@ -94,6 +95,14 @@ class FaceModel:
     def regions(self) -> Regions:
         """Which S channels drive which part of the face: those that come with the model, or found now, in some seconds."""
         return regions_of(self.model.generator, self.digest)
+
+    def find_regions(self, *, seed: int = 0, progress: Progress | None = None) -> Regions:
+        """Find anew which S channels drive which part of the face, from random faces of `seed`: a minute or so.
+
+        Set as `regions`, or saved for `mien fit --regions`.
+        """
+        generator = self.model.generator
+        return find_regions(generator, self.digest, mean_face_points(generator), seed=seed, progress=progress)
 
     # -- pictures to codes -------------------------------------------------------------------------------------------------
 

@@ -138,6 +138,12 @@ class Stylizer(FaceModel):
 
     @overload
     def __call__(
+        self, style: StyleLike, photos: list[ImageLike | AlignedPhoto], config: RenderConfig | None = None, /, *,
+        strength: float | Strength | None = None, align: AlignConfig | None = None, progress: Progress | None = None,
+    ) -> list[Result]: ...  # fmt: skip
+
+    @overload
+    def __call__(
         self, photo: ImageLike | AlignedPhoto, /, *, style: StyleLike, config: RenderConfig | None = None,
         strength: float | Strength | None = None, align: AlignConfig | None = None, progress: Progress | None = None,
     ) -> Result: ...  # fmt: skip
@@ -145,17 +151,20 @@ class Stylizer(FaceModel):
     def __call__(
         self, *given: Any, style: StyleLike | None = None, config: RenderConfig | None = None,
         strength: float | Strength | None = None, align: AlignConfig | None = None, progress: Progress | None = None,
-    ) -> Result:  # fmt: skip
+    ) -> Result | list[Result]:  # fmt: skip
         """Redraw every face of a photo in a style: `pipe(style, photo)` or `pipe(photo, style="ink")`; see `apply`.
 
-        `strength` stands for that of `config`.
+        A list of photos makes a list of results. `strength` stands for that of `config`.
         """
         given = given if style is None else (style, *given)
         if not 2 <= len(given) <= 3:
             raise InputError('A style and a photo are needed, as in pipe("ink", "me.jpg").')
         chosen = (given[2] if len(given) == 3 else config) or RenderConfig()
         chosen = chosen if strength is None else replace(chosen, strength=strength)
-        return self.apply(given[0], given[1], chosen, align=align, progress=progress)
+        look = self.style(given[0])
+        if isinstance(given[1], (list, tuple)):
+            return [self.apply(look, photo, chosen, align=align, progress=progress) for photo in given[1]]
+        return self.apply(look, given[1], chosen, align=align, progress=progress)
 
     def apply(
         self, style: StyleLike, photo: ImageLike | AlignedPhoto, config: RenderConfig | None = None, *,

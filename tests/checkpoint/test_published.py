@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
+import mien
 from mien.checkpoint import load_model
 from mien.checkpoint.hub import fetch
 from mien.checkpoint.hub import published as catalogue
@@ -20,7 +21,7 @@ from mien.checkpoint.hub.fetch import adopt, check, download
 from mien.checkpoint.hub.published import PUBLISHED, PublishedFile, located, models_folder, place_of, published
 from mien.checkpoint.model_file import write_model
 from mien.cli.app import shell
-from mien.errors import CheckpointError, InputError
+from mien.errors import CheckpointError, InputError, MienWarning
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model, Provenance
 
@@ -155,6 +156,23 @@ def test_a_name_stands_for_the_file_once_it_was_got(monkeypatch: pytest.MonkeyPa
     (tmp_path / entry.name).write_bytes(b"mine")  # a file of that name goes first
     with pytest.raises(CheckpointError, match="not a weights file"):
         load_model(entry.name)
+
+
+def test_download_model_takes_a_file_that_is_there_and_keeps_what_it_finds(tmp_path: Path) -> None:
+    entry = next(entry for entry in PUBLISHED if entry.sha256 is None)  # whose files can be anything but web pages
+    mine, target = tmp_path / "mine.safetensors", tmp_path / "models" / "here.safetensors"
+    generator = Generator(GeneratorConfig(8, z_dim=8, w_dim=8, mapping_layers=1, channel_base=64, channel_max=8))
+    write_model(mine, Model(generator, None, None, Provenance("tiny", "CC0", "random")))
+    with pytest.warns(MienWarning, match="no checksum"):
+        assert mien.download_model(entry.name, target, file=mine) == target
+    assert target.read_bytes() == mine.read_bytes()
+    with pytest.warns(MienWarning, match="was there already"):
+        mien.download_model(entry.name, target)
+    target.write_bytes(b"<html>")
+    with pytest.raises(InputError, match="is not"):
+        mien.download_model(entry.name, target, file=mine)
+    with pytest.raises(InputError, match="There is no file"):
+        mien.download_model(entry.name, tmp_path / "other", file=tmp_path / "missing")
 
 
 # --- downloading ----------------------------------------------------------------------------------------------------------

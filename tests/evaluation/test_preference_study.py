@@ -11,7 +11,7 @@ from PIL import Image
 from mien.cli.app import shell
 from mien.errors import InputError
 from mien.evaluation.config import BlindConfig
-from mien.evaluation.preference_study import lay_out
+from mien.evaluation.preference_study import lay_out_study
 from mien.evaluation.votes import binomial_interval, score, sign_test
 
 _GREYS = {"ours": 60, "theirs": 190}
@@ -35,7 +35,7 @@ _CONFIG = BlindConfig(seed=3, rows=3, aligned=True, reference_aligned=True)
 def _study(
     desk: Path, name: str = "study", config: BlindConfig = _CONFIG, *, overwrite: bool = False
 ) -> dict[str, dict[str, str]]:
-    made = lay_out(
+    made = lay_out_study(
         {"ours": desk / "ours", "theirs": desk / "theirs"}, sorted((desk / "photos").iterdir()), desk / name, config,
         reference=desk / "reference.png", overwrite=overwrite,
     )  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mien.checkpoint.model_file import write_model
-from mien.evaluation.votes import score
+from mien.evaluation.votes import count_votes
 from mien.media.images import from_tensor, read_picture, write_picture
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
@@ -60,6 +60,6 @@ def test_sheets_table_and_study(tool: ModuleType, tmp_path: Path, capsys: pytest
     assert [pair["A"] for pair in key["pairs"].values()].count("mien") == 2
     votes = "".join(f"{number},{'A' if pair['A'] == 'mien' else 'B'}\n" for number, pair in key["pairs"].items())
     (out / "study" / "votes.csv").write_text(f"pair,vote\n{votes}", encoding="utf-8")
-    assert (score(out / "study").wins, score(out / "study").losses) == (4, 0)
+    assert (count_votes(out / "study").wins, count_votes(out / "study").losses) == (4, 0)
     with pytest.raises(SystemExit):
         tool.main(given)  # nothing is overwritten unasked

@@ -40,8 +40,9 @@ class Benchmark:
     rendering: list[Line] = field(default_factory=list)
 
 
-def run(config: BenchConfig, progress: Progress | None = None) -> Benchmark:
+def measure_speed(config: BenchConfig | None = None, progress: Progress | None = None) -> Benchmark:
     """Measure fine-tuning steps and renderings with random weights: their speed does not depend on the values."""
+    config = config or BenchConfig()
     torch.manual_seed(0)
     g = Generator(GeneratorConfig(config.resolution, channel_base=config.channel_base, channel_max=config.channel_max)).eval()
     d = Discriminator(

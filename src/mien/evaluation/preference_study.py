@@ -35,7 +35,7 @@ class Blind:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def lay_out(
+def lay_out_study(
     outputs: Mapping[str, Path], photos: Sequence[Path], folder: Path, config: BlindConfig | None = None, *,
     reference: Path | Mapping[str, Path] | None = None, overwrite: bool = False,
 ) -> Blind:  # fmt: skip

@@ -107,7 +107,7 @@ class Preference:
         return lines
 
 
-def score(folder: Path) -> Preference:
+def count_votes(folder: Path) -> Preference:
     """Count the votes in all `votes*.csv` of a study: A, B, or = for neither; empty for none.
 
     Raises `InputError` for a folder without a study, and for a vote that is not understood.

@@ -114,6 +114,11 @@ class Result:
         """The photo as a PIL image of 8 bits."""
         return to_pil(self.picture)
 
+    @property
+    def images(self) -> list[Image.Image]:
+        """The same in a list, as pipelines of diffusers return it."""
+        return [self.image]
+
     def save(self, path: str | Path, *, overwrite: bool = False, quality: int = 95) -> Path:
         """Write the photo as .png, .jpg, .webp or .tif, in its own depth where the format can; returns the path.
 

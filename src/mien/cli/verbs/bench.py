@@ -55,7 +55,7 @@ def _steps(config: BenchConfig, screen: Screen) -> Report:
     from mien.evaluation import benchmark
 
     with progress("measuring", quiet=screen.quiet) as advance:
-        measured = benchmark.run(config, advance)
+        measured = benchmark.measure_speed(config, advance)
     report = Report(document=asdict(measured))
     for title, lines in (("one fine-tuning step", measured.tuning), ("rendering one picture", measured.rendering)):
         rows = [(line.name, f"{line.seconds:.3f} s", f"{line.ratio:.1f}x", line.note) for line in lines]

@@ -44,7 +44,7 @@ def run(
     if score is not None:
         if outputs or photos or out:
             raise InputError("`score` counts the votes of a study that is there: give its folder alone.")
-        from mien.evaluation.votes import score as count_votes
+        from mien.evaluation.votes import count_votes
 
         preference = count_votes(score)
         return Report(preference.lines(), {"preference": preference.document()})
@@ -53,9 +53,9 @@ def run(
     two, pictures = folders(outputs, "OUTPUTS"), photos_in([photos])
     shown = None if reference is None else existing(reference)
 
-    from mien.evaluation.preference_study import lay_out
+    from mien.evaluation.preference_study import lay_out_study
 
-    made = lay_out(two, pictures, out, study, reference=shown, overwrite=overwrite)
+    made = lay_out_study(two, pictures, out, study, reference=shown, overwrite=overwrite)
     report = Report(document={"pairs": made.pairs}, warnings=made.notes, failed=made.failed)
     for path in made.files:
         report.wrote(path)

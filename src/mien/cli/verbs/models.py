@@ -61,33 +61,21 @@ def run(
 
 
 def _get(entry: PublishedFile, file: Path | None, out: Path | None, *, overwrite: bool, quiet: bool) -> Report:
-    from mien.checkpoint.hub.fetch import adopt, check, download
-    from mien.checkpoint.hub.published import place_of
-    from mien.errors import CheckpointError
+    from mien.checkpoint.hub.get import download_model
 
-    target = out or place_of(entry)
-    if target.is_dir():
-        target = target / entry.file
+    if file is None and not quiet:
+        size = f"{entry.bytes / 1e6:.0f} MB" if entry.bytes else "size unknown"
+        print(f"mien: {entry.file} ({size}) by {entry.author}; license: {entry.licence}", file=sys.stderr)
+    try:
+        with progress("megabytes", quiet=quiet) as advance:
+            target = download_model(
+                entry.name, out, file=None if file is None else existing(file), overwrite=overwrite, progress=advance
+            )
+    except KeyboardInterrupt:
+        if file is None and not quiet:
+            print("mien: what came is kept; the same command goes on.", file=sys.stderr)
+        raise
     report = Report()
-    if target.exists() and not overwrite:
-        try:
-            report.warnings += check(entry, target)
-        except CheckpointError as error:
-            raise InputError(f"{target} is there and is not {entry.file}: give another -o, or --overwrite.") from error
-        report.warnings.append(f"{target} was there already.")
-    elif file is not None:
-        report.warnings += adopt(entry, existing(file), target)
-    else:
-        if not quiet:
-            size = f"{entry.bytes / 1e6:.0f} MB" if entry.bytes else "size unknown"
-            print(f"mien: {entry.file} ({size}) by {entry.author}; license: {entry.licence}", file=sys.stderr)
-        try:
-            with progress("megabytes", quiet=quiet) as advance:
-                report.warnings += download(entry, target, advance)
-        except KeyboardInterrupt:
-            if not quiet:
-                print("mien: what came is kept; the same command goes on.", file=sys.stderr)
-            raise
     report.wrote(target, {"name": entry.name, "bytes": target.stat().st_size, "licence": entry.licence})
     return report
 

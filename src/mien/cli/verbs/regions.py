@@ -37,16 +37,14 @@ def run(
     picture = out.with_suffix(".png")
     check_outputs([out, picture], [], overwrite=overwrite)
 
-    from mien.editing.regions import find_regions, mean_face_points
     from mien.editing.regions_sheet import regions_sheet
     from mien.media.images import from_tensor, write_picture
 
     stylizer = model.stylizer(machine)
-    generator = stylizer.model.generator
     with progress("faces", quiet=screen.quiet) as advance:
-        found = find_regions(generator, stylizer.digest, mean_face_points(generator), seed=seed, progress=advance)
+        found = stylizer.find_regions(seed=seed, progress=advance)
     found.save(out)
-    write_picture(picture, from_tensor(regions_sheet(generator, found)), overwrite=True)
+    write_picture(picture, from_tensor(regions_sheet(stylizer.model.generator, found)), overwrite=True)
     report = Report(document={"channels": found.counts()})
     report.wrote(out, {"kind": "regions", "base": found.base})
     report.wrote(picture, {"kind": "picture"})
