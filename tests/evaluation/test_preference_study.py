@@ -12,7 +12,7 @@ from mien.cli.app import shell
 from mien.errors import InputError
 from mien.evaluation.config import BlindConfig
 from mien.evaluation.preference_study import lay_out_study
-from mien.evaluation.votes import binomial_interval, score, sign_test
+from mien.evaluation.votes import binomial_interval, count_votes, sign_test
 
 _GREYS = {"ours": 60, "theirs": 190}
 
@@ -104,19 +104,19 @@ def test_votes_are_counted(desk: Path) -> None:
     pairs = _study(desk)
     folder = desk / "study"
     with pytest.raises(InputError, match="no votes"):
-        score(folder)
+        count_votes(folder)
     side = {number: "A" if pair["A"] == "ours" else "B" for number, pair in pairs.items()}
     other = {"A": "B", "B": "A"}
     # Anna prefers ours six times, theirs once, and cannot decide once; her program writes semicolons and a mark.
     anna = [f"{n};{side[n]}" for n in "123456"] + [f"7;{other[side['7']].lower()}", "8; ="]
     (folder / "votes-anna.csv").write_text("\ufeffPair;Vote\n" + "\n".join(anna) + "\n", encoding="utf-8")
-    found = score(folder)
+    found = count_votes(folder)
     assert (found.wins, found.losses, found.ties, found.open, found.voters) == (6, 1, 1, 0, 1)
     assert found.share == pytest.approx(6 / 7)
     assert found.left == sum(side[n] == "A" for n in "123456") + (side["7"] == "B")
     # Bert says little.
     (folder / "votes.csv").write_text(f"pair,vote\n1,{other[side['1']]}\n2,\n")
-    both = score(folder)
+    both = count_votes(folder)
     assert (both.wins, both.losses, both.ties, both.open, both.voters) == (6, 2, 1, 7, 2)
     assert "6 of 8 votes: 75%" in both.lines()[0]
     assert "independent" in both.lines()[-1]
@@ -135,17 +135,17 @@ def test_votes_that_are_not_understood(desk: Path, text: str, sentence: str) -> 
     _study(desk)
     (desk / "study" / "votes.csv").write_text(text)
     with pytest.raises(InputError, match=sentence):
-        score(desk / "study")
+        count_votes(desk / "study")
 
 
 def test_a_broken_key_is_told(desk: Path) -> None:
     with pytest.raises(InputError, match=r"no \.key\.json"):
-        score(desk / "photos")
+        count_votes(desk / "photos")
     _study(desk)
     for text in ("{", "[]", '{"methods": ["a"], "pairs": {}}', '{"methods": ["a", "b"], "pairs": {"1": {"A": "a", "B": "c"}}}'):
         (desk / "study" / ".key.json").write_text(text)
         with pytest.raises(InputError, match="damaged"):
-            score(desk / "study")
+            count_votes(desk / "study")
 
 
 def test_interval_and_test_are_exact() -> None:
