@@ -20,6 +20,7 @@ from typing import Any
 
 from mien.batch.config import BatchConfig
 from mien.batch.plan import Job
+from mien.batch.storage import is_address
 from mien.batch.work import Done, Order, each_done
 from mien.errors import InputError, MienError, MienWarning
 
@@ -39,6 +40,20 @@ class Task:
     device: str = "cpu"
     dtype: str = "float32"
     threads: int = 1
+
+    def everywhere(self) -> Task:
+        """The same for processes in other folders: files of this one by their whole paths, names as they are."""
+        model, encoder = (str(Path(n).absolute()) if n and Path(n).exists() else n for n in (self.model, self.encoder))
+        styles = tuple(str(Path(style).absolute()) for style in self.styles)
+        return replace(self, model=model, encoder=encoder, styles=styles, regions=self.regions and self.regions.absolute())
+
+
+@dataclass(frozen=True)
+class Share:
+    """The pictures of one photo, and how often a worker was lost with it."""
+
+    jobs: list[Job]
+    tries: int = 0
 
 
 class Worker:
@@ -61,12 +76,15 @@ class Worker:
                 self.pipe.regions.check_fits(self.pipe.model.generator, self.pipe.digest)
             self.styles = [open_style(Path(path), self.pipe.model) for path in task.styles]
         except MienError as error:
-            self.broken = error  # told with the first photo: what ends a worker while it begins has no sentence
+            self.broken = error  # told when it is asked: what ends a worker while it begins has no sentence
+
+    def ready(self) -> None:
+        """Return when all is loaded; raises what was wrong with it."""
+        if self.broken is not None:
+            raise self.broken
 
     def work(self, jobs: Sequence[Job], again: bool) -> list[Done]:
         """The pictures of one photo; `again`: after a worker was lost with it."""
-        if self.broken is not None:
-            raise self.broken
         there = [job for job in jobs if again and not self.order.overwrite and job.out.is_file()]
         done = [Done(job, self.styles[job.style].name, 0.0) for job in there]
         left = [job for job in jobs if job not in there]
@@ -77,6 +95,56 @@ class Worker:
         return [replace(one, notes=notes if number == 0 else ()) for number, one in enumerate(done)]
 
 
+class _Crew:
+    """The workers, and which photo each has. Work is given to those alone that have said that they are ready."""
+
+    def __init__(self, ray: Any, task: Task, count: int) -> None:
+        on_gpu = {"num_gpus": 1} if task.device.startswith("cuda") else {}
+        self.ray, self.task, self.lost_early = ray, task, 0
+        self.remote = ray.remote(num_cpus=task.threads, **on_gpu)(Worker)
+        self.idle: deque[Any] = deque()
+        self.busy: dict[Any, tuple[Any, Share | None]] = {}
+        for _ in range(count):
+            self.start()
+
+    def start(self) -> None:
+        """One more worker."""
+        worker = self.remote.remote(self.task)
+        self.busy[worker.ready.remote()] = worker, None
+
+    def give(self, share: Share) -> None:
+        """Let an idle worker do the pictures of a photo."""
+        worker = self.idle.popleft()
+        self.busy[worker.work.remote(share.jobs, share.tries > 0)] = worker, share
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a photo is being worked on."""
+        return any(share is not None for _, share in self.busy.values())
+
+    def next(self) -> tuple[Share | None, list[Done] | None]:
+        """Wait until a worker is ready (None), has finished its share or is lost with it (no pictures)."""
+        (answer,), _ = self.ray.wait(list(self.busy), num_returns=1)
+        worker, share = self.busy.pop(answer)
+        try:
+            done: list[Done] | None = self.ray.get(answer)
+        except self.ray.exceptions.RayActorError as error:
+            self._lose(worker, share, error)
+            return share, None
+        except self.ray.exceptions.RayTaskError as error:
+            raise error.cause from error
+        self.idle.extend([worker] * (_WAITING if share is None else 1))
+        return share, done
+
+    def _lose(self, worker: Any, share: Share | None, error: Exception) -> None:
+        self.lost_early += share is None
+        if self.lost_early > _TRIES:
+            raise InputError("Workers of the cluster end while they load the model: give them more memory.") from error
+        self.idle = deque(other for other in self.idle if other is not worker)
+        if not any(other is worker for other, _ in self.busy.values()):  # the last of what it had
+            self.start()
+
+
 def each_done_on_ray(task: Task, jobs: Sequence[Job], files: BatchConfig) -> Iterator[Done]:
     """Make the pictures on the cluster that `files.ray` names, in the order in which they are finished.
 
@@ -85,40 +153,31 @@ def each_done_on_ray(task: Task, jobs: Sequence[Job], files: BatchConfig) -> Ite
     if not jobs:
         return
     ray = _connected(files)
-    waiting = deque((list(same), 0) for _, same in groupby(jobs, key=lambda job: job.photo))
-    count = min(files.workers or max(1, int(ray.cluster_resources().get("CPU", 1))), len(waiting))
-    on_gpu = {"num_gpus": 1} if task.device.startswith("cuda") else {}
-    remote = ray.remote(num_cpus=task.threads, **on_gpu)(Worker)
-    idle = deque([remote.remote(task) for _ in range(count)] * _WAITING)
-    busy: dict[Any, tuple[Any, list[Job], int]] = {}
     try:
-        while waiting or busy:
-            while waiting and idle:
-                worker, (same, tries) = idle.popleft(), waiting.popleft()
-                busy[worker.work.remote(same, tries > 0)] = worker, same, tries
-            (ready,), _ = ray.wait(list(busy), num_returns=1)
-            worker, same, tries = busy.pop(ready)
-            try:
-                dones = ray.get(ready)
-            except ray.exceptions.RayActorError:
-                gone = worker
-                idle = deque(w for w in idle if w is not gone)
-                if not any(w is gone for w, _, _ in busy.values()):  # the last of what it had
-                    idle.extend([remote.remote(task)] * _WAITING)
-                if tries + 1 < _TRIES:
-                    waiting.appendleft((same, tries + 1))
-                else:
-                    yield from (_lost(job, task) for job in same)
+        given = {str(_absolute(job.out)): job for job in jobs}
+        everywhere = (Job(_absolute(job.photo), job.style, _absolute(job.out)) for job in jobs)
+        waiting = deque(Share(list(same)) for _, same in groupby(everywhere, key=lambda job: job.photo))
+        there = ray.cluster_resources()
+        most = int(there.get("GPU", 0) if task.device.startswith("cuda") else there.get("CPU", 1) / task.threads)
+        crew = _Crew(ray, task.everywhere(), max(1, min(files.workers or most, most, len(waiting))))
+        while waiting or crew.at_work:
+            while waiting and crew.idle:
+                crew.give(waiting.popleft())
+            share, dones = crew.next()
+            if share is not None and dones is None and share.tries + 1 < _TRIES:
+                waiting.appendleft(Share(share.jobs, share.tries + 1))
                 continue
-            except ray.exceptions.RayTaskError as error:
-                raise error.cause from error
-            idle.append(worker)
-            for done in dones:
+            for done in [] if share is None else [_lost(job, task) for job in share.jobs] if dones is None else dones:
                 for note in done.notes:
                     warnings.warn(note, MienWarning, stacklevel=2)
-                yield done
+                yield replace(done, job=given[str(done.job.out)])
     finally:
         ray.shutdown()
+
+
+def _absolute(path: Path) -> Path:
+    """The same for a process in another folder."""
+    return path if is_address(path) else path.absolute()
 
 
 def _connected(files: BatchConfig) -> Any:

@@ -18,7 +18,10 @@ from mien.media.listing import refuse_picture_as_style
 from mien.shipped import find_style, ready_styles, shipped
 
 if TYPE_CHECKING:
+    from mien.batch.cluster import Task
     from mien.batch.work import Done, Order
+    from mien.cli.machine import Machine
+    from mien.cli.options import InvertingModel
     from mien.faces.results import AlignedPhoto
     from mien.media.picture import Picture
     from mien.pipeline import Stylizer
@@ -114,6 +117,14 @@ def write_sheet(
     write_out(out, as_picture(image), overwrite=order.overwrite)
     report.wrote(out, {"photos": list(map(str, photos)), "styles": [look.name for look in looks]})
     return report
+
+
+def task_of(order: Order, styles: Sequence[Path], model: InvertingModel, machine: Machine, regions: Path | None) -> Task:
+    """What the workers of a cluster are to load."""
+    from mien.batch.cluster import Task
+
+    names = tuple(map(str, styles))
+    return Task(order, names, model.model, model.encoder, regions, machine.device, machine.dtype, machine.threads or 1)
 
 
 def writer(order: Order) -> Callable[[Path, Picture], None]:

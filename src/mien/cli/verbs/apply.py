@@ -9,7 +9,7 @@ from typer import Argument, Option
 from mien.batch.config import BatchConfig
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import Compare, InvertingModel, Out, Photos, PresetOption, Regions, give_regions, planned
-from mien.cli.render import apply_here, find_styles, report_on, sheet_inputs, write_sheet
+from mien.cli.render import apply_here, find_styles, report_on, sheet_inputs, task_of, write_sheet
 from mien.cli.result import Report
 from mien.faces.config import AlignConfig
 from mien.render_config import RenderConfig
@@ -59,12 +59,12 @@ def run(
     pictures = sheet_inputs(photos, out, files) if sheet else []
 
     from mien.batch.apply_folder import told_done
-    from mien.batch.cluster import Task, each_done_on_ray
+    from mien.batch.cluster import each_done_on_ray
     from mien.batch.work import Order
 
     order = Order(drawing, align, files.overwrite, compare)
     if files.ray:
-        task = Task(order, tuple(map(str, found)), model.model, model.encoder, regions, machine.device, machine.dtype)
+        task = task_of(order, found, model, machine, regions)
         dones = each_done_on_ray(task, jobs, files)
     elif jobs or sheet:
         stylizer = model.stylizer(machine)
