@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +74,10 @@ def report_on(dones: Iterator[Done], count: int, *, quiet: bool, alone: bool) ->
             advance(number, count, 0.0)
     seconds = time.monotonic() - begun
     if count > 1:
-        report.document |= {"seconds": round(seconds, 3), "pictures_per_second": round(count / max(seconds, 1e-9), 3)}
+        speed = count / max(seconds, 1e-9)
+        report.document |= {"seconds": round(seconds, 3), "pictures_per_second": round(speed, 3)}
+        if not quiet:
+            print(f"mien: {count} pictures in {seconds:.0f} s, {speed:.2f}/s", file=sys.stderr)
     return report
 
 
