@@ -254,7 +254,7 @@ def _shortened(words: list[str]) -> list[str]:
 @pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
 def test_every_block_runs(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for block in blocks(page):
-        if "no-run" in block.marks or block.language in {"sh", "text", "bibtex"}:
+        if {"no-run", "curl"} & {*block.marks} or block.language in {"sh", "text", "bibtex"}:
             continue
         if block.language == "bash":
             for line in block.text.splitlines():

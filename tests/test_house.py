@@ -32,7 +32,8 @@ _LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipeline",),
     ("shortcuts", "many_styles", "streaming"),
     ("evaluation", "dataset", "batch"),
-    ("cli", "web"),
+    ("web",),
+    ("cli",),
 )
 # The bottom: everybody may use these, they themselves only each other.
 _BOTTOM = set(_LAYERS[0])

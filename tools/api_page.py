@@ -36,6 +36,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Comparing and measuring more": (
         "report_on", "sweep", "draw_masks", "lay_out_study", "count_votes", "measure_speed", "measure_training", "time_filters",
     ),
+    "In a browser": ("serve", "ServeConfig"),
     "Images, errors and warnings": ("ImageLike", "MienError", "MienWarning"),
 }  # fmt: skip
 _EXAMPLE = re.compile(r"(?:^>>> .*\n?(?:^(?!>>>|\n).*\n?)*)+", re.MULTILINE)

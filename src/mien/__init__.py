@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from mien.training.run import train as train
     from mien.training.speed import measure_training as measure_training
     from mien.training.speed import time_filters as time_filters
+    from mien.web.config import ServeConfig as ServeConfig
+    from mien.web.server import serve as serve
 
 _MODULES = {
     "batch.apply_folder": "apply_folder",
@@ -111,6 +113,8 @@ _MODULES = {
     "training.config": "TrainConfig",
     "training.run": "train",
     "training.speed": "measure_training time_filters",
+    "web.config": "ServeConfig",
+    "web.server": "serve",
 }
 
 __all__ = sorted(["__version__", *(name for names in _MODULES.values() for name in names.split())])

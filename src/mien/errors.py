@@ -23,6 +23,10 @@ class InputError(MienError):
     """A picture, folder or option cannot be used as it is."""
 
 
+class TooLargeError(InputError):
+    """A file or picture is larger than what is taken."""
+
+
 class FaceNotFoundError(InputError):
     """No face was found where one is needed."""
 

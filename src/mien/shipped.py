@@ -47,10 +47,15 @@ def find_style(name: str | Path) -> Path:
     if Path(name).exists():
         return Path(name)
     refuse_address(name)
+    raise unknown_style(name)
+
+
+def unknown_style(name: str | Path) -> InputError:
+    """The error for a name that is no style's."""
     ready = ready_styles()
     close = get_close_matches(str(name).lower(), ready, 1)
     meant = f" Did you mean {close[0]}?" if close else ""
-    raise InputError(
+    return InputError(
         f"There is no style {name}: give a style file, or one of the ready styles ({', '.join(ready) or 'none'}).{meant}"
     )
 

@@ -24,6 +24,7 @@ from mien.errors import MienError, printable
 GROUPS = {
     "Photos": ("stylize", "apply", "fit"),
     "Pieces of the work": ("faces", "sample", "masks", "regions", "align", "invert"),
+    "In a browser": ("serve",),
     "Comparing": ("evaluate", "blind"),
     "Models": ("models", "inspect", "convert", "dataset", "train", "swap", "sweep", "report", "bench"),
 }

@@ -34,6 +34,7 @@ from mien.training.config import (
     TrainConfig,
     TrainSpeedConfig,
 )
+from mien.web.config import PASSWORD_VARIABLE, ServeConfig
 
 
 def pixels(text: str) -> tuple[int, ...]:
@@ -102,6 +103,13 @@ SHOWN: dict[type, Shown] = {
     BenchConfig: Shown("Measurement", ("resolution", "rounds"), changes=""),
     TrainSpeedConfig: Shown("Training loop", without=("resolution", "bf16"), changes=""),
     BlindConfig: Shown("Study"),
+    ServeConfig: Shown(
+        "Server",
+        ("host", "port"),
+        sentences={
+            "password": f"password that visitors are asked for; lists of processes show it, so better set {PASSWORD_VARIABLE}"
+        },
+    ),
     ReportInputs: Shown(
         "Inputs", ("data", "held_out", "features", "identity", "refine_steps"), names={"refine_steps": ("--refine",)}
     ),

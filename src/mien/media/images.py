@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from mien.errors import InputError, MienWarning
+from mien.errors import InputError, MienWarning, TooLargeError
 from mien.files import read_bytes, written_whole
 from mien.media import deep, icc_profile
 from mien.media.listing import SUFFIXES, list_pictures
@@ -53,16 +53,19 @@ def read_picture(path: Path | str) -> Picture:
     return decode_picture(read_bytes(path, MAX_BYTES), path)
 
 
-def decode_picture(data: bytes, path: Path) -> Picture:
-    """The same as `read_picture` for the bytes of a file; `path` is its name in messages."""
+def decode_picture(data: bytes, path: Path, *, most_pixels: int = MAX_PIXELS) -> Picture:
+    """The same as `read_picture` for the bytes of a file; `path` is its name in messages.
+
+    Raises `TooLargeError` before a picture is decoded that claims more than `most_pixels`.
+    """
     if not data:
         raise InputError(f"{path} is empty (0 bytes): get the file again.")
     if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"):
         _register_heif(path)
     with _pillow_is_quiet(), _open(data, path) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise InputError(
-                f"{path} has {image.width} x {image.height} pixels, more than the {MAX_PIXELS // 1_000_000} megapixels "
+        if image.width * image.height > most_pixels:
+            raise TooLargeError(
+                f"{path} has {image.width} x {image.height} pixels, more than the {most_pixels // 1_000_000} megapixels "
                 "that are read: scale it down first."
             )
         pixels, icc = _decode(image, data, path)
@@ -105,7 +108,7 @@ def _open(data: bytes, path: Path) -> ImageFile.ImageFile:
     try:
         return Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
     except Image.DecompressionBombError as error:
-        raise InputError(
+        raise TooLargeError(
             f"{path} claims more pixels than the {MAX_PIXELS // 1_000_000} megapixels that are read: scale it down first."
         ) from error
     except UnidentifiedImageError as error:

@@ -1,0 +1,183 @@
+"""What happens on the page: uploads are taken in, styles chosen, photos drawn and styles learned, and all of it is shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from PIL import Image
+
+from mien.errors import InputError, MienError
+from mien.faces.results import Result
+from mien.media.image_input import to_pil
+from mien.media.images import encode_picture
+from mien.media.picture import Picture
+from mien.oneshot.config import OneShotConfig
+from mien.render_config import RenderConfig
+from mien.styles import Style, list_styles
+from mien.web.page.pieces import Card, Row, compare, downloads, notes, problem, welcome, working
+from mien.web.shelf import CARD, SUFFIX, ShelfStyle
+from mien.web.studio import Studio
+from mien.web.uploads import Upload
+from mien.web.visitors import Visitor
+from mien.web.waiting_line import AbandonedError
+
+READY = "ready:"
+PLAIN_CARD = "photo"
+"""Name of the card that shows the synthetic face as the model draws it."""
+
+_FIRST = "toon"  # the style that is chosen on a fresh page
+_PREVIEW, _PREVIEW_QUALITY = 1400, 90  # side in pixels
+_SETTLED = 0.25  # seconds without another change before a photo is drawn: sliders send many
+_KINDS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
+
+
+@dataclass(frozen=True)
+class View:
+    """What the page shows where photos are drawn; None leaves a part as it is."""
+
+    result: str | None = None
+    message: str | None = None
+
+
+class Desk:
+    """The page's work for its visitors."""
+
+    def __init__(self, studio: Studio, upload_folder: Path) -> None:
+        """`upload_folder` is where what browsers send arrives."""
+        self.studio, self.upload_folder = studio, upload_folder.resolve()
+
+    # -- what comes in -----------------------------------------------------------------------------------------------------
+
+    def take(self, visitor: Visitor, name: str, size: int, path: str) -> Upload:
+        """Bring an upload into the visitor's folder. Raises `TooLargeError` and `InputError`."""
+        self.studio.limits.check(size, name)
+        sent = Path(path).resolve() if path else Path()
+        if not path or not sent.is_relative_to(self.upload_folder) or not sent.is_file():
+            raise InputError(f"{name} did not arrive: send it again.")
+        visitor.sent.add(sent)
+        self.studio.limits.check(sent.stat().st_size, name)
+        return Upload.keep(sent.read_bytes(), name, visitor.folder)
+
+    def preview(self, visitor: Visitor, upload: Upload) -> str:
+        """The address of a small upright copy of a picture; raises `InputError` where it is none."""
+        return self._small(visitor, upload.picture(self.studio.limits), upload.path.stem)
+
+    def _small(self, visitor: Visitor, picture: Picture, stem: str) -> str:
+        image = to_pil(picture).convert("RGB")
+        image.thumbnail((_PREVIEW, _PREVIEW), Image.Resampling.LANCZOS)
+        path = visitor.folder / f"{stem}-small.jpg"
+        image.save(path, quality=_PREVIEW_QUALITY, icc_profile=picture.icc if picture.colors == 3 else None)
+        return address(visitor, path)
+
+    # -- drawing -----------------------------------------------------------------------------------------------------------
+
+    def welcome(self) -> str:
+        """What is seen before there is a result."""
+        return welcome(f"cards/{PLAIN_CARD}{CARD}", f"cards/{list_styles()[1]}{CARD}")
+
+    def draw(self, visitor: Visitor, config: RenderConfig) -> Iterator[View]:
+        """Draw the visitor's photo in the chosen style; newer work of the same page takes the place of what runs."""
+        photo, chosen = visitor.photo, visitor.style
+        if photo is None or not chosen:
+            return
+        if visitor.drawing is not None:
+            visitor.drawing.stop()
+        style = self._source(visitor, chosen)
+        job = visitor.drawing = self.studio.draw(style, photo, config)
+        try:
+            for status in job.follow():
+                yield View(message=working("Drawing", status))
+            result = job.result()
+        except AbandonedError:
+            return
+        except MienError as error:
+            yield View(message=problem(str(error)))
+            return
+        visitor.drawn = chosen
+        yield View(self._shown(visitor, result, style), notes(result.notes))
+
+    def redraw(self, visitor: Visitor, config: RenderConfig) -> Iterator[View]:
+        """The same after a control was moved, when it has come to rest."""
+        if visitor.drawing is not None:
+            visitor.drawing.stop()
+        stamp = visitor.moved = visitor.moved + 1
+        time.sleep(_SETTLED)
+        if visitor.moved == stamp:
+            yield from self.draw(visitor, config)
+
+    def _source(self, visitor: Visitor, chosen: str) -> str | Path:
+        return chosen.removeprefix(READY) if chosen.startswith(READY) else visitor.shelf.find(chosen).path
+
+    def _shown(self, visitor: Visitor, result: Result, style: str | Path) -> str:
+        """Before and after, and the files to take away."""
+        photo = visitor.photo
+        assert photo is not None
+        name = style.stem if isinstance(style, Path) else style
+        stamp = f"{photo.path.stem}-{time.monotonic_ns()}"
+        for old in visitor.folder.glob(f"{photo.path.stem}-*[0-9]*"):
+            old.unlink(missing_ok=True)
+        before = address(visitor, visitor.folder / f"{photo.path.stem}-small.jpg")
+        size = (result.picture.width, result.picture.height)
+        shown = compare(before, self._small(visitor, result.picture, stamp), size, name)
+        suffix = Path(photo.name).suffix.lower() if Path(photo.name).suffix.lower() in _KINDS else ".png"
+        path = visitor.folder / f"{stamp}{suffix}"
+        path.write_bytes(encode_picture(result.picture, _KINDS.get(suffix, "PNG")))
+        links = [(address(visitor, path), f"{Path(photo.name).stem}-{name}{suffix}", "Download picture")]
+        links.append((f"styles/{quote(name)}{SUFFIX}" if isinstance(style, str) else address(visitor, style),
+                      f"{name}{SUFFIX}", "Download style"))  # fmt: skip
+        return shown + downloads(links)
+
+    # -- styles ------------------------------------------------------------------------------------------------------------
+
+    def cards(self, visitor: Visitor) -> list[Card]:
+        """The ready styles and the visitor's own."""
+        names = sorted(list_styles(), key=lambda name: name != _FIRST)
+        ready = [Card(f"{READY}{name}", name.capitalize(), f"cards/{name}{CARD}") for name in names]
+        own = [Card(style.id, style.name, address(visitor, style.card)) for style in visitor.shelf.styles()]
+        return [*ready, *own]
+
+    def rows(self, visitor: Visitor) -> list[Row]:
+        """The visitor's own styles."""
+        return [
+            Row(style.id, style.name, address(visitor, style.card), address(visitor, style.path), style.kept)
+            for style in visitor.shelf.styles()
+        ]
+
+    def learn(self, visitor: Visitor, config: OneShotConfig) -> Iterator[str | ShelfStyle]:
+        """Learn a style from the visitor's reference: messages, and in the end the style on the shelf."""
+        if visitor.reference is None:
+            raise InputError("A style is learned from a picture: drop one first.")
+        if visitor.learning is not None:
+            visitor.learning.stop()
+        reference = visitor.reference
+        job = visitor.learning = self.studio.learn([reference], config, Path(reference.name).stem)
+        for status in job.follow():
+            yield working("Learning the style", status)
+        yield self.put(visitor, job.result())
+
+    def put(self, visitor: Visitor, style: Style) -> ShelfStyle:
+        """Put a style on the visitor's shelf, with its picture. Raises `ModelMismatchError` for one of another model."""
+        return visitor.shelf.add(style, self.studio.card(style))
+
+    def add_file(self, visitor: Visitor, upload: Upload) -> ShelfStyle:
+        """Put a style file on the visitor's shelf. Raises `CheckpointError` for anything else."""
+        return self.put(visitor, Style.read(upload.path))
+
+
+def address(visitor: Visitor, path: Path) -> str:
+    """Where a file of a visitor is served."""
+    place = {visitor.shelf.folder: "styles", visitor.shelf.kept: "kept"}.get(path.parent, "files")
+    return f"visits/{visitor.token}/{place}/{quote(path.name)}"
+
+
+def file_at(visitor: Visitor, place: str, name: str) -> Path | None:
+    """The file of a visitor at such an address; None where there is none."""
+    folders = {"files": visitor.folder, "styles": visitor.shelf.folder, "kept": visitor.shelf.kept}
+    if place not in folders or Path(name).name != name:
+        return None
+    path = folders[place] / name
+    return path if path.is_file() and path.suffix in (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", SUFFIX) else None

@@ -1,0 +1,48 @@
+"""The whole page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from mien.web.guard import COOKIE
+from mien.web.page.desk import Desk
+from mien.web.page.elements import plain
+from mien.web.page.pieces import HEADER
+from mien.web.page.styles_tab import StylesTab
+from mien.web.page.stylize_tab import StylizeTab
+from mien.web.visitors import Visitor, Visitors
+
+TITLE = "mien: your face, drawn in any style"
+
+
+def build_page(desk: Desk, visitors: Visitors) -> gr.Blocks:
+    """The page as gradio blocks."""
+
+    def who(request: gr.Request) -> Visitor:
+        browser = request.cookies.get(COOKIE, "") or str(request.session_hash)
+        return visitors.of(str(request.session_hash), browser)
+
+    def enter(request: gr.Request) -> list[Any]:
+        visitor = who(request)
+        visitor.style = visitor.style or desk.cards(visitor)[0].id
+        return [stylize.card_html(visitor)]
+
+    def leave(request: gr.Request) -> None:
+        visitors.leave(str(request.session_hash))
+
+    with gr.Blocks(title=TITLE, analytics_enabled=False) as page:
+        plain(HEADER)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Stylize", id="stylize"):
+                stylize = StylizeTab(desk, who)
+            with gr.Tab("My styles", id="styles") as own_tab:
+                own = StylesTab(desk, who)
+        stylize.connect()
+        own.connect(stylize, tabs, own_tab)
+        page.load(enter, None, [stylize.cards], show_progress="hidden", api_visibility="private")
+        page.unload(leave)
+    page.queue(default_concurrency_limit=None, max_size=None)
+    assert isinstance(page, gr.Blocks)
+    return page
