@@ -97,12 +97,12 @@ def _assemble(config: ServeConfig, studio: Studio, folder: Path) -> Guard:
     import gradio
     from fastapi import FastAPI
 
-    from mien.web.files import add_files, draw_cards
     from mien.web.guard import Guard
     from mien.web.page.desk import Desk
     from mien.web.page.look import STYLE_SHEET, theme
     from mien.web.page.page import build_page
     from mien.web.rest import add_calls
+    from mien.web.served_files import add_files, draw_cards
     from mien.web.shelf import usual_folder
     from mien.web.visitors import Visitors
 
