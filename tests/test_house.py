@@ -31,6 +31,7 @@ _LAYERS: tuple[tuple[str, ...], ...] = (
     ("face_model", "mappers"),
     ("pipeline",),
     ("shortcuts", "many_styles", "streaming"),
+    ("video",),
     ("evaluation", "dataset", "batch"),
     ("web",),
     ("cli",),

@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from mien.training.run import train as train
     from mien.training.speed import measure_training as measure_training
     from mien.training.speed import time_filters as time_filters
+    from mien.video.config import VideoConfig as VideoConfig
+    from mien.video.whole_clip import stylize_video as stylize_video
     from mien.web.config import ServeConfig as ServeConfig
     from mien.web.server import serve as serve
 
@@ -113,6 +115,8 @@ _MODULES = {
     "training.config": "TrainConfig",
     "training.run": "train",
     "training.speed": "measure_training time_filters",
+    "video.config": "VideoConfig",
+    "video.whole_clip": "stylize_video",
     "web.config": "ServeConfig",
     "web.server": "serve",
 }

@@ -86,11 +86,12 @@ def test_quick_pasting_is_what_careful_pasting_is() -> None:
     mask = mask * (mask > 0.01)
     wanted = paste_back(Picture(frame), square, face, mask, match_colors=False, faithful=False).pixels
     drawn = frame.copy()
-    quick_paste(drawn, square, face, fading_edges(mask, square, 320, 240))
+    mask = fading_edges(mask, square, 320, 240)
+    quick_paste(drawn, square, face * mask, mask)
     assert np.abs(drawn.astype(int) - wanted.astype(int)).mean() < 0.5
     far = np.hypot(np.arange(320) - 150, (np.arange(240) - 110)[:, None]) > 60
     assert np.array_equal(drawn[far], frame[far])
-    quick_paste(drawn, square, face, torch.zeros(1, 64, 64))  # nothing, and no error
+    quick_paste(drawn, square, torch.zeros(3, 64, 64), torch.zeros(1, 64, 64))  # nothing, and no error
 
 
 def test_masks_fade_where_the_frame_goes_on_alone() -> None:

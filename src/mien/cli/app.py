@@ -22,7 +22,7 @@ from mien.errors import MienError, printable
 
 # A new verb is a new module in `verbs/` and its name here, under the heading that `mien --help` shows.
 GROUPS = {
-    "Photos": ("stylize", "apply", "fit"),
+    "Photos": ("stylize", "apply", "fit", "video"),
     "Pieces of the work": ("faces", "sample", "masks", "regions", "align", "invert"),
     "In a browser": ("serve",),
     "Comparing": ("evaluate", "blind"),

@@ -17,6 +17,7 @@ from mien.batch.storage import is_address, photos_of, place, write_photo
 from mien.batch.targets import WRITABLE, writable_folder
 from mien.cli.streams import STDOUT, write_bytes
 from mien.errors import InputError
+from mien.media.listing import VIDEOS
 from mien.shipped import refuse_address, shipped
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def named_photos(inputs: Sequence[Path], *, recursive: bool = False) -> dict[Pat
                 found.setdefault(photo, name)
             continue
         elif not is_address(path):
-            path = existing(path)
+            path = _no_video(existing(path))
         found.setdefault(path, path.name)
     return found
 
@@ -45,6 +46,12 @@ def named_photos(inputs: Sequence[Path], *, recursive: bool = False) -> dict[Pat
 def photos_in(inputs: Sequence[Path], *, recursive: bool = False) -> list[Path]:
     """The pictures named, and those in the folders named, each once; - is stdin."""
     return list(named_photos(inputs, recursive=recursive))
+
+
+def _no_video(path: Path) -> Path:
+    if path.suffix.lower() in VIDEOS:
+        raise InputError(f"{path} is a video: `mien video` redraws the faces of those.")
+    return path
 
 
 def existing(path: Path) -> Path:

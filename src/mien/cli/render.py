@@ -44,6 +44,14 @@ def find_styles(text: str) -> list[Path]:
     return files
 
 
+def styles_of_people(text: str) -> list[Path | None]:
+    """The style files of the people of a video, by number: names with commas between, `none` for somebody left as they are."""
+    if Path(text).expanduser().exists():
+        return [*find_styles(text)]
+    names = [name.strip() for name in text.split(",")]
+    return [None if name.lower() == "none" else find_styles(name)[0] for name in names]
+
+
 def learned_already(references: Sequence[Path], save_style: Path | None) -> str | None:
     """The ready style, style file or model among what should be references, which needs no learning; None: pictures.
 

@@ -75,6 +75,9 @@ DRAWING = replace(_RENDER, without=("keep", "exaggerate"))
 EVALUATING = replace(
     _RENDER, common=("strength", "fidelity"), without=("keep", "exaggerate", "crop", "upscale", "strip_metadata")
 )
+OF_A_VIDEO = replace(
+    _RENDER, common=("strength", "fidelity"), only=("strength", "fidelity", "hair"), metavars={"strength": "X"}
+)
 ONLY_STRENGTH = replace(_RENDER, only=("strength",))
 
 _FILES = Shown("Options", ("overwrite", "skip_existing"))
@@ -98,6 +101,7 @@ SHOWN: dict[type, Shown] = {
     Screen: Shown(GENERAL, ("json", "quiet")),
     Machine: Shown(GENERAL, ("device",), metavars=_DEVICE),
     TrainMachine: Shown(GENERAL, ("device", "dtype"), metavars=_DEVICE),
+    VideoConfig: Shown("Video", ("face", "steadiness", "codec", "quality"), metavars={"face": "all|largest|N"}),
     CropConfig: Shown("Crops", ("resolution", "align", "face", "soft_ground")),
     SelectionConfig: Shown("What is kept"),
     BenchConfig: Shown("Measurement", ("resolution", "rounds"), changes=""),

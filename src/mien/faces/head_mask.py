@@ -47,12 +47,16 @@ def covering_mask(own: Tensor, drawn: Tensor, *, hair: float = 1.0) -> Tensor:
     The photo's face is covered even where nothing is drawn over it, lest a second cheek or jaw show beside the drawn one; the
     photo's hair stays there. `hair` is how much of the photo's hair is covered where both heads are.
     """
-    size = own.shape[-1]
-    place = (torch.arange(size) + 0.5) / size
-    x, y = (place - _FACE[0]) / _FACE_RADII[0], (place - _FACE[1]) / _FACE_RADII[1]
-    face = torch.sigmoid((1 - (x.square()[None] + y.square()[:, None]).sqrt()) * _FACE_STEEPNESS)
+    face = face_ellipse(own.shape[-1])
     covered = torch.maximum(drawn, own * face)
     return fading(covered * (1 - (1 - hair) * own * (1 - face)))
+
+
+def face_ellipse(size: int) -> Tensor:
+    """Where the face itself is in the FFHQ frame, brows to chin: [size, size], 1 inside, 0 outside, soft between."""
+    place = (torch.arange(size) + 0.5) / size
+    x, y = (place - _FACE[0]) / _FACE_RADII[0], (place - _FACE[1]) / _FACE_RADII[1]
+    return torch.sigmoid((1 - (x.square()[None] + y.square()[:, None]).sqrt()) * _FACE_STEEPNESS)
 
 
 def _heads(pictures: list[Tensor], network: HeadMaskNetwork | None) -> Tensor:

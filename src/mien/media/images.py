@@ -18,7 +18,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from mien.errors import InputError, MienWarning, TooLargeError
 from mien.files import read_bytes, written_whole
 from mien.media import deep, icc_profile
-from mien.media.listing import SUFFIXES, list_pictures
+from mien.media.listing import SUFFIXES, VIDEOS, list_pictures
 from mien.media.metadata import harmless_exif, save_options
 from mien.media.picture import Picture, Pixels, from_tensor
 
@@ -50,6 +50,8 @@ def read_picture(path: Path | str) -> Picture:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder where one picture is expected: give a picture file.")
+    if path.suffix.lower() in VIDEOS and path.exists():
+        raise InputError(f"{path} is a video, and a picture is needed here: `stylize_video` redraws the faces of videos.")
     return decode_picture(read_bytes(path, MAX_BYTES), path)
 
 

@@ -15,9 +15,14 @@ SUFFIXES = (
 )  # fmt: skip
 """Names that a folder is searched for."""
 
+VIDEOS = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".3gp", ".ogv",
+)  # fmt: skip
+"""Names that video files usually have."""
+
 _OTHER_PICTURES = (
     ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".raw", ".psd", ".xcf", ".svg", ".eps", ".pdf", ".jxl",
-    ".exr", ".hdr", ".tga", ".ico", ".mp4", ".mov", ".avi", ".mkv", ".webm",
+    ".exr", ".hdr", ".tga", ".ico", *VIDEOS,
 )  # fmt: skip
 _HEADS = (
     b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51",

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mien.errors import InputError
 from mien.faces.align import CropFrame
-from mien.faces.paste import border_shift
+from mien.faces.head_mask import coarse_head_mask
 from mien.latents import Codes
 from mien.mappers import GeneratorMapper, Mapper
 from mien.pipeline import StyleLike, Stylizer
@@ -27,6 +27,7 @@ from mien.render_config import RenderConfig
 from mien.runtime import pick_dtype
 from mien.streaming.config import StreamConfig
 from mien.streaming.cuts import SceneCuts
+from mien.streaming.painting import matching_shift, painted, shifted
 from mien.streaming.quick_crop import Frame, fading_edges, quick_crops, quick_paste
 from mien.streaming.smoothing import CodeSmoother, OneEuro
 from mien.streaming.tracker import Track, Tracker
@@ -38,7 +39,7 @@ PARTS = ("detect", "track", "encode", "draw", "paste")
 """What a frame's time goes into."""
 
 _USUAL_STEP = 1 / 30  # seconds between frames where nobody says
-_MATCHED_AT = 48  # side in pixels at which colors are matched
+_HEADS_EVERY = 3  # frames from one look at where heads are to the next
 
 
 @dataclass
@@ -48,6 +49,8 @@ class _Memory:
     codes: CodeSmoother
     mask: OneEuro
     shift: OneEuro
+    heads: OneEuro
+    head: Tensor | None = None
 
 
 @dataclass
@@ -62,20 +65,20 @@ class Stream:
     """What draws: one mapper for everybody, or one per person by number, the last for all others; None leaves as they are."""
     config: StreamConfig = field(default_factory=StreamConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
-    """Of it `strength`, one number, and `fidelity` count."""
+    """Of it `strength`, one number, `fidelity` and `hair` count."""
 
     @classmethod
     def load(
         cls, styles: StyleLike | Sequence[StyleLike | None] | None, config: StreamConfig | None = None,
-        render: RenderConfig | None = None, *, model: str | Path | Stylizer | None = None, dtype: str = "float32",
+        render: RenderConfig | None = None, *, model: str | Path | Stylizer | None = None, dtype: str | None = None,
     ) -> Stream:  # fmt: skip
         """A stream that draws in a style, by name or file; or in one style per person, the last of which draws all others.
 
         A style None leaves a person as they are. `model` is a name, a file or a `Stylizer`, `dtype` the number type of the
-        convolutions: bfloat16 is quicker where the processor has it.
+        convolutions (None: the model's): bfloat16 is quicker where the processor has it.
         """
         pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
-        kind = pick_dtype(dtype)
+        kind = pipe.dtype if dtype is None else pick_dtype(dtype)
         given = [styles] if styles is None or isinstance(styles, (Style, str, Path)) else list(styles)
         made = [None if one is None else GeneratorMapper(pipe.model, pipe.style(one), dtype=kind) for one in given]
         return cls(made, config or StreamConfig(), render or RenderConfig())
@@ -170,12 +173,27 @@ class Stream:
             assert isinstance(self.render.strength, (int, float))
             mapped = mapper.draw(codes, crops, strength=float(self.render.strength), fidelity=self.render.fidelity)
         with self._timed("paste"):
-            for i, (track, memory) in enumerate(zip(tracks, memories, strict=True)):
-                mask = memory.mask(mapped.masks[i].float(), step)
-                shift = memory.shift(_shift(mapped.faces[i], crops[i], mask), step)
-                face = mapped.faces[i].float() + _enlarged(shift, mapper.size)
-                height, width = pixels.shape[:2]
-                quick_paste(pixels, track.square, face.clamp(-1, 1), fading_edges(mask, track.square, width, height))
+            owns = self._own_heads(crops, memories, step) if self.render.hair else [None] * len(tracks)
+            for i, (track, memory, own) in enumerate(zip(tracks, memories, owns, strict=True)):
+                self._paste(pixels, track, memory, (mapped.faces[i].float(), crops[i], mapped.masks[i].float(), own), step)
+
+    def _own_heads(self, crops: Tensor, memories: Sequence[_Memory], step: float) -> list[Tensor | None]:
+        """Where the people's own heads are in their crops, each [1, s, s]; looked at now and then: they hardly move there."""
+        if self.frames % _HEADS_EVERY == 0 or any(memory.head is None for memory in memories):
+            seen = F.interpolate(coarse_head_mask(crops), size=crops.shape[-2:], mode="bilinear", align_corners=False)
+            for memory, head in zip(memories, seen, strict=True):
+                memory.head = memory.heads(head, step * _HEADS_EVERY)
+        return [memory.head for memory in memories]
+
+    def _paste(
+        self, pixels: Frame, track: Track, memory: _Memory, made: tuple[Tensor, Tensor, Tensor, Tensor | None], step: float
+    ) -> None:
+        face, crop, mask, own = made
+        mask = memory.mask(mask, step)
+        face = shifted(face, memory.shift(matching_shift(face, crop, mask), step))
+        mask = fading_edges(mask, track.square, pixels.shape[1], pixels.shape[0])
+        paint, cover = (face * mask, mask) if own is None else painted(face, crop, mask, own, self.render.hair)
+        quick_paste(pixels, track.square, paint, cover)
 
     def _chosen(self) -> list[Track]:
         """The tracks that are drawn, the smallest first: a face in front covers those behind."""
@@ -187,7 +205,8 @@ class Stream:
     def _memory(self, person: int) -> _Memory:
         if person not in self._memories:
             steady = self.config.steadiness
-            self._memories[person] = _Memory(CodeSmoother(steady), OneEuro((-1, -2), steady), OneEuro((-1, -2), steady))
+            mask, shift, heads = (OneEuro((-1, -2), steady) for _ in range(3))
+            self._memories[person] = _Memory(CodeSmoother(steady), mask, shift, heads)
         return self._memories[person]
 
     @contextmanager
@@ -210,14 +229,3 @@ def _checked(frame: Frame) -> Frame:
 def _together(codes: Sequence[Codes]) -> Codes:
     details = [code.detail for code in codes if code.detail is not None]
     return Codes(torch.cat([code.w_plus for code in codes]), torch.cat(details) if details else None)
-
-
-def _shift(face: Tensor, crop: Tensor, mask: Tensor) -> Tensor:
-    """What brings the face's colors to those of the frame along the mask's border, [3, 48, 48]."""
-    planes = torch.cat([face.float(), crop, mask])[None]
-    small = F.adaptive_avg_pool2d(planes, _MATCHED_AT)[0]
-    return border_shift(small[:3], small[3:6], small[6:7], torch.ones_like(small[6:7]))
-
-
-def _enlarged(shift: Tensor, size: int) -> Tensor:
-    return F.interpolate(shift[None], size=(size, size), mode="bilinear", align_corners=False)[0]

@@ -18,6 +18,7 @@ Frame = NDArray[np.uint8]
 """[H, W, 3], sRGB."""
 
 _FINE = 1.25  # pixels of the frame per pixel of a crop up to which plain interpolation loses nothing
+_NOTHING = 1 / 512  # paint and cover below it are none at all
 _EDGE = 0.07  # of the side: over how much the mask fades towards an edge of the crop beyond which the frame goes on
 
 
@@ -55,17 +56,16 @@ def window(frame: Frame, square: CropFrame, margin: float = 0.0) -> tuple[int, i
     return left, top, max(left + 1, min(width, math.ceil(x + reach))), max(top + 1, min(height, math.ceil(y + reach)))
 
 
-def quick_paste(frame: Frame, square: CropFrame, face: Tensor, mask: Tensor) -> None:
-    """Put a face [3, s, s] in [-1, 1] into a frame, in place, through a mask [1, s, s] in [0, 1].
+def quick_paste(frame: Frame, square: CropFrame, paint: Tensor, cover: Tensor) -> None:
+    """Put paint over a frame, in place: in [-1, 1], frame * (1 - cover) + paint, with paint [3, s, s] and cover [1, s, s].
 
-    Where the mask is 0 the frame stays as it is, bit for bit. `mien.faces.paste.paste_back` is the reference: it loses no
-    detail, and matches colors.
+    A face under a mask is `face * mask` and `mask`. Where both are 0 the frame stays as it is, bit for bit.
+    `mien.faces.paste.paste_back` is the reference: it loses no detail.
     """
-    left, top, right, bottom = _reached(frame, square, mask)
+    left, top, right, bottom = _reached(frame, square, torch.maximum(cover[0], paint.abs().amax(dim=0)) > _NOTHING)
     if left >= right or top >= bottom:
         return
-    planes = torch.cat([face.float(), mask.float()])[None]
-    size = face.shape[-1]
+    planes, size = torch.cat([paint, cover])[None].float(), paint.shape[-1]
     if square.side < size:
         size = max(1, round(square.side))
         planes = F.interpolate(planes, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
@@ -75,21 +75,20 @@ def quick_paste(frame: Frame, square: CropFrame, face: Tensor, mask: Tensor) -> 
     v = (map_.d * x + map_.f)[None] + (map_.e * y)[:, None]
     grid = torch.stack([u, v], dim=-1).mul_(2 / size).sub_(1).float()
     read = F.grid_sample(planes, grid[None], mode="bilinear", padding_mode="border", align_corners=False)[0]
-    inside = (grid.abs() < 1).all(dim=-1)
-    weight = read[3].clamp(0, 1) * inside
+    read *= (grid.abs() < 1).all(dim=-1)
     own = frame[top:bottom, left:right]
     photo = from_uint8(torch.from_numpy(own).permute(2, 0, 1))
-    own[:] = to_uint8(torch.lerp(photo, read[:3], weight)).permute(1, 2, 0).numpy()
+    own[:] = to_uint8(photo.mul_(1 - read[3]).add_(read[:3])).permute(1, 2, 0).numpy()
 
 
-def _reached(frame: Frame, square: CropFrame, mask: Tensor) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of the part of a frame that a mask [1, s, s] reaches, a pixel of it wider; empty: none."""
-    columns, rows = mask[0].amax(dim=0).nonzero().flatten(), mask[0].amax(dim=1).nonzero().flatten()
+def _reached(frame: Frame, square: CropFrame, there: Tensor) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the part of a frame that is reached by what is `there` [s, s], a pixel of it wider."""
+    columns, rows = there.any(dim=0).nonzero().flatten(), there.any(dim=1).nonzero().flatten()
     if not len(columns):
         return 0, 0, 0, 0
     ends = [(int(line[0]) - 1, int(line[-1]) + 2) for line in (columns, rows)]
     corners = torch.tensor([[x, y] for x in ends[0] for y in ends[1]], dtype=torch.float64)
-    corners = square.to_photo(mask.shape[-1])(corners)
+    corners = square.to_photo(there.shape[-1])(corners)
     (low_x, low_y), (high_x, high_y) = corners.amin(dim=0).tolist(), corners.amax(dim=0).tolist()
     left, top, right, bottom = window(frame, square)
     return (
