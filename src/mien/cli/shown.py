@@ -34,6 +34,7 @@ from mien.training.config import (
     TrainConfig,
     TrainSpeedConfig,
 )
+from mien.video.config import VideoConfig
 from mien.web.config import PASSWORD_VARIABLE, ServeConfig
 
 
