@@ -78,9 +78,9 @@ def test_swapped_models_name_the_source_in_both_directions(tmp_path: Path) -> No
 
 def test_a_swapped_model_wants_photos_as_its_encoder_learned_them(tmp_path: Path) -> None:
     soft, plain = make(1), make(1)
-    soft.soft_ground = True
-    assert swap_layers(soft, plain, 16).soft_ground
-    assert not swap_layers(plain, soft, 16).soft_ground
-    assert swap_layers(plain, soft, 16, mapping="high").soft_ground
+    soft.blurred_background = True
+    assert swap_layers(soft, plain, 16).blurred_background
+    assert not swap_layers(plain, soft, 16).blurred_background
+    assert swap_layers(plain, soft, 16, mapping="high").blurred_background
     write_model(tmp_path / "soft.safetensors", swap_layers(soft, plain, 16))
-    assert read_model(tmp_path / "soft.safetensors").soft_ground
+    assert read_model(tmp_path / "soft.safetensors").blurred_background

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated
 
 from mien.editing.config import EXAGGERATE, KEEP, Control, Strength
 from mien.errors import InputError
+from mien.faces.config import Upscale
 from mien.inversion.config import InvertConfig, Method
-
-Upscale = Literal["auto", "none"] | float
 
 
 @dataclass(frozen=True)

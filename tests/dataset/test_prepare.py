@@ -321,13 +321,13 @@ def test_the_same_face_twice_in_a_picture_is_one(tmp_path: Path, two_faces: Imag
     assert why(made) == {"two.png (face 2)": "alike"}
 
 
-def test_soft_ground_keeps_the_face_and_blurs_the_rest(tmp_path: Path) -> None:
+def test_blurred_background_keeps_the_face_and_blurs_the_rest(tmp_path: Path) -> None:
     face = np.asarray(Image.open(EXAMPLES / "face.png").convert("RGB").resize((128, 128)), dtype=np.float32)
     noisy = face + np.random.default_rng(0).normal(0, 25, face.shape)
     put(tmp_path / "in" / "a.png", Image.fromarray(noisy.clip(0, 255).astype(np.uint8)))
     grain = {}
     for soft in (False, True):
-        prepare_dataset([tmp_path / "in"], tmp_path / str(soft), CropConfig(128, align=False, soft_ground=soft))
+        prepare_dataset([tmp_path / "in"], tmp_path / str(soft), CropConfig(128, align=False, blurred_background=soft))
         pixels = np.asarray(Image.open(tmp_path / str(soft) / "a.png"), dtype=np.float32)
         detail = np.abs(np.diff(pixels, axis=1)).mean(axis=2)
         grain[soft] = (detail[2:12, 2:20].mean(), detail[54:84, 50:78].mean())
@@ -425,10 +425,10 @@ def test_options_reach_the_work(photos: Path, tmp_path: Path, monkeypatch: pytes
         raise InputError("enough")
 
     monkeypatch.setattr(module, "prepare_dataset", fake)
-    line = f"dataset {photos} -o {tmp_path}/x --resolution 64 --no-align --face largest --soft-ground --format jpg"
+    line = f"dataset {photos} -o {tmp_path}/x --resolution 64 --no-align --face largest --blurred-background --format jpg"
     line = f"{line} --min-side 9 --min-sharpness 0.5 --alike 3 --workers 5 --overwrite"
     shell(line.split())
-    assert seen["crops"] == CropConfig(64, align=False, face="largest", soft_ground=True, format="jpg")
+    assert seen["crops"] == CropConfig(64, align=False, face="largest", blurred_background=True, format="jpg")
     assert seen["selection"] == SelectionConfig(9, 0.5, 3)
     assert (seen["workers"], seen["overwrite"]) == (5, True)
     shell(f"dataset {photos} -o {tmp_path}/x".split())

@@ -36,7 +36,7 @@ from mien.styles import Style
 R, RANDOM = 32, "16px"
 
 
-def model(*, encoder: bool = True, soft_ground: bool = False) -> Model:
+def model(*, encoder: bool = True, blurred_background: bool = False) -> Model:
     torch.manual_seed(3)
     g = Generator(GeneratorConfig(R, 16, 16, 2, channel_base=256, channel_max=16)).eval().requires_grad_(False)
     d = Discriminator(DiscriminatorConfig(R, 256, 16)).eval().requires_grad_(False)
@@ -48,7 +48,7 @@ def model(*, encoder: bool = True, soft_ground: bool = False) -> Model:
         for parameter in e.parameters():  # a fresh encoder says the same of everybody
             parameter.data += 0.1 * torch.randn_like(parameter)
         e = e.eval().requires_grad_(False)
-    return Model(g, d, e, Provenance("test", "ours"), soft_ground)
+    return Model(g, d, e, Provenance("test", "ours"), blurred_background)
 
 
 def codes(count: int, m: Model) -> Tensor:
@@ -212,7 +212,7 @@ def test_a_negative_share_is_refused() -> None:
 
 def test_fidelity_is_eased_outside_the_face() -> None:
     found = Codes(torch.zeros(1, 8, 16), torch.ones(1, 16, 16, 16))
-    heads, others = model(soft_ground=True), model()
+    heads, others = model(blurred_background=True), model()
     whole = eased(heads, found, 1.0).detail
     assert whole is not None
     assert bool((whole == 1).all())

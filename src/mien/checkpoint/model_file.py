@@ -106,7 +106,7 @@ def write_model(path: Path, model: Model, *, half: bool = False) -> None:
     configs: dict[str, Any] = {name: asdict(module.config) for name, module in parts.items()}  # type: ignore[call-overload]
     generator = {key: value for key, value in tensors.items() if key.startswith("generator.")}
     provenance = replace(model.provenance, digest=native.digest(generator))
-    description = {"configs": configs, "provenance": asdict(provenance), "soft_ground": model.soft_ground}
+    description = {"configs": configs, "provenance": asdict(provenance), "soft_ground": model.blurred_background}
     native.write(path, KIND, tensors, description)
 
 

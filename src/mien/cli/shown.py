@@ -103,7 +103,7 @@ SHOWN: dict[type, Shown] = {
     Machine: Shown(GENERAL, ("device",), metavars=_DEVICE),
     TrainMachine: Shown(GENERAL, ("device", "dtype"), metavars=_DEVICE),
     VideoConfig: Shown("Video", ("face", "steadiness", "codec", "quality"), metavars={"face": "all|largest|N"}),
-    CropConfig: Shown("Crops", ("resolution", "align", "face", "soft_ground")),
+    CropConfig: Shown("Crops", ("resolution", "align", "face", "blurred_background")),
     SelectionConfig: Shown("What is kept"),
     BenchConfig: Shown("Measurement", ("resolution", "rounds"), changes=""),
     TrainSpeedConfig: Shown("Training loop", without=("resolution", "bf16"), changes=""),
@@ -124,7 +124,7 @@ SHOWN: dict[type, Shown] = {
     SessionConfig: Shown("This call", ("max_minutes",)),
     TrainConfig: Shown(
         "Run",
-        ("source", "stages", "size", "folder_weights", "mirror", "soft_ground", "seed", "kimg", "snapshot_minutes"),
+        ("source", "stages", "size", "folder_weights", "mirror", "blurred_background", "seed", "kimg", "snapshot_minutes"),
         names={"source": ("--from",), "stages": ("--resolution", "--grow"), "folder_weights": ("--weights",)},
         without=("data",),
         parsers={"augment": lambda text: "" if text == "none" else text},

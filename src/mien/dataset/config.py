@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from mien.errors import InputError
+from mien.faces.config import WhichFaces
 
 
 @dataclass(frozen=True)
@@ -14,8 +15,8 @@ class CropConfig:
 
     resolution: Annotated[int, "side of the pictures that come out"] = 256
     align: Annotated[bool, "look for faces and align them as FFHQ does; else the middle square is taken"] = True
-    face: Annotated[Literal["all", "largest"], "which faces of a picture: all or largest"] = "all"
-    soft_ground: Annotated[bool, "blur everything behind head and hair, which a small model then need not learn"] = False
+    face: Annotated[WhichFaces, "which faces of a picture: all or largest"] = "all"
+    blurred_background: Annotated[bool, "blur everything behind head and hair: a small model then need not learn it"] = False
     format: Annotated[Literal["png", "webp", "jpg"], "format of the pictures; png loses nothing"] = "png"
 
     def __post_init__(self) -> None:

@@ -66,5 +66,5 @@ def _crop(square: Picture, side: int, config: CropConfig) -> Crop:
     pixels = square.pixels
     own, mirrored = perceptual_hash(pixels), perceptual_hash(np.ascontiguousarray(pixels[:, ::-1]))
     hashes = None if own is None or mirrored is None else (own.tobytes().hex(), mirrored.tobytes().hex())
-    stored = from_tensor(soften_ground(square.rgb())) if config.soft_ground else square
+    stored = from_tensor(soften_ground(square.rgb())) if config.blurred_background else square
     return Crop(encode_picture(stored, _WRITERS[config.format]), side, round(sharpness(pixels), 4), hashes)

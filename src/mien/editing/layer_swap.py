@@ -68,4 +68,4 @@ def swap_layers(
     provenance = Provenance(f"{a.name}+{b.name}", licence, told, max(a.images_seen, b.images_seen), base=base)
     codes = low if mapping == "low" else high
     encoder, discriminator = copy.deepcopy(codes.encoder), copy.deepcopy(high.discriminator)
-    return Model(generator, discriminator, encoder, provenance, codes.soft_ground)
+    return Model(generator, discriminator, encoder, provenance, codes.blurred_background)

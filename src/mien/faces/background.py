@@ -37,7 +37,7 @@ def as_learned(model: Model, crops: Tensor, heads: Tensor | None = None) -> Tens
 
     `heads` [N, 1, s, s] are the masks of their heads (`own_head`), for who has them already.
     """
-    if not model.soft_ground:
+    if not model.blurred_background:
         return crops
     masks = [None] * len(crops) if heads is None else [fading(head) for head in heads.cpu()]
     softened = [soften_ground(crop, mask=mask) for crop, mask in zip(crops.cpu(), masks, strict=True)]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 
+from mien.faces.config import Upscale
 from mien.faces.head_mask import covering_mask, own_head
 from mien.faces.paste import enlargement, paste_back
 from mien.faces.recolor import spread_colors
@@ -16,7 +15,7 @@ from mien.media.images import Picture
 
 
 def blend_face(
-    picture: Picture, face: StylizedFace, *, upscale: Literal["auto", "none"] | float = "auto", hair: float = 0.0,
+    picture: Picture, face: StylizedFace, *, upscale: Upscale = "auto", hair: float = 0.0,
     dtype: torch.dtype = torch.float32,
 ) -> Picture:  # fmt: skip
     """Put a stylized face back into its photo, as sharp as the photo is; returns a new picture.

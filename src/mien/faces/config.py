@@ -7,6 +7,10 @@ from typing import Annotated, Literal
 
 from mien.errors import InputError
 
+Upscale = Literal["auto", "none"] | float
+"""How a face that is smaller than its place in the photo is enlarged: see `RenderConfig`."""
+WhichFaces = Literal["all", "largest"]
+
 
 @dataclass(frozen=True)
 class AlignConfig:

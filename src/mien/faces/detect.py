@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 from mien.checkpoint.face_networks import read_landmark_network
 from mien.errors import FaceNotFoundError, InputError
 from mien.faces.align import CropFrame, ffhq_frame
+from mien.faces.config import WhichFaces
 from mien.faces.five_points import find_points, seen_crop
 from mien.media.eight_bit import to_uint8
 from mien.models.landmarks import LandmarkNetwork
@@ -238,7 +239,7 @@ def overlap(one: tuple[float, float, float, float], other: tuple[float, float, f
 
 def choose(
     faces: Sequence[Face],
-    which: Literal["largest", "all"] | int = "largest",
+    which: WhichFaces | int = "largest",
     *,
     name: str = "the picture",
 ) -> list[Face]:

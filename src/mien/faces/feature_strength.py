@@ -23,9 +23,9 @@ _OUTSIDE = 2  # fidelity to this power outside the face: 1 stays 1, 0.7 becomes 
 def eased(model: Model, codes: Codes, fidelity: float) -> Codes:
     """Codes with the feature code times `fidelity` in the face and less outside; 0 leaves W+ alone, 1 everything as it is.
 
-    For a model that was not trained on blurred backgrounds (`Model.soft_ground`) it is `fidelity` everywhere.
+    For a model that was not trained on blurred backgrounds (`Model.blurred_background`) it is `fidelity` everywhere.
     """
-    if codes.detail is None or not model.soft_ground or fidelity in (0.0, 1.0):
+    if codes.detail is None or not model.blurred_background or fidelity in (0.0, 1.0):
         return codes.scaled(fidelity)
     return replace(codes, detail=codes.detail * feature_shares(fidelity, codes.detail.shape[-1]).to(codes.detail))
 

@@ -7,13 +7,12 @@ what it wiped is put back, as far as the face itself has it (one step of back-pr
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint.upscaler_weights import PACKAGE, read_upscaler, upscaler_is_installed
+from mien.faces.config import Upscale
 from mien.models.compact_upscaler import CompactUpscaler
 
 MISSING = f"the package that sharpens it is not installed: `pip install {PACKAGE}`"
@@ -22,7 +21,7 @@ _ENLARGED = 1.05  # how far a face may be enlarged in its photo before it is wor
 _MOST = 4.0  # times as many pixels a side as the network makes
 
 
-def upscale_factor(upscale: Literal["auto", "none"] | float, enlargement: float) -> float:
+def upscale_factor(upscale: Upscale, enlargement: float) -> float:
     """How many times as many pixels a side a face gets that is enlarged so far in its photo; 1 is none.
 
     `auto` takes as many as the photo shows, at most 4 times, and 1 where the package with the network is not installed.

@@ -43,7 +43,7 @@ class GeneratorMapper(nn.Module):
             raise ModelMismatchError(
                 "Real time needs an encoder of mien's own that looks once, which this model has not: use `apply` with it."
             )
-        self.size, self.dtype, self.soft_ground = model.resolution, dtype, model.soft_ground
+        self.size, self.dtype, self.blurred_background = model.resolution, dtype, model.blurred_background
         self.usual_fidelity = USUAL_FIDELITY if style is None else style.fidelity
         self.heads = QuickHeads(read_head_mask_network(), self.size)
         self.encoder = model.encoder if dtype == torch.float32 else frozen_as(model.encoder, dtype)
@@ -68,7 +68,7 @@ class GeneratorMapper(nn.Module):
     @torch.inference_mode()
     def encode(self, crops: Tensor) -> Codes:
         """Codes of crops [N, 3, S, S] in [-1, 1], whose background is softened here."""
-        return self._look(crops, self.heads(crops) if self.soft_ground else None)
+        return self._look(crops, self.heads(crops) if self.blurred_background else None)
 
     @torch.inference_mode()
     def draw(self, codes: Codes, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
@@ -81,7 +81,7 @@ class GeneratorMapper(nn.Module):
     def look(self, crops: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """W+ codes and feature codes of crops with the head masks `own`, in tensor operations alone."""
         seen = self.to_encoder(crops).clamp(-1, 1)
-        if self.soft_ground and own is not None:
+        if self.blurred_background and own is not None:
             seen = self.soften(seen, self.keep(fading(own)))
         w_plus, detail = self.encoder.look(seen.to(self.dtype), self.mean_code)
         return w_plus.float(), None if detail is None else detail.float()
@@ -99,7 +99,7 @@ class GeneratorMapper(nn.Module):
         """The feature code as far as `fidelity` lets it be drawn."""
         if detail is None:
             return None
-        return detail * (feature_shares(fidelity, detail.shape[-1]).to(detail) if self.soft_ground else fidelity)
+        return detail * (feature_shares(fidelity, detail.shape[-1]).to(detail) if self.blurred_background else fidelity)
 
     def cover(self, own: Tensor, faces: Tensor) -> Tensor:
         """What faces are to cover of crops with the head masks `own`."""

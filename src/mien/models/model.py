@@ -36,15 +36,15 @@ class Provenance:
 class Model:
     """A face model (or cars, or cats): `generator` is always there, the rest where a file has it.
 
-    `encoder` inverts pictures (photo -> W+); `discriminator` is needed to fine-tune, not to render. `soft_ground`: it learned
-    heads on grounds that were softened (`faces.ground`), and inverts photos best that are treated alike.
+    `encoder` inverts images (photo -> W+); `discriminator` is needed to fine-tune, not to render. `blurred_background`: it learned
+    from images with blurred backgrounds (`faces.background`), and inverts photos best that are treated alike.
     """
 
     generator: Generator
     discriminator: Discriminator | None = None
     encoder: nn.Module | None = None
     provenance: Provenance = field(default_factory=Provenance)
-    soft_ground: bool = False
+    blurred_background: bool = False
 
     @property
     def resolution(self) -> int:

@@ -14,6 +14,7 @@ from mien.oneshot.presets import PRESETS, PresetName
 
 Loss = Literal["discriminator", "pixels", "identity", "efficientnet-lite1"]
 MixingLatents = Literal["auto", "mapping", "encoder"]
+Whose = Literal["reference", "photo"]
 Regions = Literal["head", "parts", "all"]
 
 
@@ -49,10 +50,8 @@ class OneShotConfig:
         "0: none, as published",
     ] = 1.0
     mirror: Annotated[bool, "learn from the mirrored reference as well; the published method does not"] = True
-    color: Annotated[Literal["reference", "photo"], "whose colors the result has"] = "reference"
-    gaze: Annotated[
-        Literal["reference", "photo"], "whose gaze and mouth the result has: as the reference draws them, or the photo's own"
-    ] = "reference"
+    color: Annotated[Whose, "whose colors the result has"] = "reference"
+    gaze: Annotated[Whose, "whose gaze and mouth the result has: as the reference draws them, or the photo's own"] = "reference"
     extreme: Annotated[
         bool, "for animals and masks: take the whole reference without looking for a face, and the mean face as its code"
     ] = False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from mien.errors import InputError
+from mien.faces.config import WhichFaces
 
-Faces = Literal["all", "largest"] | int
+Faces = WhichFaces | int
 
 
 @dataclass(frozen=True)

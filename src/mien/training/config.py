@@ -117,6 +117,8 @@ class ReconstructionConfig:
 class TrainConfig:
     """One training run. Everything in it but the last group decides the result."""
 
+    FORMER = MappingProxyType({"soft_ground": "blurred_background"})
+
     data: Annotated[str, "folder or zip of pictures"]
     source: Annotated[str, "model that training starts from; empty: from scratch"] = ""
     widen: Annotated[int, "how many times as many channels as the source the networks have; 1: as many"] = 1
@@ -128,7 +130,7 @@ class TrainConfig:
     folder_weights: Annotated[Mapping[str, float], "how often pictures of a top-level folder are drawn, relative to 1"] = field(
         default_factory=dict
     )
-    soft_ground: Annotated[bool, "the pictures' grounds were softened: the model wants photos treated alike"] = False
+    blurred_background: Annotated[bool, "the backgrounds of the images were blurred: so are those of photos"] = False
     augment: Annotated[str, "augmentations, any of b (blits), g (geometry), c (color), f (filter), n (noise and cutout)"] = (
         "bgc"
     )

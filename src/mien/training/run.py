@@ -100,7 +100,7 @@ class _Run:
         self.trainer = self._trainer(*fresh, encoder_of_stage(config, self.source, fresh[0], self.stage), 0.0)
         self.data = self._load_data()
         self.totals, self.done = Totals(), share_done(0, config.kimg, 0.0, session.max_minutes)
-        self.snapshots = Snapshots(folder, session, self.source, config.soft_ground)
+        self.snapshots = Snapshots(folder, session, self.source, config.blurred_background)
         if processes.first:
             self._open_folder(0 if saved is None else int(saved[1]["loop"]["steps"]))
         if saved is not None:

@@ -28,7 +28,7 @@ class Snapshots:
     folder: RunFolder
     session: Session
     source: Model | None
-    soft_ground: bool
+    blurred_background: bool
 
     def write(self, trainer: AdversarialTrainer, totals: Totals, data: Dataset, place: dict[str, Any]) -> None:
         """Write model, grids, state and page; the state last but one, so that it never is ahead of the rest.
@@ -56,7 +56,7 @@ class Snapshots:
             begun = f"from {self.source.provenance.name} ({base})"
         told = Provenance(self.folder.path.resolve().name, licence, f"trained by mien {begun}", trainer.images, base=base)
         encoder = trainer.reconstruction.ema if trainer.reconstruction else None
-        write_model(path, Model(trainer.ema, trainer.discriminator, encoder, told, self.soft_ground))
+        write_model(path, Model(trainer.ema, trainer.discriminator, encoder, told, self.blurred_background))
 
 
 def place_of(stage: int, pictures: str, fir: FirMethod, device: torch.device) -> dict[str, Any]:

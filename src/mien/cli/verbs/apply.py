@@ -49,7 +49,7 @@ def run(
     regions: Regions = None,
     preset: PresetOption = None,
 ) -> Report:
-    """Put a ready or saved style on photos, about ten seconds each.
+    """Put a ready or saved style on photos, a few seconds each.
 
     mien models lists the styles that are ready. One photo makes a file; folders and several photos make a folder.
     """

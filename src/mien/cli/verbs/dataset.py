@@ -15,7 +15,7 @@ from mien.dataset.config import CropConfig, SelectionConfig
 
 EXAMPLES = (
     "mien dataset photos -o faces.zip",
-    "mien dataset photos drawings.zip -o faces --resolution 128 --soft-ground",
+    "mien dataset photos drawings.zip -o faces --resolution 128 --blurred-background",
     "mien dataset comics.zip -o comics-96.zip --no-align --resolution 96 --min-side 90",
 )
 
