@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mien.config import from_mapping, from_toml, to_toml
 from mien.errors import InputError
 from mien.runtime import pick_device, pick_dtype, seeded, set_threads
+from mien.training.config import TrainConfig
 
 
 @dataclass(frozen=True)
@@ -125,3 +126,9 @@ def test_seeds() -> None:
     assert not torch.equal(torch.randn(3, generator=seeded(5)), torch.randn(3, generator=seeded(6)))
     with pytest.raises(InputError, match="whole number"):
         seeded(-1)
+
+
+def test_runs_of_before_are_read_by_the_names_of_today() -> None:
+    found = from_mapping(TrainConfig, {"data": "faces", "soft_ground": True, "reconstruction": {"detail_share": 0.25}})
+    assert found.blurred_background
+    assert found.reconstruction.feature_code_share == 0.25

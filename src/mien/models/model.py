@@ -36,8 +36,8 @@ class Provenance:
 class Model:
     """A face model (or cars, or cats): `generator` is always there, the rest where a file has it.
 
-    `encoder` inverts images (photo -> W+); `discriminator` is needed to fine-tune, not to render. `blurred_background`: it learned
-    from images with blurred backgrounds (`faces.background`), and inverts photos best that are treated alike.
+    `encoder` inverts images (photo -> W+); `discriminator` is needed to fine-tune, not to render. `blurred_background`: it
+    learned from images with blurred backgrounds (`faces.background`), and inverts photos best that are treated alike.
     """
 
     generator: Generator
