@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 from mien.oneshot.config import OneShotConfig
 from mien.render_config import RenderConfig
 from mien.web.config import ServeConfig
@@ -47,3 +50,12 @@ def serving(config: ServeConfig) -> Iterator[Served]:
         yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", app.studio, app.folder, config.kept_styles)
         running.should_exit = True
         thread.join(20)
+
+
+def write_clip(path: Path, frames: int = 5) -> None:
+    """A clip of the example portrait for a browser that takes it for a camera: YUV4MPEG2, 4:2:0."""
+    image = Image.open(EXAMPLES / "portrait.png").convert("YCbCr")
+    planes = [np.asarray(channel) for channel in image.split()]
+    frame = planes[0].tobytes() + b"".join(np.ascontiguousarray(plane[::2, ::2]).tobytes() for plane in planes[1:])
+    head = f"YUV4MPEG2 W{image.width} H{image.height} F10:1 Ip A1:1 C420jpeg\n".encode()
+    path.write_bytes(head + (b"FRAME\n" + frame) * frames)

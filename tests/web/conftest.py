@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mien.web.config import ServeConfig
-from served import Served, serving
+from served import Served, serving, write_clip
 
 
 @pytest.fixture(scope="session")
@@ -21,12 +21,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
         pytest.skip("no Chromium on this computer: apt-get install chromium")
     with driver.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        clip = tmp_path_factory.mktemp("camera") / "clip.y4m"
+        write_clip(clip)
+        camera = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+        arguments = ["--no-sandbox", *camera, f"--use-file-for-fake-video-capture={clip}"]
+        chromium = playwright.chromium.launch(executable_path=found, args=arguments)
         yield chromium
         chromium.close()

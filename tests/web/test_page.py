@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import threading
@@ -198,3 +199,25 @@ def test_work_stops_and_files_go_when_a_page_is_closed(visit: Callable[..., Any]
     finally:
         gate.set()
         blocked[0].result()
+
+
+def test_the_camera_is_drawn_in_the_chosen_style(visit: Callable[..., Any]) -> None:
+    page = visit(permissions=["camera"])
+    page.get_by_role("tab", name="Camera").click()
+    page.click('#camera-cards [data-style="ready:ink"]', timeout=WAIT)
+    page.click("#camera [data-do=start]")
+    page.wait_for_selector("#camera canvas[data-frames='3']", timeout=WAIT, state="attached")
+    shot = page.evaluate("document.querySelector('#camera canvas').toDataURL('image/png')")
+    drawn = pixels(base64.b64decode(shot.partition(",")[2]))
+    portrait = np.asarray(Image.open(PORTRAIT).convert("RGB"), dtype=np.int16)
+    assert drawn.shape == portrait.shape
+
+    def warmth(image: np.ndarray) -> float:
+        face = image[200:400, 250:390]
+        return float((face[..., 0] - face[..., 2]).mean())
+
+    assert warmth(drawn) < 0.6 * warmth(portrait), "ink has little color"
+    assert np.abs(drawn - portrait)[:60].mean() < 6, "around the face the frame is the camera's"
+    page.click("#camera [data-do=stop]")
+    assert page.locator("#camera [data-do=start]").is_visible()
+    assert page.get_attribute('#cards [data-style="ready:ink"]', "aria-checked") == "true"

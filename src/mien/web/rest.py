@@ -72,11 +72,11 @@ def add_calls(app: FastAPI, studio: Studio, folder: Path) -> None:
                 order = await _order(form, place, studio)
             look = order.style
             if order.reference is not None:
-                learned = await _finished(studio.learn([order.reference], order.learning), request)
+                learned = await finished(studio.learn([order.reference], order.learning), request)
                 look = place / "learned.safetensors"
                 await asyncio.to_thread(learned.save, look)
             assert look is not None
-            result = await _finished(studio.draw(look, order.photo, order.drawing), request)
+            result = await finished(studio.draw(look, order.photo, order.drawing), request)
             return await asyncio.to_thread(_answer, result, request.headers.get("accept", ""))
         except MienError as error:
             return refused(error)
@@ -90,13 +90,13 @@ def _answer(result: Result, accept: str) -> Response:
     return Response(encode_picture(result.picture, _KINDS[kind]), media_type=kind, headers=headers)
 
 
-async def _finished(job: Job[T], request: Request) -> T:
+async def finished(job: Job[T], request: Request, *, every: float = _POLL_SECONDS) -> T:
     """The result of a job; a client that hangs up stops it."""
     while not job.finished:
         if await request.is_disconnected():
             job.stop()
             raise AbandonedError("The client went away.")
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(every)
     return job.result()
 
 

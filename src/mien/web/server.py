@@ -98,6 +98,7 @@ def _assemble(config: ServeConfig, studio: Studio, folder: Path) -> Guard:
     from fastapi import FastAPI
 
     from mien.web.guard import Guard
+    from mien.web.live import Cameras, add_frames
     from mien.web.page.desk import Desk
     from mien.web.page.look import STYLE_SHEET, theme
     from mien.web.page.page import build_page
@@ -111,6 +112,7 @@ def _assemble(config: ServeConfig, studio: Studio, folder: Path) -> Guard:
     draw_cards(studio, folder / "cards")
     add_files(app, visitors, folder / "cards")
     add_calls(app, studio, folder / "calls")
+    add_frames(app, visitors, Cameras(studio))
     page = build_page(Desk(studio, uploads), visitors)
     app = gradio.mount_gradio_app(
         app, page, path="", footer_links=[], run_history=False, ssr_mode=False, enable_monitoring=False, pwa=False,

@@ -79,6 +79,7 @@ class Studio:
         self.usual_learning, self.usual_drawing = learning or OneShotConfig(), drawing or RenderConfig()
         self.learners = WaitingLine(config.learners, config.waiting)
         self.painters = WaitingLine(config.painters, config.waiting)
+        self.frames = WaitingLine(1, config.waiting)
         self._photos: Latest[AlignedPhoto] = Latest(_PHOTOS)
         self._styles: Latest[Style] = Latest(_STYLES)
 
@@ -123,3 +124,4 @@ class Studio:
         """Stop all work."""
         self.learners.close()
         self.painters.close()
+        self.frames.close()

@@ -10,9 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mien.streaming import Stream
 from mien.web.shelf import Shelf
 from mien.web.uploads import Upload
 from mien.web.waiting_line import Job
+
+READY = "ready:"
+"""Before the name of a ready style, in its id."""
 
 
 @dataclass
@@ -29,6 +33,10 @@ class Visitor:
     reference: Upload | None = None
     drawing: Job[Any] | None = None
     learning: Job[Any] | None = None
+    stream: Stream | None = None
+    """What follows the faces before the camera."""
+    stream_of: str = ""
+    """The style that it draws in."""
     moved: int = 0
     """How often a control was moved."""
     sent: set[Path] = field(default_factory=set)
@@ -38,6 +46,10 @@ class Visitor:
     def token(self) -> str:
         """The name of its folder, which nobody can guess."""
         return self.folder.name
+
+    def chosen(self) -> str | Path:
+        """The chosen style: a ready one by name, or a file. Raises `InputError` where it is not there any more."""
+        return self.style.removeprefix(READY) if self.style.startswith(READY) else self.shelf.find(self.style).path
 
     def stop(self) -> None:
         """End all work for this page."""

@@ -22,10 +22,9 @@ from mien.web.page.pieces import Card, Row, compare, downloads, notes, problem, 
 from mien.web.shelf import CARD, SUFFIX, ShelfStyle
 from mien.web.studio import Studio
 from mien.web.uploads import Upload
-from mien.web.visitors import Visitor
+from mien.web.visitors import READY, Visitor
 from mien.web.waiting_line import AbandonedError
 
-READY = "ready:"
 PLAIN_CARD = "photo"
 """Name of the card that shows the synthetic face as the model draws it."""
 
@@ -86,7 +85,7 @@ class Desk:
             return
         if visitor.drawing is not None:
             visitor.drawing.stop()
-        style = self._source(visitor, chosen)
+        style = visitor.chosen()
         job = visitor.drawing = self.studio.draw(style, photo, config)
         try:
             for status in job.follow():
@@ -108,9 +107,6 @@ class Desk:
         time.sleep(_SETTLED)
         if visitor.moved == stamp:
             yield from self.draw(visitor, config)
-
-    def _source(self, visitor: Visitor, chosen: str) -> str | Path:
-        return chosen.removeprefix(READY) if chosen.startswith(READY) else visitor.shelf.find(chosen).path
 
     def _shown(self, visitor: Visitor, result: Result, style: str | Path) -> str:
         """Before and after, and the files to take away."""

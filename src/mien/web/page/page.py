@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from mien.web.guard import COOKIE
+from mien.web.page.camera_tab import CameraTab
 from mien.web.page.desk import Desk
 from mien.web.page.elements import plain
 from mien.web.page.pieces import HEADER
@@ -37,9 +38,12 @@ def build_page(desk: Desk, visitors: Visitors) -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("Stylize", id="stylize"):
                 stylize = StylizeTab(desk, who)
+            with gr.Tab("Camera", id="camera") as camera_tab:
+                camera = CameraTab(desk, who)
             with gr.Tab("My styles", id="styles") as own_tab:
                 own = StylesTab(desk, who)
         stylize.connect()
+        camera.connect(camera_tab, stylize.cards)
         own.connect(stylize, tabs, own_tab)
         page.load(enter, None, [stylize.cards], show_progress="hidden", api_visibility="private")
         page.unload(leave)

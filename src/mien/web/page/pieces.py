@@ -113,6 +113,18 @@ def _time(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(5, 5 * round(seconds / 5))} s"
 
 
+def camera(address: str) -> str:
+    """A place for what the camera sees, drawn; frames are posted to the address."""
+    return (
+        f'<div class="camera" data-address="{escape(address)}"><p class="problem" role="alert" hidden></p>'
+        '<canvas width="640" height="480" aria-label="What the camera sees, drawn"></canvas>'
+        '<nav><button type="button" class="action strong" data-do="start">Start the camera</button>'
+        '<button type="button" class="action strong" data-do="take" hidden>Take a picture</button>'
+        '<button type="button" class="action" data-do="stop" hidden>Stop</button></nav>'
+        '<small class="rate">Frames are drawn by the server and kept nowhere.</small></div>'
+    )
+
+
 @dataclass(frozen=True)
 class Row:
     """A style of the visitor's own in the list of them."""
