@@ -1,6 +1,7 @@
 """What is made of many photos: names, shares, what is there already, addresses."""
 
 import hashlib
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from mien.batch.apply_folder import plan_folder
 from mien.batch.config import BatchConfig, FilesConfig
-from mien.batch.storage import is_address, place
+from mien.batch.storage import is_address, is_file, is_folder, is_there, photos_of, place, read_photo
 from mien.errors import InputError, MienWarning
 
 
@@ -82,4 +83,25 @@ def test_addresses_that_cannot_be_opened_are_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "upath", None)
     with pytest.raises(InputError, match=r"pip install \"mien\[cluster\]\""):
         place("s3://bucket/photos")
+    monkeypatch.undo()
+    if importlib.util.find_spec("s3fs") is None:
+        with pytest.raises(InputError, match="Install s3fs"):
+            place("s3://bucket/photos")
     assert place("C:/photos") == Path("C:/photos"), "a drive is no address"
+
+
+def test_storage_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    upath = pytest.importorskip("upath")
+
+    class OwnError(Exception):
+        """As botocore's, which are no OSErrors."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OwnError("no credentials")
+
+    folder = place("memory://unreachable")
+    for method in ("is_dir", "is_file", "exists", "iterdir", "read_bytes", "stat"):
+        monkeypatch.setattr(upath.implementations.memory.MemoryPath, method, fail)
+    for ask in (is_folder, is_file, is_there, photos_of, read_photo):
+        with pytest.raises(InputError, match=r"does not answer \(OwnError: no credentials"):
+            ask(folder)

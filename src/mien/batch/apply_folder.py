@@ -12,7 +12,7 @@ from mien.batch.account import Account
 from mien.batch.cluster import Task, each_done_on_ray
 from mien.batch.config import BatchConfig, FilesConfig
 from mien.batch.plan import Job, divided, jobs_in_folder
-from mien.batch.storage import photos_of, place
+from mien.batch.storage import is_folder, photos_of, place
 from mien.batch.targets import check_outputs
 from mien.batch.work import Done, Order, each_done
 from mien.errors import InputError
@@ -46,7 +46,7 @@ def plan_folder(photos: Photos, styles: Sequence[str], out: str | Path, files: F
     listed = [photos] if isinstance(photos, (str, Path)) else photos
     named: dict[Path, str] = {}
     for one in map(place, listed):
-        named |= photos_of(one, recursive=files.recursive) if one.is_dir() else {one: one.name}
+        named |= photos_of(one, recursive=files.recursive) if is_folder(one) else {one: one.name}
     jobs = jobs_in_folder(named, styles, place(out))
     jobs, there = divided(jobs, named, files)
     check_outputs([job.out for job in jobs], named, overwrite=files.overwrite)

@@ -20,7 +20,7 @@ from typing import Any
 
 from mien.batch.config import BatchConfig
 from mien.batch.plan import Job
-from mien.batch.storage import is_address
+from mien.batch.storage import is_address, is_file
 from mien.batch.work import Done, Order, each_done
 from mien.errors import InputError, MienError, MienWarning
 
@@ -85,7 +85,7 @@ class Worker:
 
     def work(self, jobs: Sequence[Job], again: bool) -> list[Done]:
         """The pictures of one photo; `again`: after a worker was lost with it."""
-        there = [job for job in jobs if again and not self.order.overwrite and job.out.is_file()]
+        there = [job for job in jobs if again and not self.order.overwrite and is_file(job.out)]
         done = [Done(job, self.styles[job.style].name, 0.0) for job in there]
         left = [job for job in jobs if job not in there]
         with warnings.catch_warnings(record=True) as caught:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.batch.config import BatchConfig, FilesConfig
+from mien.batch.storage import is_file
 from mien.errors import InputError, MienWarning
 
 
@@ -59,7 +60,7 @@ def divided(jobs: Sequence[Job], photos: Mapping[Path, str], files: FilesConfig)
     """The share of the work that is to be done, and what of it is there already (with a note), as `files` says."""
     if isinstance(files, BatchConfig):
         jobs = share_of(jobs, photos, files.shard_numbers)
-    there = [job for job in jobs if files.skip_existing and job.out.is_file()]
+    there = [job for job in jobs if files.skip_existing and is_file(job.out)]
     if there:
         warnings.warn(f"{len(there)} of {len(jobs)} pictures were there already.", MienWarning, stacklevel=3)
     done = {job.out for job in there}

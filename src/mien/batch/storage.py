@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from mien.errors import InputError, shown
+from mien.errors import InputError, MienError, shown
 from mien.media.listing import SUFFIXES, list_pictures
 from mien.shipped import refuse_address
 
@@ -36,13 +38,14 @@ def place(name: str | Path) -> Path:
     try:
         from upath import UPath
 
-        return cast(Path, UPath(f"{scheme}://{'/' if scheme in ('file', 'local') else ''}{rest}"))
+        address = UPath(f"{scheme}://{'/' if scheme in ('file', 'local') else ''}{rest}")
+        address.fs  # noqa: B018 (what it is opened with is looked for now)
     except ImportError as error:
-        raise InputError(
-            f'{shown(name)} is an address: install what opens it with pip install "mien[cluster]" ({shown(error, 60)}).'
-        ) from error
+        how = f'pip install "mien[cluster]" and what that names ({shown(error, 60)})'
+        raise InputError(f"{shown(str(name))} is an address: install what opens it, {how}.") from error
     except ValueError as error:
-        raise InputError(f"{shown(name)} is an address that cannot be opened: {shown(error)}.") from error
+        raise InputError(f"{shown(str(name))} is an address that cannot be opened: {shown(error)}.") from error
+    return cast(Path, address)
 
 
 def is_address(path: Path) -> bool:
@@ -50,14 +53,42 @@ def is_address(path: Path) -> bool:
     return not isinstance(path, Path)
 
 
+@contextmanager
+def _answering(path: Path) -> Iterator[None]:
+    """Around what an address is asked: what the library behind it raises is told as ours."""
+    try:
+        yield
+    except (MienError, MemoryError):
+        raise
+    except Exception as error:  # each storage has errors of its own
+        reason = f"{type(error).__name__}: {shown(error)}"
+        raise InputError(f"{shown(str(path))} does not answer ({reason}): check the address and your access to it.") from error
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder."""
+    with _answering(path) if is_address(path) else nullcontext():
+        return path.is_dir()
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file."""
+    with _answering(path) if is_address(path) else nullcontext():
+        return path.is_file()
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a file or folder."""
+    with _answering(path) if is_address(path) else nullcontext():
+        return path.exists()
+
+
 def photos_of(folder: Path, *, recursive: bool = False) -> dict[Path, str]:
     """{photo: its name within the folder}, as `list_pictures` finds and orders them."""
     if not is_address(folder):
         return {path: path.relative_to(folder).as_posix() for path in list_pictures(folder, recursive=recursive)}
-    try:
+    with _answering(folder):
         found = [path for path in (folder.rglob("*") if recursive else folder.iterdir()) if path.suffix.lower() in SUFFIXES]
-    except OSError as error:
-        raise InputError(f"{folder} cannot be read ({shown(error)}): check the address.") from error
     if not found:
         raise InputError(f"{folder} has no pictures in it: give another folder.")
     start = len(folder.path.rstrip("/")) + 1  # type: ignore[attr-defined]
@@ -71,13 +102,11 @@ def read_photo(path: Path) -> Picture:
 
     if not is_address(path):
         return read_picture(path)
-    try:
+    with _answering(path):
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path} is larger than the {MAX_BYTES >> 20} MiB that are read: give a smaller one.")
         data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({shown(error)}): check the address.") from error
-    return decode_picture(data, Path(str(path)))
+    return decode_picture(data, Path(path.name))
 
 
 def write_photo(path: Path, picture: Picture, *, overwrite: bool = False) -> None:
@@ -88,11 +117,9 @@ def write_photo(path: Path, picture: Picture, *, overwrite: bool = False) -> Non
         write_picture(path, picture, overwrite=overwrite)
         return
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
+    with _answering(path):
         if path.exists() and not overwrite:
             raise InputError(f"{path} exists already: choose another name or allow to `overwrite` it.")
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(encode_picture(picture, "PNG"))
         path.fs.mv(part.path, path.path)  # type: ignore[attr-defined]
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({shown(error)}): choose another place.") from error

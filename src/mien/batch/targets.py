@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mien.batch.storage import is_address
+from mien.batch.storage import is_address, is_folder, is_there
 from mien.errors import InputError
 
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
@@ -20,9 +20,9 @@ def check_outputs(outs: Sequence[Path], inputs: Iterable[Path], *, overwrite: bo
     for out in outs:
         if _identity(out) in sources:
             raise InputError(f"{out} is also an input, and is never overwritten: give another `out`.")
-        if out.is_dir():
+        if is_folder(out):
             raise InputError(f"{out} is a folder, and a file is to be written there: give a file name.")
-    there = [] if overwrite else [str(out) for out in outs if out.exists()]
+    there = [] if overwrite else [str(out) for out in outs if is_there(out)]
     if there:
         more = f" and {len(there) - 3} more" if len(there) > 3 else ""
         raise InputError(f"{', '.join(there[:3])}{more} exists already: give another `out`, or `overwrite` to replace it.")

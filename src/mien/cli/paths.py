@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from mien.batch import targets
 from mien.batch.config import FilesConfig
 from mien.batch.plan import Job, divided, jobs_in_folder
-from mien.batch.storage import is_address, photos_of, place, write_photo
+from mien.batch.storage import is_address, is_folder, is_there, photos_of, place, write_photo
 from mien.batch.targets import WRITABLE, writable_folder
 from mien.cli.streams import STDOUT, write_bytes
 from mien.errors import InputError
@@ -33,7 +33,7 @@ def named_photos(inputs: Sequence[Path], *, recursive: bool = False) -> dict[Pat
     for path in map(place, inputs):
         if str(path) == STDOUT:
             path = _from_stdin()
-        elif path.is_dir():
+        elif is_folder(path):
             for photo, name in photos_of(path, recursive=recursive).items():
                 found.setdefault(photo, name)
             continue
@@ -93,19 +93,19 @@ def plan(inputs: Sequence[Path], styles: Sequence[str], out: Path, files: FilesC
     `jobs_in_folder` gives them. - is stdout, for one picture. With `files.skip_existing`, what is there is not made again.
     """
     photos = named_photos(inputs, recursive=files.recursive)
-    single, out = len(photos) == 1 and len(styles) == 1 and not any(place(p).is_dir() for p in inputs), place(out)
+    single, out = len(photos) == 1 and len(styles) == 1 and not any(is_folder(place(p)) for p in inputs), place(out)
     if str(out) == STDOUT:
         if not single:
             raise InputError(f"-o - writes one picture to stdout, and {len(photos) * len(styles)} come out: give a folder.")
         if sys.stdout.isatty():
             raise InputError("-o - writes the picture to stdout, which is a terminal here: send it elsewhere.")
         return [Job(next(iter(photos)), 0, out)], []
-    if single and not out.is_dir() and out.suffix:
+    if single and not is_folder(out) and out.suffix:
         jobs = [Job(next(iter(photos)), 0, picture_name(out))]
     else:
-        if out.exists() and not out.is_dir():
+        if is_there(out) and not is_folder(out):
             raise InputError(f"{out} is a file, and {len(photos) * len(styles)} pictures need a folder: give another -o.")
-        if out.suffix.lower() in WRITABLE and not out.is_dir():
+        if out.suffix.lower() in WRITABLE and not is_folder(out):
             raise InputError(f"-o {out} looks like one file, but {len(photos) * len(styles)} pictures come out: give a folder.")
         jobs = jobs_in_folder(photos, styles, out)
     jobs, there = divided(jobs, photos, files)
