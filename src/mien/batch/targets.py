@@ -25,7 +25,8 @@ def check_outputs(outs: Sequence[Path], inputs: Iterable[Path], *, overwrite: bo
     there = [] if overwrite else [str(out) for out in outs if is_there(out)]
     if there:
         more = f" and {len(there) - 3} more" if len(there) > 3 else ""
-        raise InputError(f"{', '.join(there[:3])}{more} exists already: give another `out`, or `overwrite` to replace it.")
+        on = "`skip_existing` to make only the others, " if len(outs) > 1 else ""
+        raise InputError(f"{', '.join(there[:3])}{more} exists already: give another `out`, {on}or `overwrite` to replace it.")
     for folder in dict.fromkeys(out.parent for out in outs):
         writable_folder(folder)
 
