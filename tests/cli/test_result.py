@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.cli.result import Report, StoppedError, as_document, lines_of_progress, live, together
+from mien.cli.result import Report, StoppedError, as_document, begin, lines_of_progress, live, together
 
 
 def test_names_are_printed_as_files_are_finished_and_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,6 +47,18 @@ def test_a_stop_tells_the_truth() -> None:
     assert "2 files were written" in str(stop)
     assert "--skip-existing" in str(stop)
     assert "--skip-existing" not in str(told.stopped(can_skip=False))
+
+
+def test_a_stop_between_a_file_and_its_name_tells_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with live(names=True) as told:
+        Report().wrote(Path("a.png"))
+        begin(tmp_path / "b.png")
+        assert "1 file was written" in str(told.stopped(can_skip=True)), "it is not there yet"
+        (tmp_path / "b.png").write_bytes(b"x")
+        assert "2 files were written" in str(told.stopped(can_skip=True))
+        assert capsys.readouterr().out.splitlines() == ["a.png", str(tmp_path / "b.png")]
+        begin(tmp_path / "b.png")  # one that is replaced
+        assert "2 files were written" in str(told.stopped(can_skip=True))
 
 
 def test_progress_tells_how_many_a_second(capsys: pytest.CaptureFixture[str]) -> None:

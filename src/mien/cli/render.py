@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mien.batch.config import FilesConfig
 from mien.batch.plan import Job
 from mien.cli.paths import check_outputs, existing, photos_in, picture_name, write_out
-from mien.cli.result import Report, progress
+from mien.cli.result import Report, begin, progress
 from mien.cli.streams import STDOUT
 from mien.errors import InputError, MienWarning
 from mien.media.listing import refuse_picture_as_style
@@ -141,7 +141,12 @@ def task_of(order: Order, styles: Sequence[Path], model: InvertingModel, machine
 
 def writer(order: Order) -> Callable[[Path, Picture], None]:
     """What writes pictures, also to stdout."""
-    return lambda path, picture: write_out(path, picture, overwrite=order.overwrite)
+
+    def write(path: Path, picture: Picture) -> None:
+        begin(path)
+        write_out(path, picture, overwrite=order.overwrite)
+
+    return write
 
 
 def keep_style(style: Style, paths: Sequence[Path], report: Report, *, overwrite: bool) -> None:

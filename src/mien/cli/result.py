@@ -39,9 +39,15 @@ class Live:
     names: bool
     """Whether names are printed as their files are finished; a JSON document comes at the end."""
     written: list[str] = field(default_factory=list)
+    begun: str | None = None
+    """The new file that is being written: a stop may come when it is there and not named yet."""
 
     def stopped(self, *, can_skip: bool) -> StoppedError:
         """The truth about a command that was stopped here; `can_skip`: whether it has --skip-existing."""
+        if self.begun is not None and self.begun not in self.written and Path(self.begun).is_file():
+            self.written.append(self.begun)
+            if self.names:
+                print(for_a_terminal(self.begun), flush=True)
         count = len(self.written)
         if not count:
             return StoppedError("stopped: no output was finished, and none is half-written.", ())
@@ -62,6 +68,13 @@ def live(*, names: bool) -> Iterator[Live]:
         yield told
     finally:
         _LIVE.reset(token)
+
+
+def begin(out: Path) -> None:
+    """Say that a file is about to be written, which appears whole."""
+    told = _LIVE.get()
+    if told is not None:
+        told.begun = str(out) if isinstance(out, Path) and not out.exists() else None
 
 
 @dataclass
