@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 import mien
 from mien.cli import app
@@ -232,10 +232,22 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ink = Image.open(_EXAMPLES / "ink.png").convert("RGB")
     ink.save(tmp_path / "reference.png")
     ink.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "another.png")
+    face.save(tmp_path / "dance.gif", save_all=True, append_images=[ImageOps.mirror(face)], duration=100)
     for name in ("faces", "cartoon"):
         shutil.copy(EMBEDDED_MODEL, tmp_path / f"{name}.safetensors")
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+def _film(path: Path, photo: Path) -> None:
+    """Two frames of a photo as a video; skips the test where PyAV is not there (Python 3.10)."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        frame = av.VideoFrame.from_image(Image.open(photo).resize((256, 256)))
+        stream.width, stream.height, stream.pix_fmt = 256, 256, "yuv420p"
+        for packets in (stream.encode(frame), stream.encode(frame), stream.encode()):
+            container.mux(packets)
 
 
 def _shortened(words: list[str]) -> list[str]:
@@ -253,6 +265,8 @@ def _shortened(words: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("page", _PAGES, ids=lambda p: p.name)
 def test_every_block_runs(page: Path, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if "me.mp4" in page.read_text(encoding="utf-8"):
+        _film(desk / "me.mp4", desk / "me.jpg")
     for block in blocks(page):
         if {"no-run", "curl"} & {*block.marks} or block.language in {"sh", "text", "bibtex"}:
             continue

@@ -517,6 +517,17 @@ def test_ctrl_c_leaves_nothing_half_written(
     assert "stopped" in capsys.readouterr().err
 
 
+def test_bench_stream(capsys: pytest.CaptureFixture[str]) -> None:
+    assert mien("bench --stream --quick --json") == 0
+    measured = json.loads(capsys.readouterr().out)["streams"]
+    assert {tuple(line["size"]) for line in measured} == {(640, 480), (1280, 720)}
+    assert {"torch", "torch bfloat16"} <= {line["engine"] for line in measured}
+    for line in measured:
+        assert line["frames"] == 10
+        assert 0.5 < sum(line["parts"].values()) / (1000 / line["rate"]) <= 1.01
+    assert mien("bench --stream --train") == 2
+
+
 def test_bench_quick(capsys: pytest.CaptureFixture[str]) -> None:
     assert mien("bench --quick --json") == 0
     document = _json(capsys)

@@ -95,7 +95,7 @@ class FaceOverTime:
     def add(self, pixels: Frame, to_photo: Affine) -> None:
         """One more frame."""
         to_frame = _after(to_photo.inverse(), self.face.to_photo(_SHOWN))
-        rgb = torch.from_numpy(pixels).permute(2, 0, 1).float()
+        rgb = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float()
         self._seen.append(warp(rgb, to_frame, _SHOWN, _SHOWN))
 
     def flicker(self) -> Flicker:

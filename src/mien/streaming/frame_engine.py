@@ -39,7 +39,7 @@ PARTS = ("detect", "track", "encode", "draw", "paste")
 """What a frame's time goes into."""
 
 _USUAL_STEP = 1 / 30  # seconds between frames where nobody says
-_HEADS_EVERY = 3  # frames from one look at where heads are to the next
+_SLOW = 3  # frames from one look to the next at what hardly changes: where the head is in its crop, and the light
 
 
 @dataclass
@@ -51,6 +51,7 @@ class _Memory:
     shift: OneEuro
     heads: OneEuro
     head: Tensor | None = None
+    light: Tensor | None = None
 
 
 @dataclass
@@ -179,10 +180,10 @@ class Stream:
 
     def _own_heads(self, crops: Tensor, memories: Sequence[_Memory], step: float) -> list[Tensor | None]:
         """Where the people's own heads are in their crops, each [1, s, s]; looked at now and then: they hardly move there."""
-        if self.frames % _HEADS_EVERY == 0 or any(memory.head is None for memory in memories):
+        if self.frames % _SLOW == 0 or any(memory.head is None for memory in memories):
             seen = F.interpolate(coarse_head_mask(crops), size=crops.shape[-2:], mode="bilinear", align_corners=False)
             for memory, head in zip(memories, seen, strict=True):
-                memory.head = memory.heads(head, step * _HEADS_EVERY)
+                memory.head = memory.heads(head, step * _SLOW)
         return [memory.head for memory in memories]
 
     def _paste(
@@ -190,7 +191,9 @@ class Stream:
     ) -> None:
         face, crop, mask, own = made
         mask = memory.mask(mask, step)
-        face = shifted(face, memory.shift(matching_shift(face, crop, mask), step))
+        if self.frames % _SLOW == 0 or memory.light is None:
+            memory.light = memory.shift(matching_shift(face, crop, mask), step * _SLOW)
+        face = shifted(face, memory.light)
         mask = fading_edges(mask, track.square, pixels.shape[1], pixels.shape[0])
         paint, cover = (face * mask, mask) if own is None else painted(face, crop, mask, own, self.render.hair)
         quick_paste(pixels, track.square, paint, cover)

@@ -13,8 +13,8 @@ from torch import Tensor
 from mien.faces.head_mask import face_ellipse
 from mien.faces.paste import border_shift
 
-_MATCHED_AT = 48  # side in pixels at which the colors of the border are matched
-_COARSE = 24  # side in pixels at which a difference of color is one of color alone, not of strands
+_MATCHED_AT = 64  # side in pixels at which the colors of the border are matched
+_COARSE = 32  # side in pixels at which a difference of color is one of color alone, not of strands
 
 
 def painted(face: Tensor, crop: Tensor, mask: Tensor, own: Tensor, hair: float) -> tuple[Tensor, Tensor]:
@@ -32,8 +32,8 @@ def painted(face: Tensor, crop: Tensor, mask: Tensor, own: Tensor, hair: float) 
 
 
 def matching_shift(face: Tensor, crop: Tensor, mask: Tensor) -> Tensor:
-    """What brings the colors of a face [3, s, s] to those of the photo along the border of its mask [1, s, s]: [3, 48, 48]."""
-    small = F.adaptive_avg_pool2d(torch.cat([face, crop, mask])[None], _MATCHED_AT)[0]
+    """What brings the colors of a face [3, s, s] to those of the photo along the border of its mask [1, s, s]: [3, 64, 64]."""
+    small = _resized(torch.cat([face, crop, mask]), _MATCHED_AT)
     return border_shift(small[:3], small[3:6], small[6:7], torch.ones_like(small[6:7]))
 
 
@@ -43,6 +43,6 @@ def shifted(face: Tensor, shift: Tensor) -> Tensor:
 
 
 def _resized(x: Tensor, size: int) -> Tensor:
-    if x.shape[-1] > size:
-        return F.adaptive_avg_pool2d(x[None], size)[0]
+    if x.shape[-1] > size and x.shape[-1] % size == 0:
+        return F.avg_pool2d(x[None], x.shape[-1] // size)[0]
     return F.interpolate(x[None], size=(size, size), mode="bilinear", align_corners=False)[0]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mien.faces.align import CropFrame
+from mien.faces.warp import Affine
 from mien.media.eight_bit import from_uint8, to_uint8
 
 Frame = NDArray[np.uint8]
@@ -22,27 +23,38 @@ _NOTHING = 1 / 512  # paint and cover below it are none at all
 _EDGE = 0.07  # of the side: over how much the mask fades towards an edge of the crop beyond which the frame goes on
 
 
-def quick_crops(frame: Frame, squares: Sequence[CropFrame], size: int) -> Tensor:
-    """Crops [N, 3, size, size] in [-1, 1] of a frame; beyond its border the frame continues as its mirror image."""
-    return torch.stack([_crop(frame, square, size) for square in squares])
+def quick_crops(frame: Frame, squares: Sequence[CropFrame], size: int, *, gray: bool = False) -> Tensor:
+    """Crops [N, 3, size, size] in [-1, 1] of a frame; beyond its border the frame continues as its mirror image.
+
+    `gray`: the mean of the channels alone, [N, 1, size, size].
+    """
+    return torch.stack([_crop(frame, square, size, gray) for square in squares])
 
 
-def _crop(frame: Frame, square: CropFrame, size: int) -> Tensor:
+def _crop(frame: Frame, square: CropFrame, size: int, gray: bool) -> Tensor:
     left, top, right, bottom = window(frame, square, margin=2 + 2 * square.side / size)
-    part = from_uint8(torch.from_numpy(frame[top:bottom, left:right].copy()).permute(2, 0, 1))
+    part = from_uint8(torch.from_numpy(frame[top:bottom, left:right].copy()))
+    part = part.mean(dim=2)[None] if gray else part.permute(2, 0, 1)
     step = square.side / size
-    factor = min(max(1, int(step / 2)), part.shape[1], part.shape[2])
+    factor = min(max(1, int(step)), part.shape[1], part.shape[2])
     if factor > 1:
         part = F.avg_pool2d(part, factor)
-    # Where pixels of what is left are smaller than the crop's, several readings are averaged: else detail would shimmer.
-    dense = math.ceil(step / factor / _FINE)
-    map_ = square.to_photo(size * dense)
-    x = torch.arange(size * dense, dtype=torch.float64) + 0.5
-    u = ((map_.a * x + map_.c - left)[None] + (map_.b * x)[:, None]) / (factor * part.shape[2])
-    v = ((map_.d * x + map_.f - top)[None] + (map_.e * x)[:, None]) / (factor * part.shape[1])
-    grid = torch.stack([u, v], dim=-1).mul_(2).sub_(1).float()
-    read = F.grid_sample(part[None], grid[None], mode="bilinear", padding_mode="reflection", align_corners=False)
-    return (F.avg_pool2d(read, dense) if dense > 1 else read)[0]
+    shift = 0.0
+    if step / factor > _FINE and min(part.shape[1:]) > 1:  # else detail finer than the crop's pixels would shimmer
+        part, shift = F.avg_pool2d(part, 2, stride=1), factor / 2
+    place = torch.arange(size) + 0.5
+    origin, seen = (left + shift, top + shift), (factor * part.shape[2], factor * part.shape[1])
+    grid = _grid(square.to_photo(size), place, place, origin, seen)
+    return F.grid_sample(part[None], grid, mode="bilinear", padding_mode="reflection", align_corners=False)[0]
+
+
+def _grid(map_: Affine, x: Tensor, y: Tensor, origin: tuple[float, float], size: tuple[int, int]) -> Tensor:
+    """Where `map_` leads from places (x, y), as `grid_sample` wants it for a picture of that size that begins at `origin`."""
+    wide, high = 2 / size[0], 2 / size[1]
+    grid = x.new_empty(1, len(y), len(x), 2)
+    torch.add(x * (map_.a * wide) + ((map_.c - origin[0]) * wide - 1), (y * (map_.b * wide))[:, None], out=grid[0, ..., 0])
+    torch.add(x * (map_.d * high) + ((map_.f - origin[1]) * high - 1), (y * (map_.e * high))[:, None], out=grid[0, ..., 1])
+    return grid
 
 
 def window(frame: Frame, square: CropFrame, margin: float = 0.0) -> tuple[int, int, int, int]:
@@ -69,13 +81,10 @@ def quick_paste(frame: Frame, square: CropFrame, paint: Tensor, cover: Tensor) -
     if square.side < size:
         size = max(1, round(square.side))
         planes = F.interpolate(planes, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
-    map_ = square.to_crop(size)
-    x, y = torch.arange(left, right, dtype=torch.float64) + 0.5, torch.arange(top, bottom, dtype=torch.float64) + 0.5
-    u = (map_.a * x + map_.c)[None] + (map_.b * y)[:, None]
-    v = (map_.d * x + map_.f)[None] + (map_.e * y)[:, None]
-    grid = torch.stack([u, v], dim=-1).mul_(2 / size).sub_(1).float()
-    read = F.grid_sample(planes, grid[None], mode="bilinear", padding_mode="border", align_corners=False)[0]
-    read *= (grid.abs() < 1).all(dim=-1)
+    x, y = torch.arange(left, right) + 0.5, torch.arange(top, bottom) + 0.5
+    grid = _grid(square.to_crop(size), x, y, (0.0, 0.0), (size, size))
+    read = F.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
+    read *= grid[0].abs().amax(dim=-1) < 1
     own = frame[top:bottom, left:right]
     photo = from_uint8(torch.from_numpy(own).permute(2, 0, 1))
     own[:] = to_uint8(photo.mul_(1 - read[3]).add_(read[:3])).permute(1, 2, 0).numpy()

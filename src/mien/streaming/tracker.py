@@ -104,7 +104,8 @@ class Tracker:
         assert track.anchor is not None
         assert track.template is not None
         before, guess = track.anchor, track.velocity.of(track.anchor)
-        found = track.template.motion_to(self._patch(frame, guess))
+        patch = self._patch(frame, guess)
+        found = track.template.motion_to(patch)
         if found is None:  # too far, or changed too much: as the network sees it, from where the face was
             square = self._settled(frame, track.square)
             track.missing = track.missing + 1 if square is None else 0
@@ -115,7 +116,7 @@ class Tracker:
             field = self.network.config.field
             track.anchor = motion.of(guess.scaled(field)).scaled(1 / field)
             track.velocity = _between(before, track.anchor)
-            track.square = self._corrected(frame, track, track.offset.of(track.anchor))
+            track.square = self._corrected(patch, guess, track, track.offset.of(track.anchor))
             track.offset = _between(track.anchor, track.square)
             if likeness < _STALE:
                 velocity = track.velocity
@@ -126,9 +127,9 @@ class Tracker:
         inside = -0.1 * width < x < 1.1 * width and -0.1 * height < y < 1.1 * height and track.square.side > 24
         return inside and track.missing < _PATIENCE
 
-    def _corrected(self, frame: Frame, track: Track, square: CropFrame) -> CropFrame:
-        """The square a little nearer to where the landmarks say it is."""
-        seen = self._look(frame, [square])[0]
+    def _corrected(self, patch: Tensor, at: CropFrame, track: Track, square: CropFrame) -> CropFrame:
+        """The square a little nearer to where the landmarks say it is, by a patch that was read at `at`."""
+        seen = self._points(patch[None], [at])[0]
         if not are_plausible(seen, square):
             track.missing += 1
             return square
@@ -163,14 +164,17 @@ class Tracker:
 
     def _look(self, frame: Frame, squares: Sequence[CropFrame]) -> Tensor:
         """Seven points [N, 7, 2] in the frame, each the mean of a look at the crop and one at its mirror image."""
+        return self._points(torch.stack([self._patch(frame, square) for square in squares]), squares)
+
+    def _points(self, patches: Tensor, squares: Sequence[CropFrame]) -> Tensor:
+        """The same of patches [N, 1, s, s] that were read there."""
+        answers = self.network(torch.cat([patches, patches.flip(3)])).double()
         windows = [square.scaled(self.network.config.field) for square in squares]
-        crops = quick_crops(frame, windows, self.network.config.size)
-        answers = self.network(torch.cat([crops, crops.flip(3)])).double()
-        points = with_mirrored(answers)
-        return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, points, strict=True)])
+        return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, with_mirrored(answers), strict=True)])
 
     def _patch(self, frame: Frame, square: CropFrame) -> Tensor:
-        return quick_crops(frame, [square.scaled(self.network.config.field)], self.network.config.size)[0].mean(0, keepdim=True)
+        """The face's brightness [1, s, s] in the window that the network sees."""
+        return quick_crops(frame, [square.scaled(self.network.config.field)], self.network.config.size, gray=True)[0]
 
     def _anchored(self, frame: Frame, track: Track, square: CropFrame) -> Track:
         """The track with a new template: the face as it looks now, in that square."""

@@ -19,6 +19,7 @@ EXAMPLES = (
     "mien bench --resolution 1024 --rounds 3",
     "mien bench --quick --json",
     "mien bench --train --resolution 64 --dtype bfloat16",
+    "mien bench --stream",
     "mien bench --filters --resolution 256 --size normal --device cuda --dtype bfloat16",
 )
 NEEDS_ARGUMENTS = False
@@ -34,15 +35,20 @@ def run(
     filters: Annotated[
         bool, Option("--filters", help="Measure the methods of the low-pass filter in training instead: about a minute.")
     ] = False,
+    stream: Annotated[
+        bool, Option("--stream", help="Measure the frames of a video instead, by every engine that is there.")
+    ] = False,
 ) -> Report:
     """Measure fine-tuning steps and rendering: the fast path and its reference implementation, interleaved, medians.
 
     The reference implementation does what the published loop does. Random weights are used: they change no speed.
     """
-    if train and filters:
-        raise InputError("`train` and `filters` are two measurements: run one after the other.")
+    if train + filters + stream > 1:
+        raise InputError("`train`, `filters` and `stream` are measurements of their own: run one after the other.")
     if "fir" in training and not train:
         raise InputError("`fir` is a method of the training loop: give `train` too.")
+    if stream:
+        return _streams(1 if quick else steps.get("rounds", BenchConfig().rounds), screen)
     if not (train or filters):
         return _steps(replace(QUICK_BENCH if quick else BenchConfig(), **steps), screen)
     usual = TrainSpeedConfig(16, batch=4, iterations=2) if quick else TrainSpeedConfig()
@@ -61,6 +67,20 @@ def _steps(config: BenchConfig, screen: Screen) -> Report:
         rows = [(line.name, f"{line.seconds:.3f} s", f"{line.ratio:.1f}x", line.note) for line in lines]
         report.lines += [*table((f"{title}, {config.resolution} px", "seconds", "speed", ""), rows), ""]
     return report
+
+
+def _streams(rounds: int, screen: Screen) -> Report:
+    from mien.evaluation.stream_speed import measure_streams
+    from mien.streaming.frame_engine import PARTS
+
+    with progress("drawing frames", quiet=screen.quiet) as advance:
+        measured = measure_streams(rounds=rounds, progress=advance)
+    rows = [
+        ("x".join(map(str, line.size)), line.engine, f"{line.rate:.1f}", *(f"{line.parts[part]:.1f}" for part in PARTS))
+        for line in measured
+    ]
+    lines = table(("frames", "engine", "per second", *(f"{part}, ms" for part in PARTS)), rows)
+    return Report(lines=lines, document={"streams": [asdict(line) | {"rate": line.rate} for line in measured]})
 
 
 def _filters(config: TrainSpeedConfig, machine: Machine) -> Report:
