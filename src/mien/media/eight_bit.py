@@ -7,6 +7,9 @@ from torch import Tensor
 
 from mien.errors import InputError
 
+HALF_RANGE = 127.5
+"""Steps of a byte from black to the middle: [-1, 1] times this, plus this, is 0 to 255."""
+
 
 def to_uint8(images: Tensor) -> Tensor:
     """[..., H, W] in [-1, 1] as uint8 on the CPU: values beyond are clipped, the rest rounded to the nearest.

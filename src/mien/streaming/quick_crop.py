@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mien.faces.align import CropFrame
 from mien.faces.warp import Affine
-from mien.media.eight_bit import from_uint8, to_uint8
+from mien.media.eight_bit import HALF_RANGE, from_uint8
 
 Frame = NDArray[np.uint8]
 """[H, W, 3], sRGB."""
@@ -33,19 +33,21 @@ def quick_crops(frame: Frame, squares: Sequence[CropFrame], size: int, *, gray: 
 
 def _crop(frame: Frame, square: CropFrame, size: int, gray: bool) -> Tensor:
     left, top, right, bottom = window(frame, square, margin=2 + 2 * square.side / size)
-    part = from_uint8(torch.from_numpy(frame[top:bottom, left:right].copy()))
-    part = part.mean(dim=2)[None] if gray else part.permute(2, 0, 1)
+    part = torch.from_numpy(frame[top:bottom, left:right].copy()).permute(2, 0, 1).contiguous().float()
+    if gray:
+        part = (part[:1] + part[1:2] + part[2:]) / 3
     step = square.side / size
     factor = min(max(1, int(step)), part.shape[1], part.shape[2])
     if factor > 1:
         part = F.avg_pool2d(part, factor)
     shift = 0.0
     if step / factor > _FINE and min(part.shape[1:]) > 1:  # else detail finer than the crop's pixels would shimmer
-        part, shift = F.avg_pool2d(part, 2, stride=1), factor / 2
+        part = (part[:, :-1, :-1] + part[:, 1:, :-1] + part[:, :-1, 1:] + part[:, 1:, 1:]) / 4
+        shift = factor / 2
     place = torch.arange(size) + 0.5
     origin, seen = (left + shift, top + shift), (factor * part.shape[2], factor * part.shape[1])
     grid = _grid(square.to_photo(size), place, place, origin, seen)
-    return F.grid_sample(part[None], grid, mode="bilinear", padding_mode="reflection", align_corners=False)[0]
+    return from_uint8(F.grid_sample(part[None], grid, mode="bilinear", padding_mode="reflection", align_corners=False)[0])
 
 
 def _grid(map_: Affine, x: Tensor, y: Tensor, origin: tuple[float, float], size: tuple[int, int]) -> Tensor:
@@ -86,8 +88,10 @@ def quick_paste(frame: Frame, square: CropFrame, paint: Tensor, cover: Tensor) -
     read = F.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
     read *= grid[0].abs().amax(dim=-1) < 1
     own = frame[top:bottom, left:right]
-    photo = from_uint8(torch.from_numpy(own).permute(2, 0, 1))
-    own[:] = to_uint8(photo.mul_(1 - read[3]).add_(read[:3])).permute(1, 2, 0).numpy()
+    # In steps of 8 bits: (f * (1 - c) + p + 1) * 127.5 is F * (1 - c) + (p + c) * 127.5.
+    photo = torch.from_numpy(own).permute(2, 0, 1).contiguous().float()
+    mixed = photo.mul_(1 - read[3]).add_((read[:3] + read[3]).mul_(HALF_RANGE))
+    own[:] = mixed.round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
 
 
 def _reached(frame: Frame, square: CropFrame, there: Tensor) -> tuple[int, int, int, int]:

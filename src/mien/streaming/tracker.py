@@ -1,7 +1,7 @@
 """Faces followed from frame to frame: where each is, and which is which.
 
 A face's square moves as its brightness does (`motion`), which neither jitters nor lags; what that loses in time, and what it
-cannot know, comes from the landmark network at every frame, a little at a time. The detector looks for new faces now and then.
+cannot know, comes from the landmark network at every second frame, a little each. The detector looks for new faces now and then.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from mien.streaming.quick_crop import Frame, quick_crops
 
 _LEAST, _MOST = 0.04, 0.6  # how much of what the landmarks say to be wrong is mended at each frame
 _NOISE = 0.02  # of the side: how far the landmarks are off by themselves
+_LOOKS_EVERY = 2  # frames from one look of the landmark network to the next
 _SMOOTH = 0.25  # share of the newest in the smoothed difference
 _STALE = 0.93  # correlation of the template with the newest frame below which it is taken anew
 _SAME = 0.3  # intersection over union of a track and what the detector found
@@ -55,6 +56,7 @@ class Track:
     """How the anchor moved to the newest frame."""
     off: Tensor = field(default_factory=lambda: torch.zeros(4))
     """Smoothed difference of the landmarks' square: right, down, log size, turn in radians."""
+    age: int = 0
     missing: int = 0
     doubts: int = 0
 
@@ -116,8 +118,10 @@ class Tracker:
             field = self.network.config.field
             track.anchor = motion.of(guess.scaled(field)).scaled(1 / field)
             track.velocity = _between(before, track.anchor)
-            track.square = self._corrected(patch, guess, track, track.offset.of(track.anchor))
-            track.offset = _between(track.anchor, track.square)
+            track.square, track.age = track.offset.of(track.anchor), track.age + 1
+            if track.age % _LOOKS_EVERY == 0:
+                track.square = self._corrected(patch, guess, track, track.square)
+                track.offset = _between(track.anchor, track.square)
             if likeness < _STALE:
                 velocity = track.velocity
                 self._anchored(frame, track, track.square)
