@@ -1,7 +1,7 @@
 """Faces followed from frame to frame: where each is, and which is which.
 
 A face's square moves as its brightness does (`motion`), which neither jitters nor lags; what that loses in time, and what it
-cannot know, comes from the landmark network at every second frame, a little each. The detector looks for new faces now and then.
+cannot know, comes from the landmark network, a little at every second frame. The detector looks for new faces now and then.
 """
 
 from __future__ import annotations
