@@ -58,6 +58,8 @@ class Stylizer(FaceModel):
     >>> result.save("out.png")
     """
 
+    identity_network: Embedder | None = None
+    """The network of the identity loss; None: the one that comes with mien."""
     _tuned: tuple[Style, SynthesisNetwork] | None = None
 
     def to(self, device: str | torch.device) -> Stylizer:
@@ -70,13 +72,11 @@ class Stylizer(FaceModel):
     def fit(
         self, references: ImageLike | Sequence[ImageLike], config: OneShotConfig | None = None, *,
         align: AlignConfig | None = None, weights: Sequence[float] | None = None, name: str | None = None,
-        identity: Embedder | None = None, control: Control | None = None,
-        snapshots: SnapshotConfig | None = None, progress: Progress | None = None,
+        control: Control | None = None, snapshots: SnapshotConfig | None = None, progress: Progress | None = None,
     ) -> Style:  # fmt: skip
         """Learn a style from one picture, or several of the same style, as `config` says.
 
-        `weights` weigh the references; one given twice counts twice. `identity` is the network of the identity loss (None: the
-        one that comes with mien). `control` says which parts of the face stay the
+        `weights` weigh the references; one given twice counts twice. `control` says which parts of the face stay the
         person's and which take the reference's shape, by other codes to learn from (the virtual inverter). `snapshots` asks for
         previews, and a state to resume from. Raises `FaceNotFoundError` and `ModelMismatchError`.
         """
@@ -105,7 +105,7 @@ class Stylizer(FaceModel):
             # A feature code says of the reference's shapes what blended codes are to forget.
             given = replace(given, styles=self._virtual_codes(given.w_plus, config, control), feature_codes=None)
         deltas, made = learn(
-            self.model, given, config, identity=identity, dtype=self.dtype, snapshots=snapshots,
+            self.model, given, config, identity=self.identity_network, dtype=self.dtype, snapshots=snapshots,
             progress=progress,
         )  # fmt: skip
         if control:

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 
 from mien.checkpoint import native
 from mien.checkpoint.regions_file import Regions
-from mien.editing import Control, Steering, feature_masks, render_between, virtual_inversion
+from mien.editing import Control, Steering, feature_masks, virtual_inversion
 from mien.editing import regions as finding
 from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
+from mien.editing.lockstep import Drawing, render_between
 from mien.editing.regions import FFHQ_POINTS, PARTS, find_regions, mean_face_points, places, region_maps
 from mien.editing.regions_sheet import regions_sheet
 from mien.errors import CheckpointError, InputError, ModelMismatchError
@@ -273,7 +274,7 @@ def test_what_is_kept_has_the_shape_of_the_base_model_there() -> None:
     assert Steering(regions, Control(exaggerate={"eyes": 1.0})).kept(g.synthesis, styles, noise, torch.float32) is None
 
     def render(where: torch.Tensor | None, strength: float = 1.0) -> torch.Tensor:
-        return render_between(g.synthesis, tuned, styles, styles, noise, strength, kept=where)
+        return render_between(Drawing(g.synthesis, styles), Drawing(tuned, styles), noise, strength, kept=where)
 
     torch.testing.assert_close(render(torch.zeros(1, 1, 32, 32)), render(None))
     assert torch.equal(render(kept(1.0), 0.0), g.synthesis.render(styles, noise))

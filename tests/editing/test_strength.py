@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 import torch
 
-from mien.editing import Strength, parse_strength, render_between
+from mien.editing import Strength, parse_strength
+from mien.editing.lockstep import Drawing, render_between
 from mien.errors import InputError
 from mien.latents import broadcast
 from toys import tiny
@@ -30,7 +31,7 @@ def networks() -> tuple:
 
 def render(networks: tuple, strength: float | Strength, detail: torch.Tensor | None = None) -> torch.Tensor:
     base, tuned, styles, noise = networks
-    return render_between(base, tuned, styles, styles, noise, strength, detail=detail)
+    return render_between(Drawing(base, styles), Drawing(tuned, styles), noise, strength, detail=detail)
 
 
 def test_the_ends_are_exact(networks: tuple) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from mien.checkpoint import feature_network
 from mien.checkpoint.face_networks import read_identity_network
-from mien.editing import render_between
+from mien.editing.lockstep import Drawing, render_between
 from mien.errors import InputError
 from mien.latents import broadcast
 from mien.losses.extractors import EXTRACTORS, efficientnet_maps, identity_maps, pixels
@@ -244,7 +244,7 @@ def test_strength_goes_from_the_base_to_the_style() -> None:
     styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
 
     def at(strength: float) -> torch.Tensor:
-        return render_between(g.synthesis, tuned, styles, styles, noise, strength)
+        return render_between(Drawing(g.synthesis, styles), Drawing(tuned, styles), noise, strength)
 
     assert torch.equal(at(0.0), g.synthesis.render(styles, noise))
     assert torch.equal(at(1.0), tuned.render(styles, noise))

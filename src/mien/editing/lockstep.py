@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,10 +15,17 @@ from mien.models.generator import Noise, SynthesisNetwork
 from mien.ops import upsample2
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """What one of two networks draws."""
+
+    network: SynthesisNetwork
+    styles: StyleCodes
+
+
 def render_between(
-    base: SynthesisNetwork, tuned: SynthesisNetwork, base_styles: StyleCodes, tuned_styles: StyleCodes, noise: Noise,
-    strength: float | Strength, dtype: torch.dtype = torch.float32, detail: Tensor | None = None,
-    kept: Tensor | None = None,
+    base: Drawing, tuned: Drawing, noise: Noise, strength: float | Strength, dtype: torch.dtype = torch.float32,
+    detail: Tensor | None = None, kept: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Picture [N, 3, R, R] whose features lie `strength` of the way from the base model's to the tuned model's.
 
@@ -27,23 +36,23 @@ def render_between(
     `kept` [N, 1, h, w] in [0, 1] is where the features of the blocks below `fine` stay the base model's whatever the strength:
     the shape there is the base model's, line and color are the style's.
     """
-    resolution = base.config.resolution
-    amounts = [Strength.of(strength).at(block, resolution) for block in base.resolutions]
+    resolution = base.network.config.resolution
+    amounts = [Strength.of(strength).at(block, resolution) for block in base.network.resolutions]
     if not any(amounts):
-        return base.render(base_styles, noise, dtype, detail)
+        return base.network.render(base.styles, noise, dtype, detail)
     if kept is None and all(amount == 1 for amount in amounts):
-        return tuned.render(tuned_styles, noise, dtype, detail)
-    x_base = base.block(4).start(base_styles.batch, dtype)
-    x = tuned.block(4).start(tuned_styles.batch, dtype)
+        return tuned.network.render(tuned.styles, noise, dtype, detail)
+    x_base = base.network.block(4).start(base.styles.batch, dtype)
+    x = tuned.network.block(4).start(tuned.styles.batch, dtype)
     img: Tensor | None = None
-    for (lower, maps), (upper, _), amount in zip(base.blocks(noise), tuned.blocks(noise), amounts, strict=True):
-        x_base = lower.features(x_base, base_styles, maps, detail)
-        own = upper.features(x, tuned_styles, maps, detail)
+    for (lower, maps), (upper, _), amount in zip(base.network.blocks(noise), tuned.network.blocks(noise), amounts, strict=True):
+        x_base = lower.features(x_base, base.styles, maps, detail)
+        own = upper.features(x, tuned.styles, maps, detail)
         if kept is None or is_fine(lower.resolution, resolution):
             x = torch.lerp(x_base, own, amount)
         else:
             x = torch.lerp(x_base, own, (amount * (1 - _resized(kept, lower.resolution))).to(own))
-        rgb = torch.lerp(lower.rgb(x_base, None, base_styles), upper.rgb(x, None, tuned_styles), amount)
+        rgb = torch.lerp(lower.rgb(x_base, None, base.styles), upper.rgb(x, None, tuned.styles), amount)
         img = rgb if img is None else upsample2(img) + rgb
     assert img is not None
     return img
@@ -74,6 +83,6 @@ def render_codes(
             own, kept = tuned.styles(w_plus), None
             if steering is not None:
                 own, kept = steering.codes(tuned, own), steering.kept(base, styles, noise, dtype)
-            picture = render_between(base, tuned, styles, own, noise, strength, dtype, detail, kept)
+            picture = render_between(Drawing(base, styles), Drawing(tuned, own), noise, strength, dtype, detail, kept)
         pictures.append(picture.float().cpu())
     return torch.cat(pictures)

@@ -34,18 +34,9 @@ def sheet(
     `captions` (laid out as `rows`) below the cells, all wrapped to fit.
     Raises `ValueError` for an empty sheet, pictures of another shape and a wrong number of labels.
     """
-    width = max((len(row) for row in rows), default=0)
+    _check(rows, row_labels, column_labels, captions)
+    width = max(len(row) for row in rows)
     pictures = [picture for row in rows for picture in row if picture is not None]
-    if width == 0:
-        raise ValueError("a sheet needs at least one row with one cell")
-    for picture in pictures:
-        if picture.ndim != 3 or picture.shape[0] != 3:
-            raise ValueError(f"pictures of a sheet must be [3, H, W], got {list(picture.shape)}")
-    for labels, count, what in ((row_labels, len(rows), "row"), (column_labels, width, "column")):
-        if labels is not None and len(labels) != count:
-            raise ValueError(f"a sheet of {count} {what}s needs as many {what} labels, got {len(labels)}")
-    if captions is not None and [len(row) for row in captions] != [len(row) for row in rows]:
-        raise ValueError("captions must be laid out as the rows: one text or None for every cell")
     if size is None:
         size = max((max(picture.shape[1:]) for picture in pictures), default=64)
     if size < 1 or gap < 0:
@@ -81,6 +72,26 @@ def sheet(
             place = left + gap + x * across + max(0, (size - _extent(text, font)[0]) // 2), above + gap + y * down + size
             _write(draw, place, text, font, "center")
     return from_uint8(torch.from_numpy(np.array(canvas)).permute(2, 0, 1))
+
+
+def _check(
+    rows: Sequence[Sequence[Tensor | None]],
+    row_labels: Sequence[str] | None,
+    column_labels: Sequence[str] | None,
+    captions: Sequence[Sequence[str | None]] | None,
+) -> None:
+    width = max((len(row) for row in rows), default=0)
+    pictures = [picture for row in rows for picture in row if picture is not None]
+    if width == 0:
+        raise ValueError("a sheet needs at least one row with one cell")
+    for picture in pictures:
+        if picture.ndim != 3 or picture.shape[0] != 3:
+            raise ValueError(f"pictures of a sheet must be [3, H, W], got {list(picture.shape)}")
+    for labels, count, what in ((row_labels, len(rows), "row"), (column_labels, width, "column")):
+        if labels is not None and len(labels) != count:
+            raise ValueError(f"a sheet of {count} {what}s needs as many {what} labels, got {len(labels)}")
+    if captions is not None and [len(row) for row in captions] != [len(row) for row in rows]:
+        raise ValueError("captions must be laid out as the rows: one text or None for every cell")
 
 
 def _fitted(picture: Tensor, size: int) -> Image.Image:

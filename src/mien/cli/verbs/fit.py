@@ -49,10 +49,11 @@ def run(
 
     check_previews(snapshots, overwrite=overwrite)
     identity, stylizer = networks.opened(config), model.stylizer(machine)
+    stylizer.identity_network = identity
     give_regions(stylizer, regions)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, config, align=align, identity=identity, control=parts,
+            pictures, config, align=align, control=parts,
             snapshots=snapshots, progress=advance,
         )  # fmt: skip
     style.save(out, overwrite=overwrite)

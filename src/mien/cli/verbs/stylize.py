@@ -81,13 +81,12 @@ def run(
 
     check_previews(snapshots, overwrite=files.overwrite)
     identity, stylizer = networks.opened(config), model.stylizer(machine)
+    stylizer.identity_network = identity
     give_regions(stylizer, regions)
     # One photo that cannot be used is told before the style is learned, and what was found in it is kept.
     first = stylizer.align(jobs[0].photo, align.one() if drawing.crop else align) if len(jobs) == 1 else None
     with progress("learning the style", quiet=screen.quiet) as advance:
-        learned = stylizer.fit(
-            pictures, config, align=style_align, identity=identity, control=parts, snapshots=snapshots, progress=advance
-        )
+        learned = stylizer.fit(pictures, config, align=style_align, control=parts, snapshots=snapshots, progress=advance)
     report = render(stylizer, learned, jobs, Order(drawing, align, files.overwrite, compare), found=first, quiet=screen.quiet)
     keep_style(learned, saved, report, overwrite=files.overwrite)
     return report
