@@ -154,3 +154,54 @@ def test_the_example_runs(tmp_path: Path) -> None:
     example = script(file)
     example.main(str(file.parent / "face.png"), str(file.parent / "poster.png"), str(tmp_path), steps=2)
     assert {path.name for path in tmp_path.iterdir()} == {"own.safetensors", "own.png", "ink.png"}
+
+
+def test_settings_go_by_name_in_every_call(pipe: mien.Stylizer, style: mien.Style, photo: Image.Image) -> None:
+    half = pipe(style, photo, mien.RenderConfig(strength=0.5, refine_steps=0, upscale="none"), align=WHOLE)
+    assert np.array_equal(half, pipe(photo, style=style, config=PLAIN, align=WHOLE, strength=0.5))
+    learned = pipe.fit(photo, QUICK, align=WHOLE, steps=1, seed=7)
+    assert (learned.settings["fit"]["steps"], learned.settings["fit"]["seed"]) == (1, 7)
+    with pytest.raises(mien.MienError, match="no setting 'strenght' here: the settings are strength, fidelity"):
+        pipe(style, photo, strenght=1)
+    with pytest.raises(mien.MienError, match="`steps` says how a style is learned, and a finished one is given"):
+        mien.stylize(photo, style="ink", steps=3)
+
+
+def test_one_call_tells_settings_of_drawing_and_learning_apart(
+    pipe: mien.Stylizer, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {}
+    whole = pipe.align(photo, WHOLE)
+    monkeypatch.setattr(pipe, "align", lambda *given: whole)
+    monkeypatch.setattr(pipe, "fit", lambda reference, learning, **rest: seen.update(learning=learning) or "style")
+    monkeypatch.setattr(
+        pipe, "apply", lambda look, found, config: seen.update(look=look, config=config) or mien.Result(whole.picture, [])
+    )
+    mien.stylize(photo, photo, model=pipe, strength=0.8, steps=9)
+    assert seen == {"look": "style", "config": mien.RenderConfig(strength=0.8), "learning": mien.OneShotConfig(steps=9)}
+    monkeypatch.setattr(pipe, "style", lambda name: f"ready {name}")
+    mien.stylize(photo, "INK", model=pipe)
+    assert seen["look"] == "ready INK"
+
+
+def test_the_photo_may_come_before_the_style(pipe: mien.Stylizer, style: mien.Style, photo: Image.Image) -> None:
+    assert np.array_equal(pipe(photo, style, PLAIN, align=WHOLE), pipe(style, photo, PLAIN, align=WHOLE))
+
+
+def test_what_is_shown_of_results_styles_and_pipelines_is_short(
+    pipe: mien.Stylizer, style: mien.Style, photo: Image.Image
+) -> None:
+    result = pipe(style, photo, PLAIN, align=WHOLE)
+    assert repr(result) == "Result(64 x 64, 1 face)"
+    assert np.asarray(result).shape == (64, 64, 3)
+    assert repr(mien.Style.load("ink")) == "Style('ink', 256 px)"
+    assert repr(pipe).startswith("Stylizer(")
+    assert len(repr(pipe)) < 80
+
+
+def test_names_that_are_not_there_say_where_to_begin() -> None:
+    with pytest.raises(AttributeError, match="begin with mien.stylize"):
+        mien.Pipeline  # noqa: B018
+    with pytest.raises(mien.MienError, match="name of a ready style"):
+        mien.load_model("toon")
+    assert mien.load_model("faces").resolution == 256

@@ -122,7 +122,9 @@ _MODULES = {
 }
 
 __all__ = sorted(["__version__", *(name for names in _MODULES.values() for name in names.split())])
-__getattr__ = names_from(__name__, _MODULES)
+__getattr__ = names_from(
+    __name__, _MODULES, ": begin with mien.stylize(photo, reference) or mien.Stylizer.load(); dir(mien) has all names"
+)
 
 
 def __dir__() -> list[str]:

@@ -53,6 +53,15 @@ def _sentence(hint: object) -> str:
     return texts[0] if texts else ""
 
 
+def changed(config: T, settings: Mapping[str, Any]) -> T:
+    """`config` with some of its settings changed, by name; raises `InputError` for a name that is none of them."""
+    names = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
+    unknown = sorted(settings.keys() - set(names))
+    if unknown:
+        raise InputError(f"There is no setting {shown(repr(unknown[0]), 40)} here: the settings are {', '.join(names)}.")
+    return dataclasses.replace(config, **settings) if settings else config  # type: ignore[type-var]
+
+
 def from_mapping(config: type[T], values: Mapping[str, Any], source: str = "the configuration") -> T:
     """Build `config` from plain values (of a TOML or JSON document); nested dataclasses from nested tables.
 

@@ -65,6 +65,10 @@ class FaceModel:
             loaded.encoder = load_encoder_for(loaded.generator, encoder)
         return cls(loaded, device=place, dtype=dtype)
 
+    def __repr__(self) -> str:
+        name = self.model.provenance.name
+        return f"{type(self).__name__}({name!r}, {self.resolution} px, {self.device})"
+
     from_pretrained = load
     """What diffusers and transformers call `load`."""
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mien.errors import InputError, MienError, shown
+from mien.shipped import ready_styles
 
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:4]
 _PART = re.compile(rf"\..*\.{_HOST}-(\d+)-[0-9a-f]{{8}}\.part")
@@ -115,7 +116,8 @@ def check_regular(path: Path, error: type[MienError] = InputError) -> int:
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError) as missing:
-        raise error(f"There is no file {path}: check its name.") from missing
+        hint = " It is the name of a ready style: give it as the style." if str(path).lower() in ready_styles() else ""
+        raise error(f"There is no file {path}: check its name.{hint}") from missing
     except (OSError, ValueError) as refused:
         raise error(f"{path} cannot be read ({getattr(refused, 'strerror', None) or refused}): check its name.") from refused
     if stat.S_ISDIR(found.st_mode):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import Any, TypeAlias, TypeGuard, overload
 
 import torch
 from PIL import Image
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mien.checkpoint.style_file import thumbnail
 from mien.checkpoint.upscaler_weights import upscaler_is_installed
+from mien.config import changed
 from mien.editing import FEATURES, Control, Steering, Strength, feature_masks
 from mien.editing.control import virtual_codes
 from mien.errors import InputError, ModelMismatchError
@@ -44,10 +45,18 @@ from mien.oneshot.fit import NO_DISCRIMINATOR, learn
 from mien.oneshot.random_layers import random_layers
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
+from mien.shipped import shipped
 from mien.styles import Style
 
 StyleLike: TypeAlias = Style | str | Path
 """A style, the name of a ready one, or a file."""
+
+
+def is_style(given: object) -> TypeGuard[StyleLike]:
+    """Whether this can only be a style: one that was learned, the name of a ready one, or the name of a style file."""
+    if isinstance(given, Style):
+        return True
+    return isinstance(given, (str, Path)) and (Path(given).suffix == ".safetensors" or shipped(given, "styles") is not None)
 
 
 class Stylizer(FaceModel):
@@ -73,14 +82,16 @@ class Stylizer(FaceModel):
         self, references: ImageLike | Sequence[ImageLike], config: OneShotConfig | None = None, *,
         align: AlignConfig | None = None, weights: Sequence[float] | None = None, name: str | None = None,
         control: Control | None = None, snapshots: SnapshotConfig | None = None, progress: Progress | None = None,
+        **settings: Any,
     ) -> Style:  # fmt: skip
-        """Learn a style from one picture, or several of the same style, as `config` says.
+        """Learn a style from one image, or several of the same style, as `config` says.
 
-        `weights` weigh the references; one given twice counts twice. `control` says which parts of the face stay the
-        person's and which take the reference's shape, by other codes to learn from (the virtual inverter). `snapshots` asks for
-        previews, and a state to resume from. Raises `FaceNotFoundError` and `ModelMismatchError`.
+        `settings` are those of `config` by name, as in `steps=200`. `weights` weigh the references; one given twice counts
+        twice. `control` says which parts of the face stay the person's and which take the reference's shape, by other codes to
+        learn from (the virtual inverter). `snapshots` asks for previews, and a state to resume from. Raises
+        `FaceNotFoundError` and `ModelMismatchError`.
         """
-        config = config or OneShotConfig()
+        config = changed(config or OneShotConfig(), settings)
         if self.model.discriminator is None:
             raise ModelMismatchError(NO_DISCRIMINATOR)
         given_pictures = as_pictures(references)
@@ -133,34 +144,35 @@ class Stylizer(FaceModel):
     @overload
     def __call__(
         self, style: StyleLike, photo: ImageLike | AlignedPhoto, config: RenderConfig | None = None, /, *,
-        strength: float | Strength | None = None, align: AlignConfig | None = None, progress: Progress | None = None,
+        align: AlignConfig | None = None, progress: Progress | None = None, **settings: Any,
     ) -> Result: ...  # fmt: skip
 
     @overload
     def __call__(
         self, style: StyleLike, photos: list[ImageLike | AlignedPhoto], config: RenderConfig | None = None, /, *,
-        strength: float | Strength | None = None, align: AlignConfig | None = None, progress: Progress | None = None,
+        align: AlignConfig | None = None, progress: Progress | None = None, **settings: Any,
     ) -> list[Result]: ...  # fmt: skip
 
     @overload
     def __call__(
         self, photo: ImageLike | AlignedPhoto, /, *, style: StyleLike, config: RenderConfig | None = None,
-        strength: float | Strength | None = None, align: AlignConfig | None = None, progress: Progress | None = None,
+        align: AlignConfig | None = None, progress: Progress | None = None, **settings: Any,
     ) -> Result: ...  # fmt: skip
 
-    def __call__(
+    def __call__(  # type: ignore[misc]  # a setting by name cannot be a style as well
         self, *given: Any, style: StyleLike | None = None, config: RenderConfig | None = None,
-        strength: float | Strength | None = None, align: AlignConfig | None = None, progress: Progress | None = None,
+        align: AlignConfig | None = None, progress: Progress | None = None, **settings: Any,
     ) -> Result | list[Result]:  # fmt: skip
         """Redraw every face of a photo in a style: `pipe(style, photo)` or `pipe(photo, style="ink")`; see `apply`.
 
-        A list of photos makes a list of results. `strength` stands for that of `config`.
+        A list of photos makes a list of results. `settings` are those of `config` by name, as in `strength=0.8`.
         """
         given = given if style is None else (style, *given)
         if not 2 <= len(given) <= 3:
             raise InputError('A style and a photo are needed, as in pipe("ink", "me.jpg").')
-        chosen = (given[2] if len(given) == 3 else config) or RenderConfig()
-        chosen = chosen if strength is None else replace(chosen, strength=strength)
+        if is_style(given[1]) and not is_style(given[0]):  # the photo first, as most pipelines have it
+            given = (given[1], given[0], *given[2:])
+        chosen = changed((given[2] if len(given) == 3 else config) or RenderConfig(), settings)
         look = self.style(given[0])
         if isinstance(given[1], (list, tuple)):
             return [self.apply(look, photo, chosen, align=align, progress=progress) for photo in given[1]]

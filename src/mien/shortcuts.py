@@ -3,46 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from mien.config import changed
 from mien.errors import InputError
 from mien.faces.config import AlignConfig
 from mien.inversion.methods import Inversion
 from mien.media.image_input import ImageLike
 from mien.oneshot.config import OneShotConfig
-from mien.pipeline import StyleLike, Stylizer
+from mien.pipeline import StyleLike, Stylizer, is_style
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
+
+_DRAWING = {field.name for field in fields(RenderConfig)}
 
 
 def stylize(
     photo: ImageLike, reference: ImageLike | Sequence[ImageLike] | None = None, *, style: StyleLike | None = None,
     config: RenderConfig | None = None, learning: OneShotConfig | None = None, model: str | Path | Stylizer | None = None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, **settings: Any,
 ) -> Image.Image:  # fmt: skip
     """Redraw every face of a photo in the style of a reference (learned first, in a minute or two), or in a finished `style`.
 
     `reference` is an image, or a few of one style; `style` the name of a ready one or a file: give one of the two. `config`
-    says how it is drawn, `learning` how it is learned. `model` is a name or file, or a `Stylizer`, which for many photos is
-    quicker. Raises `FaceNotFoundError` where there is no face, and `InputError`.
+    says how it is drawn, `learning` how it is learned, and `settings` are any of both by name, as in `strength=0.8, steps=200`.
+    `model` is a name or file, or a `Stylizer`, which for many photos is quicker. Raises `FaceNotFoundError` where there is no
+    face, and `InputError`.
 
     >>> mien.stylize("me.jpg", style="ink").save("stylized.png")
     """
+    if style is None and is_style(reference):
+        reference, style = None, reference
     if (reference is None) == (style is None):
         raise InputError("A photo takes its style from a reference or from a finished style: give one of the two.")
+    of_drawing = {name: value for name, value in settings.items() if name in _DRAWING}
+    of_learning = {name: value for name, value in settings.items() if name not in _DRAWING}
+    config, learning = changed(config or RenderConfig(), of_drawing), changed(learning or OneShotConfig(), of_learning)
+    if of_learning and style is not None:
+        raise InputError(f"`{next(iter(of_learning))}` says how a style is learned, and a finished one is given: leave it out.")
     pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
-    found = pipe.align(
-        photo, AlignConfig().one() if config and config.crop else AlignConfig()
-    )  # told before a style is learned
-    look = pipe.style(style) if style is not None else pipe.fit(_given(reference), learning, progress=progress)
+    found = pipe.align(photo, AlignConfig().one() if config.crop else AlignConfig())  # told before a style is learned
+    if style is not None:
+        look = pipe.style(style)
+    else:
+        assert reference is not None
+        look = pipe.fit(reference, learning, progress=progress)
     return pipe.apply(look, found, config).image
-
-
-def _given(reference: ImageLike | Sequence[ImageLike] | None) -> ImageLike | Sequence[ImageLike]:
-    assert reference is not None
-    return reference
 
 
 def invert(

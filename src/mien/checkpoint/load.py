@@ -15,18 +15,19 @@ from mien.models.embedders import ArcFace
 from mien.models.generator import Generator
 from mien.models.irse_encoder import IrseEncoder
 from mien.models.model import Model
+from mien.shipped import shipped
 
 
 def load_model(path: str | Path, *, kind: str | None = None) -> Model:
     """Open a model, on the CPU, in float32 and evaluation mode; what the file is, its content tells, never its name.
 
     Reads our own files, StyleGAN2 `.pt` files in the common PyTorch naming (also the decoder of a pSp, e4e or ReStyle
-    checkpoint) and NVIDIA's StyleGAN2-ADA pickles; nothing in a file is executed. `path` may be the name of a
-    published file that was got (`mien models get`). `kind` insists on one of `mien`, `rosinality`, `nvidia`. Raises
+    checkpoint) and NVIDIA's StyleGAN2-ADA pickles; nothing in a file is executed. `path` may be a name of
+    `list_models`. `kind` insists on one of `mien`, `rosinality`, `nvidia`. Raises
     `CheckpointError` with one sentence for anything else, for numbers that are not finite, and for a discriminator of another
     size than the generator.
     """
-    path = located(Path(path))
+    path = shipped(path, "models") or located(Path(path))
     if kind is not None and kind not in MODEL_KINDS:
         raise InputError(f"There is no kind of model {kind!r}: choose one of {', '.join(MODEL_KINDS)}.")
     contents = open_contents(path)

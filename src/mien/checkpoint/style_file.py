@@ -38,7 +38,7 @@ def thumbnail(pictures: Tensor) -> Tensor:
     return to_uint8(row)
 
 
-@dataclass
+@dataclass(repr=False)
 class StyleFile:
     """What a style file holds: the mapper from any face to the look of its references."""
 
@@ -56,6 +56,9 @@ class StyleFile:
     """How it was made: the fit's configuration, references, losses."""
     reference_codes: Tensor | None = None
     """W+ codes of the references [N, num_ws, w_dim], float16; None for files of before 0.1.0, and for tuned models."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.resolution} px)"
 
     def check_base(self, digest: str) -> None:
         """Raise `ModelMismatchError` unless `digest` is the base model's."""

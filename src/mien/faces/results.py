@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -92,7 +95,7 @@ class StylizedFace:
         return pil_from_tensor(self.stylized)
 
 
-@dataclass
+@dataclass(repr=False)
 class Result:
     """A photo with its faces redrawn."""
 
@@ -104,6 +107,14 @@ class Result:
     """What is to be known of this picture, a sentence each; all of them are warned of as well (`MienWarning`)."""
     original: Picture | None = None
     """The photo before, or of a crop the aligned face."""
+
+    def __repr__(self) -> str:
+        faces = "1 face" if len(self.faces) == 1 else f"{len(self.faces)} faces"
+        return f"Result({self.picture.width} x {self.picture.height}, {faces})"
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """The photo of 8 bits, [H, W, 3] or with alpha [H, W, 4]: what `numpy.asarray` takes."""
+        return np.asarray(self.image, dtype=dtype)
 
     def compared(self) -> Picture:
         """Before and after side by side."""
