@@ -19,8 +19,8 @@ class RenderConfig:
 
     strength: Annotated[
         float | Strength,
-        "how much style: 0 is the model's own face of the person, 1 the full style, 1.5 more than that; or by size: coarse "
-        "(4-8 px), middle (16-32 px), fine (from 64 px)",
+        "how much style: 0 is the base model's rendering of the person, 1 the full style, 1.5 more than that; or by size: "
+        "coarse (4-8 px), middle (16-32 px), fine (from 64 px)",
     ] = 1.0
     fidelity: Annotated[
         float | None,
@@ -39,7 +39,7 @@ class RenderConfig:
     upscale: Annotated[
         Upscale,
         "how a face that is smaller than its place in the photo is enlarged: auto, by a network that draws it sharply, as far "
-        "as the photo is finer (at most 4 times); none, by plain resampling; a number, so many times by that network",
+        "as the photo is finer (at most 4 times); none, by plain resampling; a number: by that factor with the network",
     ] = "auto"
     hair: Annotated[
         float,

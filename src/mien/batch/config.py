@@ -15,8 +15,8 @@ class FilesConfig:
     """Which photos are taken, and which pictures are written."""
 
     overwrite: Annotated[bool, "replace outputs that exist"] = False
-    skip_existing: Annotated[bool, "make only the pictures that are not there yet: goes on after a stop"] = False
-    recursive: Annotated[bool, "take the pictures in sub-folders too"] = False
+    skip_existing: Annotated[bool, "skip outputs that exist already: resumes an interrupted run"] = False
+    recursive: Annotated[bool, "include sub-folders"] = False
 
 
 @dataclass(frozen=True)

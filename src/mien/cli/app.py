@@ -23,7 +23,7 @@ from mien.errors import MienError, printable
 # A new verb is a new module in `verbs/` and its name here, under the heading that `mien --help` shows.
 GROUPS = {
     "Photos": ("stylize", "apply", "fit", "video"),
-    "Pieces of the work": ("faces", "sample", "masks", "regions", "align", "invert"),
+    "Individual steps": ("faces", "sample", "masks", "regions", "align", "invert"),
     "In a browser": ("serve",),
     "Comparing": ("evaluate", "blind"),
     "Models": ("models", "inspect", "convert", "dataset", "train", "swap", "sweep", "report", "bench"),
@@ -51,9 +51,9 @@ def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
             bool, typer.Option("--json", help="With --version: all versions that change results, as JSON.")
         ] = False,
     ) -> None:
-        """Make anybody's face look like one picture.
+        """Redraw the faces in photos in the style of a single image.
 
-        The picture is yours to choose, and everything runs on your own computer, offline.
+        Everything runs on your own computer, offline.
         """
         if version and json:
             from mien.cli.versions import versions

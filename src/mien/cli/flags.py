@@ -80,7 +80,7 @@ class Group:
         """The option of one setting, for typer. It is None where it was not given."""
         hint, names = self.hints[setting.name], self.options(setting.name)
         said = {s.name: next(o for o in self.options(s.name) if o.startswith("--")) for s in self.settings}
-        sentence = translated(self.shown.sentences.get(setting.name, setting.sentence), said).replace("None: ", "without it ")
+        sentence = translated(self.shown.sentences.get(setting.name, setting.sentence), said).replace("None: ", "default: ")
         hidden = self.shown.common is not None and setting.name not in self.shown.common
         default = None if self.shown.changes is not None else setting.default
         shared: dict[str, Any] = {
@@ -260,5 +260,5 @@ def _is_switch(hint: Any) -> bool:
 def _sentence(text: str, hint: Any) -> str:
     names = choices(hint)
     if names and not all(name in text for name in names) and len("|".join(names)) > 18:
-        text = f"{text}; {form(hint)}"
+        text = f"{text.rstrip('.')}; {form(hint)}"
     return f"{text[:1].upper()}{text[1:]}." if text and not text.endswith(".") else text

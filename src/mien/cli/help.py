@@ -59,7 +59,7 @@ class Program(TyperGroup):
         parts += ["\n".join([_bold(heading), *lines]) for heading, lines in panels.items()]
         parts += [
             self.epilog or "",
-            "`mien COMMAND --help` tells the options of a command, `mien --version` the version.",
+            "`mien COMMAND --help` lists the options of a command, `mien --version` the version.",
         ]
         formatter.write("\n\n".join(parts) + "\n")
 
@@ -101,7 +101,7 @@ def _default(parameter: Any) -> str:
     if isinstance(shown, str):
         return f" [{shown}]"
     if not shown or parameter.default in (None, False, True) or callable(parameter.default):
-        return " [needed]" if parameter.required and parameter.param_type_name == "option" else ""
+        return " [required]" if parameter.required and parameter.param_type_name == "option" else ""
     return f" [{parameter.default}]"
 
 

@@ -36,7 +36,9 @@ PresetOption = Annotated[
 Compare = Annotated[bool, Option("--compare", help="Write before and after side by side.", hidden=True)]
 Regions = Annotated[
     Path | None,
-    Option(help="The parts of the face in the model, as `mien regions` wrote them; without it found anew.", hidden=True),
+    Option(
+        help="Regions of the face, a file of `mien regions`; default: those that come with the model, or computed.", hidden=True
+    ),
 ]
 
 

@@ -112,7 +112,7 @@ SHOWN: dict[type, Shown] = {
         "Server",
         ("host", "port"),
         sentences={
-            "password": f"password that visitors are asked for; lists of processes show it, so better set {PASSWORD_VARIABLE}"
+            "password": f"password that visitors are asked for; visible in process listings, so prefer {PASSWORD_VARIABLE}"
         },
     ),
     ReportInputs: Shown(

@@ -45,7 +45,7 @@ class BlindConfig:
     rows: Annotated[int, "pairs on each sheet"] = 6
     aligned: Annotated[bool, "the photos are face crops already"] = False
     reference_aligned: Annotated[bool, "the reference is a face crop already"] = False
-    outputs_are: Annotated[Shows, "what the methods' pictures show: whole photos, face crops, or as proportions tell"] = "auto"
+    outputs_are: Annotated[Shows, "what the methods' pictures show: photos, crops, or auto: by their proportions"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -55,9 +55,9 @@ class EvaluateConfig:
     render: Annotated[RenderConfig, "how styles are drawn"] = field(default_factory=RenderConfig)
     aligned: Annotated[bool, "the photos are face crops already"] = False
     references_aligned: Annotated[bool, "the references are face crops already"] = False
-    outputs_are: Annotated[
-        Shows, "what the pictures of other methods show: whole photos, face crops, or as proportions tell"
-    ] = "auto"
+    outputs_are: Annotated[Shows, "what the pictures of other methods show: photos, crops, or auto: by their proportions"] = (
+        "auto"
+    )
     style_set: Annotated[
         Path | None,
         "folder or zip of aligned images in the style, not the reference: adds Frechet and kernel distance",

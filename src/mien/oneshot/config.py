@@ -91,7 +91,7 @@ class OneShotConfig:
     distribution_faces: Annotated[int, "other faces that the distribution loss draws at a time"] = 1
     distribution_every: Annotated[
         int,
-        "steps from one distribution loss to the next; it weighs so many times as much: the same for less work",
+        "steps from one distribution loss to the next; its weight is scaled up to match: the same effect for less work",
     ] = 2
     weight_average: Annotated[
         float, "decay of the running average of the weights, which is what is kept; 0: the last weights, as published"

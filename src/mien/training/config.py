@@ -122,7 +122,7 @@ class TrainConfig:
     data: Annotated[str, "folder or zip of pictures"]
     source: Annotated[str, "model that training starts from; empty: from scratch"] = ""
     widen: Annotated[int, "how many times as many channels as the source the networks have; 1: as many"] = 1
-    size: Annotated[Size, "whose preset gave what was not asked for"] = "lean"
+    size: Annotated[Size, "preset of the settings that are not given"] = "lean"
     stages: Annotated[tuple[int, ...], "resolutions, trained one after the other, each grown from the one before"] = (64,)
     stage_kimg: Annotated[tuple[float, ...], "thousands of pictures of every stage but the last"] = ()
     seed: Annotated[int, "start of all random numbers"] = 0
@@ -130,7 +130,7 @@ class TrainConfig:
     folder_weights: Annotated[Mapping[str, float], "how often pictures of a top-level folder are drawn, relative to 1"] = field(
         default_factory=dict
     )
-    blurred_background: Annotated[bool, "the backgrounds of the images were blurred: so are those of photos"] = False
+    blurred_background: Annotated[bool, "the backgrounds of the images are blurred: those of photos will be too"] = False
     augment: Annotated[str, "augmentations, any of b (blits), g (geometry), c (color), f (filter), n (noise and cutout)"] = (
         "bgc"
     )
@@ -217,7 +217,7 @@ class SessionConfig:
     part_megabytes: Annotated[
         float | None, "write the training state in files of at most so many megabytes; without it in one"
     ] = None
-    light_state: Annotated[bool, "states leave out Adam's moments: two fifths smaller, but another run goes on"] = False
+    light_state: Annotated[bool, "states leave out Adam's moments: two fifths smaller, but resuming is not exact"] = False
     memory_share: Annotated[
         float, "share of the free memory for the decoded pictures; if they need more, they lie in a file in the run folder"
     ] = 0.5

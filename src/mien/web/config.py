@@ -30,7 +30,7 @@ class ServeConfig:
     upload_megapixels: Annotated[int, "largest picture in megapixels, known before it is decoded"] = 50
     learners: Annotated[int, "styles that are learned at a time; the next ones wait"] = 2
     painters: Annotated[int, "photos that are drawn at a time; the next ones wait"] = 1
-    waiting: Annotated[int, "most that wait for either; who comes then is asked to come back"] = 16
+    waiting: Annotated[int, "most requests that wait for either; further ones are told to try again later"] = 16
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

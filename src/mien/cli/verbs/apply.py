@@ -51,7 +51,7 @@ def run(
 ) -> Report:
     """Put a ready or saved style on photos, a few seconds each.
 
-    mien models lists the styles that are ready. One photo makes a file; folders and several photos make a folder.
+    `mien models` lists the ready styles. One photo gives a file; several, or a folder, give a folder.
     """
     found = find_styles(style)
     names = [file.stem for file in found]

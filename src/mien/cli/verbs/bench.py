@@ -41,7 +41,7 @@ def run(
 ) -> Report:
     """Measure fine-tuning steps and rendering: the fast path and its reference implementation, interleaved, medians.
 
-    The reference implementation does what the published loop does. Random weights are used: they change no speed.
+    The reference implementation does what the published loop does. The weights are random, which does not affect speed.
     """
     if train + filters + stream > 1:
         raise InputError("`train`, `filters` and `stream` are measurements of their own: run one after the other.")

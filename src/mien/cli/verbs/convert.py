@@ -25,13 +25,13 @@ def run(
     screen: Screen,
     to: Annotated[
         Literal["mien", "rosinality"] | None,
-        Option("--to", help="Format to write; without it .safetensors is ours and .pt is rosinality."),
+        Option("--to", help="Format to write; default: mien for .safetensors, rosinality for .pt."),
     ] = None,
     kind: Annotated[
         Literal["mien", "rosinality", "nvidia"] | None,
-        Option("--kind", help="Insist on what IN is; without it its content tells."),
+        Option("--kind", help="Insist on what IN is; default: detected from its content."),
     ] = None,
-    half: Annotated[bool, Option("--half", help="Store half precision: half the size, a rounding nobody sees.")] = False,
+    half: Annotated[bool, Option("--half", help="Store half precision: half the size, no visible loss.")] = False,
     overwrite: Overwrite = False,
 ) -> Report:
     """Write a model in another format: ours, or the common .pt that JoJoGAN and many other tools open."""

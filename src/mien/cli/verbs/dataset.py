@@ -31,7 +31,7 @@ def run(
     ] = None,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Make training data: find and align the faces, and drop what is double, small, blurred or broken.
+    """Make training data: find and align the faces, and drop duplicates and small, blurred or corrupt images.
 
     Sub-folders are kept: `mien train --weights` takes their names. Stopped with Ctrl-C, the same command goes on.
     """

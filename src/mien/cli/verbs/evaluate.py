@@ -50,7 +50,7 @@ def run(
     ] = None,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Measure styles on photos: near to the reference, true to the people, as different as they are, and how long it takes.
+    """Measure styles on photos: style similarity, identity, diversity and speed.
 
     Other methods are measured beside them in pictures that they made. Writes a table, its numbers and a contact sheet.
     """

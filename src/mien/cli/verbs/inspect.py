@@ -27,12 +27,12 @@ EXAMPLES = (
 def run(
     files: Annotated[list[Path], Argument(metavar="FILE...", help="Models, styles, encoders of any origin.")],
     screen: Screen,
-    out: Annotated[Path | None, Option("--out", "-o", help="Write a picture of what is in the file, a style or model.")] = None,
+    out: Annotated[Path | None, Option("--out", "-o", help="Write a preview of the style or model.")] = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Say what weights files are: kind, size, parts, license, where they come from, what is odd. Nothing in them is run.
 
-    Of styles and models a small picture is shown, in terminals that can.
+    Shows a preview of styles and models where the terminal supports it.
     """
     from mien.checkpoint import inspect_file
 

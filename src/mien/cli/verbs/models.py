@@ -33,7 +33,7 @@ _USE = (
 
 def run(
     screen: Screen,
-    action: Annotated[Literal["get"] | None, Argument(metavar="get", help="Get a model of somebody else.")] = None,
+    action: Annotated[Literal["get"] | None, Argument(metavar="get", help="Download a third-party model.")] = None,
     name: Annotated[str | None, Argument(metavar="NAME", help="Which one; `mien models` lists them.")] = None,
     file: Annotated[
         Path | None,

@@ -44,7 +44,7 @@ TO_STDOUT = True
 
 def run(
     photos: Photos,
-    style: Annotated[list[Path], Option("--style", "-s", help="Reference; several: one style of all.")],
+    style: Annotated[list[Path], Option("--style", "-s", help="Reference image; repeat it to learn one style from several.")],
     out: Out,
     config: OneShotConfig,
     drawing: Annotated[RenderConfig, DRAWING],
@@ -62,9 +62,9 @@ def run(
     regions: Regions = None,
     preset: PresetOption = None,
 ) -> Report:
-    """Redraw every face in photos in the style of one picture.
+    """Redraw every face in your photos in the style of a reference image.
 
-    Learns the style first (a minute or two), then renders. To use a style again, save it and take mien apply.
+    Learns the style first (a minute or two), then renders. To use it again, save it with --save-style, then run `mien apply`.
     """
     if ready := learned_already(style, save_style):
         many = BatchConfig(**vars(files))

@@ -53,7 +53,7 @@ def run(
 ) -> Report:
     """Train a model on a folder or zip of pictures, from scratch or from another model.
 
-    The same command continues a run, also after Ctrl-C or worse. The folder's index.html shows how it goes.
+    The same command continues a run, even after Ctrl-C or a crash. The folder's index.html shows how it goes.
     """
     from mien.training.configure import configure, session
     from mien.training.distributed import Processes
