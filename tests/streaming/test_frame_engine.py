@@ -148,6 +148,17 @@ def test_codes_are_smoothed_as_far_as_steadiness_says(photo: np.ndarray) -> None
     assert spread[1.0] < 0.7 * spread[0.0]
 
 
+def test_between_drawings_a_face_moves_along(photo: np.ndarray) -> None:
+    painter = Painter(RED)
+    stream = mien.Stream(painter, mien.StreamConfig(draw_every=3, detect_side=640), mien.RenderConfig(hair=0))
+    frames = [np.roll(photo, 4 * i, axis=1) for i in range(6)]
+    drawn = [stream(frame, i / 30) for i, frame in enumerate(frames)]
+    assert len(painter.told) == 2
+    assert all(reddened(frame, out) == (True, True) for frame, out in zip(frames, drawn, strict=True))
+    red = [float((out[..., 0].astype(int) - out[..., 1] > 120)[:, 320:].nonzero()[1].mean()) for out in drawn]
+    assert np.diff(red) == pytest.approx([4] * 5, abs=1.5)
+
+
 def test_the_embedded_model_flickers_no_more_than_the_camera() -> None:
     face = as_picture(Image.open(FACE).convert("RGB").resize((256, 256))).rgb()
     square = CropFrame((128.0, 128.0), 230.0)
@@ -159,7 +170,14 @@ def test_the_embedded_model_flickers_no_more_than_the_camera() -> None:
 
 
 def test_settings_that_make_no_sense_are_refused() -> None:
-    for wrong in ({"face": 0}, {"steadiness": 2.0}, {"detect_every": 0}, {"detect_side": 10}, {"most_faces": 0}):
+    for wrong in (
+        {"face": 0},
+        {"steadiness": 2.0},
+        {"detect_every": 0},
+        {"detect_side": 10},
+        {"most_faces": 0},
+        {"draw_every": 0},
+    ):
         with pytest.raises(InputError):
             mien.StreamConfig(**wrong)
     with pytest.raises(InputError, match="needs a mapper"):

@@ -102,7 +102,7 @@ SHOWN: dict[type, Shown] = {
     Screen: Shown(GENERAL, ("json", "quiet")),
     Machine: Shown(GENERAL, ("device",), metavars=_DEVICE),
     TrainMachine: Shown(GENERAL, ("device", "dtype"), metavars=_DEVICE),
-    VideoConfig: Shown("Video", ("face", "steadiness", "codec", "quality"), metavars={"face": "all|largest|N"}),
+    VideoConfig: Shown("Video", ("face", "steadiness", "draw_every", "codec", "quality"), metavars={"face": "all|largest|N"}),
     CropConfig: Shown("Crops", ("resolution", "align", "face", "blurred_background")),
     SelectionConfig: Shown("What is kept"),
     BenchConfig: Shown("Measurement", ("resolution", "rounds"), changes=""),

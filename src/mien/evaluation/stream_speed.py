@@ -12,11 +12,12 @@ from mien.latents import Codes
 from mien.models.sampling import random_codes
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
-from mien.streaming import Stream
+from mien.streaming import Stream, StreamConfig
 from mien.streaming.frame_engine import PARTS
 
 SIZES = ((640, 480), (1280, 720))
 """Width and height of the frames."""
+_DRAW_EVERY = (1, 2)
 _CHUNK = 10  # frames of one engine before it is the next one's turn
 
 
@@ -26,6 +27,8 @@ class StreamSpeed:
 
     engine: str
     size: tuple[int, int]
+    draw_every: int = 1
+    """Frames from one drawing to the next (`StreamConfig`)."""
     frames: int = 0
     seconds: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)
@@ -50,22 +53,24 @@ def measure_streams(
     half = exact.resolution / 2
     for number, size in enumerate(sizes):
         frames = list(moved_photo(face, CropFrame((half, half), 2 * half), frames=_CHUNK * rounds, size=size))
-        streams = {name: _ready(pipe, style, frames[0]) for name, pipe in (("torch", exact), ("torch bfloat16", quick))}
-        lines = {name: StreamSpeed(name, size) for name in streams}
+        engines = {"torch": exact, "torch bfloat16": quick}
+        ways = [(name, every) for name in engines for every in _DRAW_EVERY]
+        streams = {way: _ready(engines[way[0]], style, way[1], frames[0]) for way in ways}
+        lines = {(name, every): StreamSpeed(name, size, every) for name, every in ways}
         for round_ in range(rounds):
-            for name, stream in streams.items():
-                _run(stream, frames[round_ * _CHUNK : (round_ + 1) * _CHUNK], lines[name])
+            for way, stream in streams.items():
+                _run(stream, frames[round_ * _CHUNK : (round_ + 1) * _CHUNK], lines[way])
             if progress is not None:
                 progress(number * rounds + round_ + 1, rounds * len(sizes), 0.0)
-        for name, stream in streams.items():
-            lines[name].parts = {part: 1000 * stream.seconds[part] / lines[name].frames for part in PARTS}
+        for way, stream in streams.items():
+            lines[way].parts = {part: 1000 * stream.seconds[part] / lines[way].frames for part in PARTS}
         found += lines.values()
     return found
 
 
-def _ready(pipe: Stylizer, style: str, frame: MovedFrame) -> Stream:
+def _ready(pipe: Stylizer, style: str, draw_every: int, frame: MovedFrame) -> Stream:
     """A stream that has drawn once: what is loaded and compiled is so by now."""
-    stream = Stream.load(style, model=pipe)
+    stream = Stream.load(style, StreamConfig(draw_every=draw_every), model=pipe)
     stream(frame.pixels)
     stream.reset()
     stream.seconds.clear()

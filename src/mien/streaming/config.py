@@ -23,6 +23,11 @@ class StreamConfig:
         "how much the drawing is smoothed in time, 0 to 1: 0 draws every frame by itself, higher flickers less and follows "
         "small changes of expression later",
     ] = 0.8
+    draw_every: Annotated[
+        int,
+        "frames from one drawing of a face to the next; between them it moves along as it is: 2 is nearly twice as fast, and "
+        "expressions follow a frame later",
+    ] = 1
     detect_every: Annotated[int, "frames from one search for new faces to the next; between them known faces are followed"] = 10
     detect_side: Annotated[
         int, "longer side in pixels at which new faces are searched for: finds those of a sixth of it, and takes time"
@@ -34,7 +39,8 @@ class StreamConfig:
             raise InputError(f"`face` is all, largest or a number from 1, got {self.face}.")
         if not 0 <= self.steadiness <= 1:
             raise InputError(f"`steadiness` is a number from 0 to 1, got {self.steadiness:g}.")
-        if self.detect_every < 1 or self.most_faces < 1:
-            raise InputError(f"`detect_every` and `most_faces` are at least 1, got {self.detect_every} and {self.most_faces}.")
+        for name in ("draw_every", "detect_every", "most_faces"):
+            if getattr(self, name) < 1:
+                raise InputError(f"`{name}` is at least 1, got {getattr(self, name)}.")
         if not 80 <= self.detect_side <= 4000:
             raise InputError(f"`detect_side` is from 80 to 4000 pixels, got {self.detect_side}.")

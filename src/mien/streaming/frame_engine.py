@@ -39,7 +39,7 @@ PARTS = ("detect", "track", "encode", "draw", "paste")
 """What a frame's time goes into."""
 
 _USUAL_STEP = 1 / 30  # seconds between frames where nobody says
-_SLOW = 3  # frames from one look to the next at what hardly changes: where the head is in its crop, and the light
+_SLOW = 3  # drawings from one look to the next at what hardly changes: where the head is in its crop, and the light
 
 
 @dataclass
@@ -52,6 +52,7 @@ class _Memory:
     heads: OneEuro
     head: Tensor | None = None
     light: Tensor | None = None
+    paint: tuple[Tensor, Tensor] | None = None
 
 
 @dataclass
@@ -98,6 +99,7 @@ class Stream:
         """Frames so far."""
         self.cuts = 0
         """Scene cuts so far."""
+        self._drawings = 0
         self._is_cut = SceneCuts()
         self._memories: dict[int, _Memory] = {}
         self._time: float | None = None
@@ -159,10 +161,18 @@ class Stream:
         groups: dict[int, list[Track]] = defaultdict(list)
         for track in self._chosen():
             groups[min(track.person, len(self._each)) - 1].append(track)
+        due = self.frames % self.config.draw_every == 0
+        self._drawings += due
         for index, tracks in groups.items():
             mapper = self._each[index]
-            if mapper is not None:
-                self._draw_with(mapper, tracks, pixels, step)
+            paints = [self._memory(track.person).paint for track in tracks]
+            if mapper is not None and (due or None in paints):
+                self._draw_with(mapper, tracks, pixels, step * self.config.draw_every)
+            elif mapper is not None:
+                with self._timed("paste"):
+                    for track, paint in zip(tracks, paints, strict=True):
+                        assert paint is not None
+                        quick_paste(pixels, track.square, *paint)
 
     def _draw_with(self, mapper: Mapper, tracks: Sequence[Track], pixels: Frame, step: float) -> None:
         with self._timed("encode"):
@@ -180,7 +190,7 @@ class Stream:
 
     def _own_heads(self, crops: Tensor, memories: Sequence[_Memory], step: float) -> list[Tensor | None]:
         """Where the people's own heads are in their crops, each [1, s, s]; looked at now and then: they hardly move there."""
-        if self.frames % _SLOW == 0 or any(memory.head is None for memory in memories):
+        if self._drawings % _SLOW == 1 or any(memory.head is None for memory in memories):
             seen = F.interpolate(coarse_head_mask(crops), size=crops.shape[-2:], mode="bilinear", align_corners=False)
             for memory, head in zip(memories, seen, strict=True):
                 memory.head = memory.heads(head, step * _SLOW)
@@ -191,12 +201,12 @@ class Stream:
     ) -> None:
         face, crop, mask, own = made
         mask = memory.mask(mask, step)
-        if self.frames % _SLOW == 0 or memory.light is None:
+        if self._drawings % _SLOW == 1 or memory.light is None:
             memory.light = memory.shift(matching_shift(face, crop, mask), step * _SLOW)
         face = shifted(face, memory.light)
         mask = fading_edges(mask, track.square, pixels.shape[1], pixels.shape[0])
-        paint, cover = (face * mask, mask) if own is None else painted(face, crop, mask, own, self.render.hair)
-        quick_paste(pixels, track.square, paint, cover)
+        memory.paint = (face * mask, mask) if own is None else painted(face, crop, mask, own, self.render.hair)
+        quick_paste(pixels, track.square, *memory.paint)
 
     def _chosen(self) -> list[Track]:
         """The tracks that are drawn, the smallest first: a face in front covers those behind."""

@@ -76,10 +76,16 @@ def _streams(rounds: int, screen: Screen) -> Report:
     with progress("drawing frames", quiet=screen.quiet) as advance:
         measured = measure_streams(rounds=rounds, progress=advance)
     rows = [
-        ("x".join(map(str, line.size)), line.engine, f"{line.rate:.1f}", *(f"{line.parts[part]:.1f}" for part in PARTS))
+        (
+            "x".join(map(str, line.size)),
+            line.engine,
+            line.draw_every,
+            f"{line.rate:.1f}",
+            *(f"{line.parts[part]:.1f}" for part in PARTS),
+        )
         for line in measured
     ]
-    lines = table(("frames", "engine", "per second", *(f"{part}, ms" for part in PARTS)), rows)
+    lines = table(("frames", "engine", "drawn every", "per second", *(f"{part}, ms" for part in PARTS)), rows)
     return Report(lines=lines, document={"streams": [asdict(line) | {"rate": line.rate} for line in measured]})
 
 
