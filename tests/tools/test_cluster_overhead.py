@@ -11,5 +11,4 @@ from toys import script
 def test_both_ways_are_measured() -> None:
     pytest.importorskip("ray")
     plain, cluster = script(Path(__file__).parents[2] / "tools" / "cluster_overhead.py").measure(2, 0)
-    assert plain > 0
-    assert cluster > 0
+    assert all(whole > one > 0 for whole, one in (plain, cluster))
