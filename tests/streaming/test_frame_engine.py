@@ -148,6 +148,15 @@ def test_codes_are_smoothed_as_far_as_steadiness_says(photo: np.ndarray) -> None
     assert spread[1.0] < 0.7 * spread[0.0]
 
 
+def test_half_faces_at_the_border_are_left_alone(photo: np.ndarray) -> None:
+    stream = mien.Stream(Painter(RED), WIDE)
+    stream(photo)
+    for gone, drawn in ((20, (True, True)), (110, (False, True))):
+        frame = np.ascontiguousarray(np.concatenate([photo[:, gone:], photo[:, :gone] * 0 + 128], axis=1))
+        stream.reset()
+        assert reddened(frame, stream(frame)) == drawn, gone
+
+
 def test_between_drawings_a_face_moves_along(photo: np.ndarray) -> None:
     painter = Painter(RED)
     stream = mien.Stream(painter, mien.StreamConfig(draw_every=3, detect_side=640), mien.RenderConfig(hair=0))

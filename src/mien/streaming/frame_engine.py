@@ -38,6 +38,8 @@ FrameLike = TypeVar("FrameLike", NDArray[np.uint8], Image.Image)
 PARTS = ("detect", "track", "encode", "draw", "paste")
 """What a frame's time goes into."""
 
+_WHOLE = 0.85  # share of a face that must be in the frame: of half a face the model knows nothing
+_MIDDLE, _HALF = 0.6, 0.24  # of the side of the FFHQ crop: how low the middle of the face lies, and half its width
 _USUAL_STEP = 1 / 30  # seconds between frames where nobody says
 _SLOW = 3  # drawings from one look to the next at what hardly changes: where the head is in its crop, and the light
 
@@ -210,7 +212,8 @@ class Stream:
 
     def _chosen(self) -> list[Track]:
         """The tracks that are drawn, the smallest first: a face in front covers those behind."""
-        tracks = sorted(self.tracker.tracks, key=lambda track: track.square.side)
+        whole = [track for track in self.tracker.tracks if _visible(track.square, self._shape) >= _WHOLE]
+        tracks = sorted(whole, key=lambda track: track.square.side)
         if self.config.face == "largest":
             return tracks[-1:]
         return tracks if self.config.face == "all" else [t for t in tracks if t.person == self.config.face]
@@ -229,6 +232,13 @@ class Stream:
             yield
         finally:
             self.seconds[part] += time.perf_counter() - start
+
+
+def _visible(square: CropFrame, shape: tuple[int, ...]) -> float:
+    """How much of a face, brows to chin, lies inside a frame of that shape, 0 to 1."""
+    (x, y), half = square.moved(0.0, _MIDDLE - 0.5).centre, _HALF * square.side
+    across, down = (max(0.0, min(end, v + half) - max(0.0, v - half)) for v, end in ((x, shape[1]), (y, shape[0])))
+    return across * down / (2 * half) ** 2
 
 
 def _checked(frame: Frame) -> Frame:
