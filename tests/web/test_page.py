@@ -221,3 +221,23 @@ def test_the_camera_is_drawn_in_the_chosen_style(visit: Callable[..., Any]) -> N
     page.click("#camera [data-do=stop]")
     assert page.locator("#camera [data-do=start]").is_visible()
     assert page.get_attribute('#cards [data-style="ready:ink"]', "aria-checked") == "true"
+
+
+def test_a_clip_is_drawn(visit: Callable[..., Any], tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="the extra `video` is not installed")
+    portrait = Image.open(PORTRAIT).convert("RGB").resize((320, 240))
+    portrait.save(tmp_path / "clip.gif", save_all=True, append_images=[portrait.rotate(2)], duration=100)
+    page = visit()
+    page.get_by_role("tab", name="Video").click()
+    page.click('#video-cards [data-style="ready:ink"]', timeout=WAIT)
+    drop(page, tmp_path / "clip.gif", "video")
+    page.click("#draw-video", timeout=WAIT)
+    link = page.wait_for_selector('#video-result a[download="clip-ink.gif"]', timeout=WAIT)
+    made = Image.open(io.BytesIO(page.request.get(page.url.rstrip("/") + "/" + link.get_attribute("href")).body()))
+    assert made.size == portrait.size
+    assert made.n_frames == 2
+    assert np.abs(np.asarray(made.convert("RGB"), dtype=np.int16) - np.asarray(portrait)).mean() > 2
+    (tmp_path / "notes.mp4").write_text("Dear diary")
+    drop(page, tmp_path / "notes.mp4", "video")
+    page.click("#draw-video", timeout=WAIT)
+    told_of(page, "notes.mp4 is not a video that can be read")

@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -41,10 +42,12 @@ def status_of(error: MienError) -> int:
     return next((status for kind, status in kinds.items() if isinstance(error, kind)), 400)
 
 
-def refused(error: MienError) -> JSONResponse:
-    """An error as JSON."""
-    status = status_of(error)
-    return JSONResponse({"error": str(error)}, status, {"retry-after": "60"} if status == 429 else None)
+def refused(error: MienError, uploads: Sequence[Upload] = ()) -> JSONResponse:
+    """An error as JSON, with the client's own names of the files that it sent."""
+    status, said = status_of(error), str(error)
+    for upload in uploads:
+        said = said.replace(str(upload.path), upload.name)
+    return JSONResponse({"error": said}, status, {"retry-after": "60"} if status == 429 else None)
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,10 @@ def add_calls(app: FastAPI, studio: Studio, folder: Path) -> None:
     async def stylize(request: Request) -> Response:
         place = folder / secrets.token_urlsafe(16)
         place.mkdir(parents=True)
+        sent: list[Upload] = []
         try:
             async with request.form(max_files=3, max_fields=6) as form:
-                order = await _order(form, place, studio)
+                order = await _order(form, place, studio, sent)
             look = order.style
             if order.reference is not None:
                 learned = await finished(studio.learn([order.reference], order.learning), request)
@@ -79,7 +83,7 @@ def add_calls(app: FastAPI, studio: Studio, folder: Path) -> None:
             result = await finished(studio.draw(look, order.photo, order.drawing), request)
             return await asyncio.to_thread(_answer, result, request.headers.get("accept", ""))
         except MienError as error:
-            return refused(error)
+            return refused(error, sent)
         finally:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -100,20 +104,23 @@ async def finished(job: Job[T], request: Request, *, every: float = _POLL_SECOND
     return job.result()
 
 
-async def _order(form: FormData, place: Path, studio: Studio) -> _Order:
+async def _order(form: FormData, place: Path, studio: Studio, sent: list[Upload]) -> _Order:
+    """What is asked for; every file that came along is added to `sent`."""
     unknown = sorted(set(form) - set(_FIELDS))
     if unknown:
         raise InputError(f"There is no field '{unknown[0]}': the fields are {', '.join(_FIELDS)}.")
-    photo, reference = await _file(form, "photo", place, studio), await _file(form, "reference", place, studio)
+    files = {name: await _file(form, name, place, studio) for name in ("photo", "reference") if name in form}
+    if isinstance(form.get("style"), UploadFile):
+        files["style"] = await _file(form, "style", place, studio)
+    sent += files.values()
+    photo, reference = files.get("photo"), files.get("reference")
     if photo is None:
         raise InputError("A photo is needed: send one as the field 'photo'.")
     if (reference is None) == ("style" not in form):
         raise InputError("A photo takes its style from a reference or from a finished style: send one of the two.")
     style: str | Path | None = None
-    if isinstance(form.get("style"), UploadFile):
-        sent = await _file(form, "style", place, studio)
-        assert sent is not None
-        style = sent.path
+    if "style" in files:
+        style = files["style"].path
     elif reference is None:
         style = _ready(str(form["style"]))
     drawing = _settings(form, "drawing", studio.usual_drawing, DRAWING)
@@ -129,10 +136,8 @@ def _ready(name: str) -> str:
     return name.lower()
 
 
-async def _file(form: FormData, name: str, place: Path, studio: Studio) -> Upload | None:
-    sent = form.get(name)
-    if sent is None:
-        return None
+async def _file(form: FormData, name: str, place: Path, studio: Studio) -> Upload:
+    sent = form[name]
     if not isinstance(sent, UploadFile):
         raise InputError(f"The field '{name}' is to be a file: with curl, write -F {name}=@FILE.")
     studio.limits.check(sent.size or 0, sent.filename or name)

@@ -18,6 +18,7 @@ from mien.pipeline import Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
 from mien.styles import Style
+from mien.video.whole_clip import VideoResult, stylize_video
 from mien.web.config import ServeConfig
 from mien.web.uploads import Limits, Upload
 from mien.web.waiting_line import Job, WaitingLine
@@ -80,6 +81,7 @@ class Studio:
         self.learners = WaitingLine(config.learners, config.waiting)
         self.painters = WaitingLine(config.painters, config.waiting)
         self.frames = WaitingLine(1, config.waiting)
+        self.films = WaitingLine(1, config.waiting)
         self._photos: Latest[AlignedPhoto] = Latest(_PHOTOS)
         self._styles: Latest[Style] = Latest(_STYLES)
 
@@ -115,6 +117,15 @@ class Studio:
 
         return self.learners.join(work)
 
+    def film(self, style: str | Path, clip: Upload, target: Path) -> Job[VideoResult]:
+        """Have a video drawn in a style and written as `target`."""
+        self.limits.check(clip.path.stat().st_size, clip.name)
+        return self.films.join(
+            lambda progress: stylize_video(
+                self.style(style), clip.path, target, render=self.usual_drawing, model=self.stylizer, progress=progress
+            )
+        )
+
     def card(self, style: str | Path | Style | None) -> Image.Image:
         """The same synthetic face for every style, drawn in it; None: as the model draws it."""
         look = self.style(style) if isinstance(style, (str, Path)) else style
@@ -122,6 +133,5 @@ class Studio:
 
     def close(self) -> None:
         """Stop all work."""
-        self.learners.close()
-        self.painters.close()
-        self.frames.close()
+        for line in (self.learners, self.painters, self.frames, self.films):
+            line.close()

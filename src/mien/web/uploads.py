@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from mien.errors import TooLargeError
+from mien.errors import MienError, TooLargeError
 from mien.files import read_bytes
 from mien.media.images import decode_picture
 from mien.media.picture import Picture
@@ -45,9 +45,13 @@ class Upload:
     def keep(cls, data: bytes, name: str, folder: Path) -> Upload:
         """Write what was sent into a folder, under a name of ours; `name` is for messages."""
         plain = Path(name.replace("\\", "/")).name or "upload"
-        path = folder / f"{hashlib.sha256(data).hexdigest()[:24]}{Path(plain).suffix[:8].lower()}"
+        path = folder / f"{hashlib.sha256(plain.encode() + data).hexdigest()[:24]}{Path(plain).suffix[:8].lower()}"
         path.write_bytes(data)
         return cls(path, plain)
+
+    def said(self, error: MienError) -> str:
+        """What an error says, with the visitor's name of the file instead of ours."""
+        return str(error).replace(str(self.path), self.name)
 
     def picture(self, limits: Limits) -> Picture:
         """The picture in it; raises `InputError` where it is none, and `TooLargeError` before a huge one is decoded."""

@@ -33,6 +33,8 @@ class Visitor:
     reference: Upload | None = None
     drawing: Job[Any] | None = None
     learning: Job[Any] | None = None
+    clip: Upload | None = None
+    filming: Job[Any] | None = None
     stream: Stream | None = None
     """What follows the faces before the camera."""
     stream_of: str = ""
@@ -53,7 +55,7 @@ class Visitor:
 
     def stop(self) -> None:
         """End all work for this page."""
-        for job in (self.drawing, self.learning):
+        for job in (self.drawing, self.learning, self.filming):
             if job is not None:
                 job.stop()
 

@@ -18,19 +18,24 @@ from mien.media.picture import Picture
 from mien.oneshot.config import OneShotConfig
 from mien.render_config import RenderConfig
 from mien.styles import Style, list_styles
+from mien.video.whole_clip import VideoResult
 from mien.web.page.pieces import Card, Row, compare, downloads, notes, problem, welcome, working
 from mien.web.shelf import CARD, SUFFIX, ShelfStyle
 from mien.web.studio import Studio
 from mien.web.uploads import Upload
 from mien.web.visitors import READY, Visitor
-from mien.web.waiting_line import AbandonedError
+from mien.web.waiting_line import AbandonedError, Job
 
 PLAIN_CARD = "photo"
 """Name of the card that shows the synthetic face as the model draws it."""
 
 _FIRST = "toon"  # the style that is chosen on a fresh page
+MOVING = (".gif", ".webp")
+"""Endings of pictures that move."""
+
 _PREVIEW, _PREVIEW_QUALITY = 1400, 90  # side in pixels
 _SETTLED = 0.25  # seconds without another change before a photo is drawn: sliders send many
+_SERVED = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".mp4")
 _KINDS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
 
@@ -127,6 +132,19 @@ class Desk:
                       f"{name}{SUFFIX}", "Download style"))  # fmt: skip
         return shown + downloads(links)
 
+    # -- videos ------------------------------------------------------------------------------------------------------------
+
+    def film(self, visitor: Visitor) -> Job[VideoResult]:
+        """Draw the visitor's video in the chosen style; moving pictures stay of their kind, videos become mp4."""
+        if visitor.clip is None:
+            raise InputError("There is no video yet: drop one first.")
+        if visitor.filming is not None:
+            visitor.filming.stop()
+        kind = visitor.clip.path.suffix
+        target = visitor.folder / f"film-{time.monotonic_ns()}{kind if kind in MOVING else '.mp4'}"
+        visitor.filming = self.studio.film(visitor.chosen(), visitor.clip, target)
+        return visitor.filming
+
     # -- styles ------------------------------------------------------------------------------------------------------------
 
     def cards(self, visitor: Visitor) -> list[Card]:
@@ -176,4 +194,4 @@ def file_at(visitor: Visitor, place: str, name: str) -> Path | None:
     if place not in folders or Path(name).name != name:
         return None
     path = folders[place] / name
-    return path if path.is_file() and path.suffix in (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", SUFFIX) else None
+    return path if path.is_file() and path.suffix in (*_SERVED, SUFFIX) else None

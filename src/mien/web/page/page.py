@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import gradio as gr
@@ -13,6 +14,7 @@ from mien.web.page.elements import plain
 from mien.web.page.pieces import HEADER
 from mien.web.page.styles_tab import StylesTab
 from mien.web.page.stylize_tab import StylizeTab
+from mien.web.page.video_tab import VideoTab
 from mien.web.visitors import Visitor, Visitors
 
 TITLE = "mien: your face, drawn in any style"
@@ -40,6 +42,10 @@ def build_page(desk: Desk, visitors: Visitors) -> gr.Blocks:
                 stylize = StylizeTab(desk, who)
             with gr.Tab("Camera", id="camera") as camera_tab:
                 camera = CameraTab(desk, who)
+            if find_spec("av") is not None:  # the extra `video`
+                with gr.Tab("Video", id="video") as video_tab:
+                    video = VideoTab(desk, who)
+                video.connect(video_tab, stylize.cards)
             with gr.Tab("My styles", id="styles") as own_tab:
                 own = StylesTab(desk, who)
         stylize.connect()

@@ -125,6 +125,17 @@ def camera(address: str) -> str:
     )
 
 
+def clip(address: str, name: str, *, moving: bool) -> str:
+    """A clip that was drawn; `moving`: a picture that moves, not a video."""
+    made = escape(address)
+    shown = (
+        f'<img class="clip" src="{made}" alt="{escape(name)}">'
+        if moving
+        else f'<video class="clip" src="{made}" controls></video>'
+    )
+    return shown + downloads([(address, name, "Download video")])
+
+
 @dataclass(frozen=True)
 class Row:
     """A style of the visitor's own in the list of them."""

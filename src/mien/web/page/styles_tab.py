@@ -43,10 +43,12 @@ class StylesTab:
 
     def _add(self, request: gr.Request, event: gr.EventData) -> list[Any]:
         visitor = self.who(request)
+        upload = None
         try:
-            self.desk.add_file(visitor, self.desk.take(visitor, event.name, event.size, event.path))
+            upload = self.desk.take(visitor, event.name, event.size, event.path)
+            self.desk.add_file(visitor, upload)
         except MienError as error:
-            return self._seen(request, problem(str(error)))
+            return self._seen(request, problem(upload.said(error) if upload else str(error)))
         return self._seen(request)
 
     def _act(self, request: gr.Request, event: gr.EventData) -> list[Any]:
