@@ -24,7 +24,9 @@ Errors that a user can act upon are `MienError`: one sentence that says what, wh
 SECTIONS: dict[str, tuple[str, ...]] = {
     "In one call": ("stylize", "invert", "sample", "align_faces", "number_faces", "style_sheet", "apply_folder"),
     "A model that stays loaded": ("Stylizer", "Style", "Result", "list_styles", "ready_styles", "list_models"),
-    "Real time": ("Stream", "StreamConfig", "stylize_video", "VideoConfig", "GeneratorMapper", "Mapper", "Mapped"),
+    "Real time": (
+        "Stream", "StreamConfig", "stylize_video", "VideoConfig", "export_style", "export_web", "GeneratorMapper", "Mapper", "Mapped",
+    ),
     "Settings": (
         "RenderConfig", "OneShotConfig", "SnapshotConfig", "AlignConfig", "InvertConfig", "Strength", "EvaluateConfig",
         "BatchConfig", "CropConfig", "SelectionConfig", "TrainConfig",

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from mien.evaluation.preference_study import lay_out_study as lay_out_study
     from mien.evaluation.votes import count_votes as count_votes
     from mien.evaluation.whole_sweep import sweep as sweep
+    from mien.export.export_style import export_style as export_style
+    from mien.export.export_web import export_web as export_web
     from mien.faces.config import AlignConfig as AlignConfig
     from mien.faces.locate import align_faces as align_faces
     from mien.faces.numbered import number_faces as number_faces
@@ -94,6 +96,8 @@ _MODULES = {
     "evaluation.preference_study": "lay_out_study",
     "evaluation.votes": "count_votes",
     "evaluation.whole_sweep": "sweep",
+    "export.export_style": "export_style",
+    "export.export_web": "export_web",
     "faces.config": "AlignConfig",
     "faces.locate": "align_faces",
     "faces.numbered": "number_faces",

@@ -7,7 +7,7 @@ pipe(style, "me.jpg").save("out.png")
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,9 @@ from mien.faces.upscale import MISSING, upscale_factor, upscaled
 from mien.inversion import Codes, mean_code
 from mien.inversion.encode import encode
 from mien.latents import StyleCodes
+from mien.map_faces import map_faces
+from mien.mappers import Mapper, open_mapper
+from mien.mappers.config import Engine
 from mien.media.image_input import ImageLike, as_picture, as_pictures, pil_from_tensor
 from mien.media.images import from_tensor
 from mien.models.embedders import Embedder
@@ -46,7 +49,7 @@ from mien.oneshot.random_layers import random_layers
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
 from mien.shipped import shipped
-from mien.styles import Style
+from mien.styles import GraphStyle, Style
 
 StyleLike: TypeAlias = Style | str | Path
 """A style, the name of a ready one, or a file."""
@@ -70,6 +73,7 @@ class Stylizer(FaceModel):
     identity_network: Embedder | None = None
     """The network of the identity loss; None: the one that comes with mien."""
     _tuned: tuple[Style, SynthesisNetwork] | None = None
+    _mapped: tuple[Style, Engine | None, Mapper] | None = None
 
     def to(self, device: str | torch.device) -> Stylizer:
         """Move to another device, such as cuda; returns itself."""
@@ -188,14 +192,20 @@ class Stylizer(FaceModel):
         `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
         """
         config, style = config or RenderConfig(), self.style(style)
-        tuned, steering = self._tuned_network(style), self._steering(style, config.control)
+        mapped = isinstance(style, GraphStyle) or config.engine not in (None, "torch")
+        tuned, steering = (None, None) if mapped else (self._tuned_network(style), self._steering(style, config.control))
         photo = self.align(photo, (align or AlignConfig()).one() if config.crop else align)
-        fidelity = style.fidelity if config.fidelity is None else config.fidelity
-        codes = self.invert_faces(photo, config, fidelity=fidelity, progress=progress)
-        drawn = self.render(codes, tuned, config.strength, steering)
+        inversions: list[Callable[[], Tensor]]
+        if mapped:
+            drawn, inversions = map_faces(self._mapper(style, config.engine), photo, config)
+        else:
+            fidelity = style.fidelity if config.fidelity is None else config.fidelity
+            codes = self.invert_faces(photo, config, fidelity=fidelity, progress=progress)
+            drawn = self.render(codes, tuned, config.strength, steering)
+            inversions = [partial(self._inversion, code) for code in codes.single()]
         result = Result(photo.picture, [], original=photo.picture)
-        for face, code, stylized in zip(photo.faces, codes.single(), drawn, strict=True):
-            scale, inversion = face.frame.side / self.resolution, partial(self._inversion, code)
+        for face, inversion, stylized in zip(photo.faces, inversions, drawn, strict=True):
+            scale = face.frame.side / self.resolution
             one = StylizedFace(face.frame, face.crop, face.head, stylized, scale, inversion)
             result.faces.append(one)
             note_little(result, face)
@@ -215,6 +225,12 @@ class Stylizer(FaceModel):
 
     def _inversion(self, codes: Codes) -> Tensor:
         return self.render(codes)[0]
+
+    def _mapper(self, style: Style, engine: Engine | None) -> Mapper:
+        if self._mapped is None or self._mapped[0] is not style or self._mapped[1] != engine:
+            mapper = style.graph.by(engine, self.dtype) if isinstance(style, GraphStyle) else None
+            self._mapped = style, engine, mapper or open_mapper(style, self.model, engine=engine, dtype=self.dtype)
+        return self._mapped[2]
 
     def style(self, style: StyleLike) -> Style:
         """The style itself, or the one of that name or file."""

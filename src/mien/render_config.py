@@ -11,6 +11,7 @@ from mien.editing.config import EXAGGERATE, KEEP, Control, Strength
 from mien.errors import InputError
 from mien.faces.config import Upscale
 from mien.inversion.config import InvertConfig, Method
+from mien.mappers.config import Engine
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class RenderConfig:
         "how much of the photo's own strands hair keeps, in the colors of the style: 0 hair as the model draws it, 1 the "
         "photo's detail alone",
     ] = 0.7
+    engine: Annotated[
+        Engine | None,
+        "what computes: torch defines the result; onnxruntime and openvino draw what the encoder says, without refinement; "
+        "None: torch, and onnxruntime for an exported .onnx file",
+    ] = None
     strip_metadata: Annotated[bool, "write none of the photo's metadata: without it date, camera and author are kept"] = False
 
     def __post_init__(self) -> None:

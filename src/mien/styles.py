@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 
 from mien.checkpoint import native
@@ -17,7 +18,9 @@ from mien.checkpoint.model_file import generator_digest, read_model
 from mien.checkpoint.regions_file import Regions
 from mien.checkpoint.style_file import StyleFile
 from mien.editing.regions import find_regions, mean_face_points
-from mien.errors import CheckpointError, ModelMismatchError
+from mien.errors import CheckpointError, InputError, ModelMismatchError
+from mien.mappers.engines import GRAPH_SUFFIX, GraphMapper
+from mien.mappers.graph_file import read_graph
 from mien.media.eight_bit import to_uint8
 from mien.media.listing import refuse_picture_as_style
 from mien.models.generator import Generator
@@ -45,6 +48,17 @@ class Style(StyleFile):
         'ink'
         """
         return open_style(find_style(style), model)
+
+
+class GraphStyle(Style):
+    """A style that `mien.export_style` wrote as a graph: `Stylizer.apply` draws it, and it has no weights to do more with."""
+
+    graph: GraphMapper
+    """The graph, for ONNX Runtime until another engine is asked for."""
+
+    def check_base(self, digest: str) -> None:
+        """Raise `InputError`: a graph needs no base model, and lends itself to nothing that does."""
+        raise InputError(f"{self.name!r} is an exported graph, which `apply` alone draws: give the style itself.")
 
 
 def list_styles() -> list[str]:
@@ -107,8 +121,13 @@ def model_style(source: Model, target: Model, name: str) -> Style:
 
 
 def open_style(path: Path, source: Model | None = None) -> Style:
-    """The style in a file: a style file, or a model that was fine-tuned from `source` (None: the one with mien)."""
+    """The style in a file: a style file, an exported graph, or a model fine-tuned from `source` (None: the one with mien)."""
     refuse_picture_as_style(path)
+    if path.suffix.lower() == GRAPH_SUFFIX:
+        graph = GraphMapper(*read_graph(path))
+        style = GraphStyle(graph.name, graph.base, graph.size, {}, torch.zeros(3, _THUMBNAIL, _THUMBNAIL, dtype=torch.uint8))
+        style.graph = graph
+        return style
     # Our own files are the common case, and their errors are the ones to tell; other containers may hold a fine-tuned model.
     if path.suffix.lower() == ".safetensors" or container_of(path) == "mien":
         try:

@@ -26,7 +26,7 @@ GROUPS = {
     "Individual steps": ("faces", "sample", "masks", "regions", "align", "invert"),
     "In a browser": ("serve",),
     "Comparing": ("evaluate", "blind"),
-    "Models": ("models", "inspect", "convert", "dataset", "train", "swap", "sweep", "report", "bench"),
+    "Models": ("models", "inspect", "convert", "export", "dataset", "train", "swap", "sweep", "report", "bench"),
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
 

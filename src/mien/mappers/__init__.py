@@ -1,6 +1,21 @@
 """Mappers: from the crop of a face to the drawn face and what of it to paste, fast enough for video."""
 
-from mien.mappers.generator_mapper import GeneratorMapper
-from mien.mappers.interface import Mapped, Mapper
+from typing import TYPE_CHECKING
 
-__all__ = ["GeneratorMapper", "Mapped", "Mapper"]
+from mien.lazy import names_from
+
+if TYPE_CHECKING:
+    from mien.mappers.engines import GraphMapper as GraphMapper
+    from mien.mappers.engines import open_mapper as open_mapper
+    from mien.mappers.generator_mapper import GeneratorMapper as GeneratorMapper
+    from mien.mappers.interface import Mapped as Mapped
+    from mien.mappers.interface import Mapper as Mapper
+
+__getattr__ = names_from(
+    __name__,
+    {
+        "engines": "GraphMapper open_mapper",
+        "generator_mapper": "GeneratorMapper",
+        "interface": "Mapped Mapper",
+    },
+)

@@ -1,13 +1,18 @@
 """A synthesis network made ready to render many frames: whatever does not depend on the code is worked out once.
 
-The learning-rate scale of the weights, the gain of the activation, the energy of the weights (for the demodulation) and the
-noise maps become constants. Codes scale activations rather than weights, so that the weights stay as they are for every batch,
-which engines that compile a graph need to lay them out. `SynthesisNetwork.render` is the reference.
+Codes scale activations rather than weights, so that a batch shares its weights, and engines that compile a graph can lay them
+out. `SynthesisNetwork.render` is the reference.
+
+Strengths between 0 and 1 interpolate the *weights* of the base and the tuned network (as Wang et al. 2019, "Deep Network
+Interpolation", do), so that a frame costs the same at every strength. `Stylizer.apply` interpolates their features, with both
+networks at once; at 0 and 1 the two are the same.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -18,122 +23,137 @@ from mien.models.generator import ModulatedConv, SynthesisBlock, SynthesisNetwor
 from mien.models.layers import ACT_GAIN
 from mien.ops.bias_act import SLOPE
 from mien.ops.fir_methods import depthwise
+from mien.ops.low_pass import SIZE, kernel
 from mien.ops.modulated_conv import EPS
 
 
-class FoldedLayer(nn.Module):
-    """One modulated convolution with what follows it: features [N, I, H, W] and codes [N, w_dim] -> features."""
+@dataclass(frozen=True)
+class LayerWeights:
+    """A modulated layer at one strength; learning-rate scales and the activation's gain are in its numbers."""
 
     affine: Tensor
     affine_bias: Tensor
     weight: Tensor
     bias: Tensor
-    energy: Tensor
-    noise: Tensor
+    energy: Tensor | None
+    """Squared weights [I, O], summed over the kernel, for the demodulation; None for toRGB."""
+    noise: Tensor | None
 
-    def __init__(self, layer: ModulatedConv, dtype: torch.dtype) -> None:
+
+class FoldedLayer(nn.Module):
+    """One modulated convolution with what follows it: features [N, I, H, W] and codes [N, w_dim] -> features."""
+
+    low_pass: Tensor
+    noise_map: Tensor
+
+    def __init__(self, base: ModulatedConv, tuned: ModulatedConv) -> None:
         super().__init__()
-        self.up, self.rgb, self.clamp = layer.up, layer.rgb, layer.clamp
-        gain = 1.0 if layer.rgb else ACT_GAIN
+        self.up, self.rgb, self.clamp, self.outputs = base.up, base.rgb, base.clamp, len(base.bias)
+        self.register_buffer("low_pass", kernel(base.weight, 4.0).expand(self.outputs, 1, SIZE, SIZE), persistent=False)
         with torch.no_grad():
-            weight = layer.weight * (1 / math.sqrt(layer.weight[0].numel()))
-            self._keep("affine", layer.affine.weight * (layer.affine.lr_multiplier / math.sqrt(layer.affine.weight.shape[1])))
-            self._keep("affine_bias", layer.affine.bias * layer.affine.lr_multiplier)
-            self._keep("bias", (layer.bias * gain).reshape(1, -1, 1, 1).to(dtype))
-            if not layer.rgb:
-                self._keep("energy", weight.square().sum(dim=(2, 3)))
-                self._keep("noise", (layer.noise_const * (layer.noise_strength * gain))[None, None].to(dtype))
-            weight = weight.transpose(0, 1) if layer.up else weight
-            self._keep("weight", (weight * gain).to(dtype).contiguous(memory_format=torch.channels_last))
+            changed = _folded(tuned)
+            for name, value in _folded(base).items():
+                self.register_buffer(name, value.clone(), persistent=False)
+                # What fine-tuning left alone has no difference to be added.
+                difference = None if torch.equal(changed[name], value) else changed[name] - value
+                self.register_buffer(f"{name}_difference", difference, persistent=False)
 
-    def _keep(self, name: str, value: Tensor) -> None:
-        self.register_buffer(name, value.detach().clone(memory_format=torch.preserve_format), persistent=False)
+    def at(self, strength: float | Tensor, dtype: torch.dtype = torch.float32) -> LayerWeights:
+        """The layer at a strength, its convolution in `dtype`."""
 
-    def forward(self, x: Tensor, code: Tensor) -> Tensor:
-        style = F.linear(code, self.affine, self.affine_bias)
+        def value(name: str) -> Tensor:
+            start, difference = getattr(self, name), getattr(self, f"{name}_difference")
+            result: Tensor = start if difference is None else start + strength * difference
+            return result
+
+        weight, energy, noise = value("weight"), None, None
+        if not self.rgb:
+            energy = weight.square().sum(dim=(2, 3)).t() * (1 / ACT_GAIN**2)
+            noise = (self.noise_map * value("noise_strength")).to(dtype)
+        weight = weight.transpose(0, 1) if self.up else weight
+        weight = weight.to(dtype).contiguous(memory_format=torch.channels_last)
+        bias = value("bias").reshape(1, -1, 1, 1).to(dtype)
+        return LayerWeights(value("affine"), value("affine_bias"), weight, bias, energy, noise)
+
+    def forward(self, x: Tensor, code: Tensor, own: LayerWeights) -> Tensor:
+        style = F.linear(code, own.affine, own.affine_bias)
         x = x * style.to(x.dtype)[:, :, None, None]
-        if self.rgb:
-            return self._clamped(F.conv2d(x, self.weight) + self.bias)
+        if own.energy is None or own.noise is None:
+            return self._clamped(F.conv2d(x, own.weight) + own.bias)
         if self.up:
-            x = depthwise(F.conv_transpose2d(x, self.weight, stride=2), 1, 1, (1, 1), (1, 1), 4.0)
+            x = F.conv_transpose2d(x, own.weight, stride=2)
+            x = F.conv2d(x, self.low_pass.to(x.dtype), padding=1, groups=self.outputs)
         else:
-            x = F.conv2d(x, self.weight, padding=1)
-        scale = (style.square() @ self.energy.t() + EPS).rsqrt().to(x.dtype)[:, :, None, None]
-        return self._clamped(F.leaky_relu(torch.addcmul(self.bias, x, scale) + self.noise, SLOPE))
+            x = F.conv2d(x, own.weight, padding=1)
+        scale = (style.square() @ own.energy + EPS).rsqrt().to(x.dtype)[:, :, None, None]
+        return self._clamped(F.leaky_relu(torch.addcmul(own.bias, x, scale) + own.noise, SLOPE))
 
     def _clamped(self, x: Tensor) -> Tensor:
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 
+def _folded(layer: ModulatedConv) -> dict[str, Tensor]:
+    """The numbers of a layer, scales and gain multiplied into them."""
+    gain = 1.0 if layer.rgb else ACT_GAIN
+    found = {
+        "weight": layer.weight * (gain / math.sqrt(layer.weight[0].numel())),
+        "bias": layer.bias * gain,
+        "affine": layer.affine.weight * (layer.affine.lr_multiplier / math.sqrt(layer.affine.weight.shape[1])),
+        "affine_bias": layer.affine.bias * layer.affine.lr_multiplier,
+    }
+    if not layer.rgb:
+        found |= {"noise_strength": layer.noise_strength * gain, "noise_map": layer.noise_const[None, None]}
+    return {name: value.detach() for name, value in found.items()}
+
+
 class FoldedBlock(nn.Module):
     """All layers of one resolution; see `SynthesisBlock`."""
 
-    def __init__(self, block: SynthesisBlock, dtype: torch.dtype) -> None:
+    def __init__(self, base: SynthesisBlock, tuned: SynthesisBlock) -> None:
         super().__init__()
-        self.resolution = r = block.resolution
+        self.resolution = r = base.resolution
         self.rows = {layer.kind: layer.row for layer in style_layers(r) if layer.resolution == r}
-        self.up = FoldedLayer(block.conv0, dtype) if r > 4 else None
-        self.conv = FoldedLayer(block.conv1, dtype)
-        self.to_rgb = FoldedLayer(block.torgb, dtype)
+        if r > 4:
+            self.up = FoldedLayer(base.conv0, tuned.conv0)
+        self.conv = FoldedLayer(base.conv1, tuned.conv1)
+        self.to_rgb = FoldedLayer(base.torgb, tuned.torgb)
 
-    def features(self, x: Tensor, w_plus: Tensor, detail: Tensor | None) -> Tensor:
-        """The block's feature map, with the feature code of its size added to it."""
-        if self.up is not None:
-            x = self.up(x, w_plus[:, self.rows["up"]])
-        out: Tensor = self.conv(x, w_plus[:, self.rows["conv"]])
-        return out if detail is None or detail.shape[-1] != self.resolution else out + detail.to(out.dtype)
-
-    def rgb(self, x: Tensor, w_plus: Tensor) -> Tensor:
-        """The block's own picture, float32."""
-        picture: Tensor = self.to_rgb(x, w_plus[:, self.rows["rgb"]])
-        return picture.float()
+    def forward(
+        self, x: Tensor, picture: Tensor | None, w_plus: Tensor, detail: Tensor | None, weights: Iterator[LayerWeights]
+    ) -> tuple[Tensor, Tensor]:
+        if self.resolution > 4:
+            x = self.up(x, w_plus[:, self.rows["up"]], next(weights))
+        x = self.conv(x, w_plus[:, self.rows["conv"]], next(weights))
+        if detail is not None and detail.shape[-1] == self.resolution:
+            x = x + detail.to(x.dtype)
+        rgb: Tensor = self.to_rgb(x, w_plus[:, self.rows["rgb"]], next(weights)).float()
+        return x, rgb if picture is None else depthwise(picture, 2, 1, (2, 1), (2, 1), 4.0) + rgb
 
 
 class FoldedSynthesis(nn.Module):
-    """W+ codes [N, num_ws, w_dim] and a feature code, or None, -> pictures [N, 3, R, R] with the stored noise."""
+    """W+ codes [N, num_ws, w_dim] and feature codes, or None, -> pictures [N, 3, R, R] with the stored noise."""
 
     const: Tensor
+    const_difference: Tensor
 
-    def __init__(self, network: SynthesisNetwork, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, base: SynthesisNetwork, tuned: SynthesisNetwork) -> None:
         super().__init__()
-        blocks = [network.block(r) for r in network.resolutions]
-        self.register_buffer("const", blocks[0].const.detach().to(dtype)[None].clone(), persistent=False)
-        self.blocks = nn.ModuleList(FoldedBlock(block, dtype) for block in blocks)
+        start, end = (network.block(4).const.detach() for network in (base, tuned))
+        self.register_buffer("const", start[None].clone(), persistent=False)
+        self.register_buffer("const_difference", (end - start)[None], persistent=False)
+        self.blocks = nn.ModuleList(FoldedBlock(base.block(r), tuned.block(r)) for r in base.resolutions)
 
-    def start(self, w_plus: Tensor) -> Tensor:
-        """The learned constant, once for every code."""
-        x = self.const.expand(w_plus.shape[0], -1, -1, -1)
-        return x.contiguous(memory_format=torch.channels_last)
+    def at(self, strength: float | Tensor, dtype: torch.dtype = torch.float32) -> tuple[Tensor, list[LayerWeights]]:
+        """All that depends on the strength and on nothing else: the first features, and every layer in its order."""
+        layers = [part for part in self.modules() if isinstance(part, FoldedLayer)]
+        start = self.const + strength * self.const_difference
+        return start.to(dtype), [layer.at(strength, dtype) for layer in layers]
 
-    def forward(self, w_plus: Tensor, detail: Tensor | None = None) -> Tensor:
-        x, picture = self.start(w_plus), None
-        for block in self.blocks:
-            assert isinstance(block, FoldedBlock)
-            x = block.features(x, w_plus, detail)
-            picture = _onto(picture, block.rgb(x, w_plus))
-        assert picture is not None
+    def forward(self, w_plus: Tensor, detail: Tensor | None, at: tuple[Tensor, list[LayerWeights]]) -> Tensor:
+        x, weights, picture = at[0].expand(w_plus.shape[0], -1, -1, -1), iter(at[1]), None
+        x = x.contiguous(memory_format=torch.channels_last)
+        for part in self.blocks:
+            block: FoldedBlock = part  # type: ignore[assignment]
+            x, picture = block(x, picture, w_plus, detail, weights)
+        assert isinstance(picture, Tensor)
         return picture
-
-
-class FoldedBetween(nn.Module):
-    """Two folded networks at once: features `strength` of the way from one to the other, as `render_between` mixes them."""
-
-    def __init__(self, base: FoldedSynthesis, tuned: FoldedSynthesis) -> None:
-        super().__init__()
-        self.base, self.tuned = base, tuned
-
-    def forward(self, w_plus: Tensor, detail: Tensor | None, strength: float | Tensor) -> Tensor:
-        lower_x, x, picture = self.base.start(w_plus), self.tuned.start(w_plus), None
-        for lower, upper in zip(self.base.blocks, self.tuned.blocks, strict=True):
-            assert isinstance(lower, FoldedBlock)
-            assert isinstance(upper, FoldedBlock)
-            lower_x = lower.features(lower_x, w_plus, detail)
-            x = lower_x + strength * (upper.features(x, w_plus, detail) - lower_x)
-            lower_rgb = lower.rgb(lower_x, w_plus)
-            picture = _onto(picture, lower_rgb + strength * (upper.rgb(x, w_plus) - lower_rgb))
-        assert picture is not None
-        return picture
-
-
-def _onto(picture: Tensor | None, rgb: Tensor) -> Tensor:
-    return rgb if picture is None else depthwise(picture, 2, 1, (2, 1), (2, 1), 4.0) + rgb

@@ -13,7 +13,7 @@ from mien.faces.feature_strength import feature_shares
 from mien.faces.head_mask import covering_mask, fading
 from mien.inversion import mean_code
 from mien.latents import USUAL_FIDELITY, Codes
-from mien.mappers.folded import FoldedBetween, FoldedSynthesis
+from mien.mappers.folded import FoldedSynthesis, LayerWeights
 from mien.mappers.interface import Mapped
 from mien.mappers.quick_heads import QuickHeads, Softening
 from mien.mappers.resampling import resizing
@@ -25,7 +25,8 @@ from mien.oneshot.deltas import apply_changes
 class GeneratorMapper(nn.Module):
     """A model and a style as a `Mapper`: what `Stylizer.apply` draws without refinement, at the cost of a frame.
 
-    Faces differ from those of `apply` only as far as the quick mask of the background does from the careful one.
+    At strength 0 and 1 faces differ from those of `apply` only as far as the quick mask of the background does from the careful
+    one; in between weights are interpolated instead of features.
     """
 
     mean_code: Tensor
@@ -54,29 +55,25 @@ class GeneratorMapper(nn.Module):
         self.enlarge = resizing(self.heads.size, self.size, "bilinear")
         self.register_buffer("mean_code", mean_code(model), persistent=False)
         base = model.generator.synthesis
-        self.base = FoldedSynthesis(base, dtype)
-        self.tuned = self.base if style is None else FoldedSynthesis(apply_changes(base, style.changes), dtype)
-        self.between = FoldedBetween(self.base, self.tuned)
+        self.synthesis = FoldedSynthesis(base, base if style is None else apply_changes(base, style.changes))
+        self._ready: tuple[float, tuple[Tensor, list[LayerWeights]]] | None = None
         self.requires_grad_(False).eval()
 
     @torch.inference_mode()
     def forward(self, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
         """See `Mapper`; the masks of the crops are made once."""
         own = self.heads(crops)
-        return self._draw(self._look(crops, own), own, strength, fidelity)
+        return self._draw(Codes(*self.look(crops, own)), own, strength, fidelity)
 
     @torch.inference_mode()
     def encode(self, crops: Tensor) -> Codes:
         """Codes of crops [N, 3, S, S] in [-1, 1], whose background is softened here."""
-        return self._look(crops, self.heads(crops) if self.blurred_background else None)
+        return Codes(*self.look(crops, self.heads(crops) if self.blurred_background else None))
 
     @torch.inference_mode()
     def draw(self, codes: Codes, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
         """Faces with these codes, to be pasted over these crops."""
         return self._draw(codes, self.heads(crops), strength, fidelity)
-
-    def _look(self, crops: Tensor, own: Tensor | None) -> Codes:
-        return Codes(*self.look(crops, own))
 
     def look(self, crops: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """W+ codes and feature codes of crops with the head masks `own`, in tensor operations alone."""
@@ -87,12 +84,10 @@ class GeneratorMapper(nn.Module):
         return w_plus.float(), None if detail is None else detail.float()
 
     def _draw(self, codes: Codes, own: Tensor, strength: float, fidelity: float | None) -> Mapped:
+        if self._ready is None or self._ready[0] != strength:
+            self._ready = strength, self.synthesis.at(strength, self.dtype)
         eased = self.ease(codes.detail, self.usual_fidelity if fidelity is None else fidelity)
-        if strength in (0.0, 1.0):
-            faces = (self.tuned if strength else self.base)(codes.w_plus, eased)
-        else:
-            faces = self.between(codes.w_plus, eased, strength)
-        faces = faces.clamp(-1, 1)
+        faces = self.synthesis(codes.w_plus, eased, self._ready[1]).clamp(-1, 1)
         return Mapped(faces, self.cover(own, faces))
 
     def ease(self, detail: Tensor | None, fidelity: float | Tensor) -> Tensor | None:

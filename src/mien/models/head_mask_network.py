@@ -51,7 +51,7 @@ class HeadMaskNetwork(nn.Module):
     def forward(self, crop: Tensor) -> Tensor:
         line = torch.linspace(-1, 1, crop.shape[3], device=crop.device, dtype=crop.dtype)
         y, x = torch.meshgrid(line, line, indexing="ij")
-        place = torch.stack([x, y]).expand(len(crop), 2, *crop.shape[2:])
+        place = torch.stack([x, y]).expand(crop.shape[0], 2, *crop.shape[2:])
         hidden = torch.cat([crop, place], dim=1)
         seen = []
         for block in self.down:

@@ -1,0 +1,1 @@
+"""Styles as files that other programs and browsers run."""
