@@ -25,7 +25,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "In one call": ("stylize", "invert", "sample", "align_faces", "number_faces", "style_sheet", "apply_folder"),
     "A model that stays loaded": ("Stylizer", "Style", "Result", "list_styles", "ready_styles", "list_models"),
     "Real time": (
-        "Stream", "StreamConfig", "stylize_video", "VideoConfig", "export_style", "export_web", "GeneratorMapper", "Mapper", "Mapped",
+        "Stream", "StreamConfig", "stylize_video", "VideoConfig", "export_style", "export_web", "GeneratorMapper",
+        "Mapper", "Mapped",
     ),
     "Settings": (
         "RenderConfig", "OneShotConfig", "SnapshotConfig", "AlignConfig", "InvertConfig", "Strength", "EvaluateConfig",

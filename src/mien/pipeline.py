@@ -7,7 +7,7 @@ pipe(style, "me.jpg").save("out.png")
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -195,7 +195,6 @@ class Stylizer(FaceModel):
         mapped = isinstance(style, GraphStyle) or config.engine not in (None, "torch")
         tuned, steering = (None, None) if mapped else (self._tuned_network(style), self._steering(style, config.control))
         photo = self.align(photo, (align or AlignConfig()).one() if config.crop else align)
-        inversions: list[Callable[[], Tensor]]
         if mapped:
             drawn, inversions = map_faces(self._mapper(style, config.engine), photo, config)
         else:
@@ -217,7 +216,7 @@ class Stylizer(FaceModel):
         if config.crop:
             one = result.faces[0]
             result.picture = from_tensor(upscaled(one.stylized, upscale_factor(config.upscale, one.scale), dtype=self.dtype))
-            side = (result.picture.width, result.picture.height)
+            side = result.picture.width, result.picture.height
             result.original = as_picture(pil_from_tensor(one.crop).resize(side, Image.Resampling.LANCZOS))
         if config.strip_metadata:
             result.picture = replace(result.picture, exif=None)
@@ -226,10 +225,14 @@ class Stylizer(FaceModel):
     def _inversion(self, codes: Codes) -> Tensor:
         return self.render(codes)[0]
 
+    def mapper(self, style: StyleLike, engine: Engine | None = None, dtype: torch.dtype | None = None) -> Mapper:
+        """A style or an exported graph as a mapper, run by `engine`; see `mien.mappers.open_mapper`."""
+        given, kind = self.style(style), dtype or self.dtype
+        return given.graph.by(engine, kind) if isinstance(given, GraphStyle) else open_mapper(given, self.model, engine, kind)
+
     def _mapper(self, style: Style, engine: Engine | None) -> Mapper:
         if self._mapped is None or self._mapped[0] is not style or self._mapped[1] != engine:
-            mapper = style.graph.by(engine, self.dtype) if isinstance(style, GraphStyle) else None
-            self._mapped = style, engine, mapper or open_mapper(style, self.model, engine=engine, dtype=self.dtype)
+            self._mapped = style, engine, self.mapper(style, engine)
         return self._mapped[2]
 
     def style(self, style: StyleLike) -> Style:
@@ -245,10 +248,8 @@ class Stylizer(FaceModel):
         strength: float | Strength = 1.0,
     ) -> list[Image.Image]:  # fmt: skip
         """Random synthetic faces, truncated by `psi`, in the base model's look or in a style, as PIL images."""
-        codes, look = (
-            random_codes(self.model.generator, count, seed=seed, psi=psi),
-            None if style is None else self.style(style),
-        )
+        codes = random_codes(self.model.generator, count, seed=seed, psi=psi)
+        look = None if style is None else self.style(style)
         return [pil_from_tensor(image) for image in self.render_each(codes, look, strength)]
 
     def render_each(

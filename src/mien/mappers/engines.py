@@ -142,9 +142,8 @@ def _number(text: str | None, otherwise: float) -> float:
 
 
 def open_mapper(
-    style: StyleFile | str | Path, model: Model | None = None, *, engine: Engine | None = None,
-    dtype: torch.dtype = torch.float32,
-) -> Mapper:  # fmt: skip
+    style: StyleFile | str | Path, model: Model | None = None, engine: Engine | None = None, dtype: torch.dtype = torch.float32
+) -> Mapper:
     """A mapper of a style on a model, or of an exported .onnx file, which needs no model.
 
     `engine` None: torch for a style, ONNX Runtime for a file. Another engine than torch draws a style through its graph, which

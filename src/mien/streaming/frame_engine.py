@@ -21,7 +21,7 @@ from mien.errors import InputError
 from mien.faces.align import CropFrame
 from mien.faces.head_mask import coarse_head_mask
 from mien.latents import Codes
-from mien.mappers import GeneratorMapper, Mapper
+from mien.mappers import Mapper
 from mien.pipeline import StyleLike, Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import pick_dtype
@@ -69,7 +69,7 @@ class Stream:
     """What draws: one mapper for everybody, or one per person by number, the last for all others; None leaves as they are."""
     config: StreamConfig = field(default_factory=StreamConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
-    """Of it `strength`, one number, `fidelity` and `hair` count."""
+    """Of it `strength`, one number, `fidelity`, `hair` and `engine` count."""
 
     @classmethod
     def load(
@@ -84,8 +84,9 @@ class Stream:
         pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
         kind = pipe.dtype if dtype is None else pick_dtype(dtype)
         given = [styles] if styles is None or isinstance(styles, (Style, str, Path)) else list(styles)
-        made = [None if one is None else GeneratorMapper(pipe.model, pipe.style(one), dtype=kind) for one in given]
-        return cls(made, config or StreamConfig(), render or RenderConfig())
+        render = render or RenderConfig()
+        made = [None if one is None else pipe.mapper(one, render.engine, kind) for one in given]
+        return cls(made, config or StreamConfig(), render)
 
     def __post_init__(self) -> None:
         given = list(self.mappers) if isinstance(self.mappers, Sequence) else [self.mappers]
