@@ -50,7 +50,7 @@ def export_style(
     """Write a style as a graph that takes crops and gives drawn faces: .onnx, or OpenVINO's .xml with its .bin.
 
     Inputs are `image` [N, 3, S, S], `strength` [1] and `fidelity` [1], outputs `face` and `mask`; the file's metadata says what
-    they mean, and the licence. `part` writes the encoder or the generator alone. `model` is the one that the style belongs to
+    they mean, and the license. `part` writes the encoder or the generator alone. `model` is the one that the style belongs to
     (None: the one with mien). Weights are stored in half precision if pictures stay within 1/255 on average of PyTorch's.
     Raises `InputError` for another suffix, a taken name or a missing package, and `ModelMismatchError`.
 

@@ -49,8 +49,8 @@ def export_web(
         write_whole(folder / "runtime" / name, content)
     for name in PAGE:
         write_whole(folder / name, (files("mien.export") / "browser" / name).read_bytes())
-    licence = str(style.settings.get("licence") or loaded.provenance.licence)
-    about = {"style": style.name, "size": loaded.resolution, "fidelity": style.fidelity, "license": licence}
+    terms = str(style.settings.get("licence") or loaded.provenance.licence)
+    about = {"style": style.name, "size": loaded.resolution, "fidelity": style.fidelity, "license": terms}
     write_whole(folder / "about.json", json.dumps(about))
     return folder
 
