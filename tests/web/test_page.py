@@ -152,6 +152,7 @@ def test_mistakes_are_told_in_the_words_of_the_terminal(visit: Callable[..., Any
     (tmp_path / "big.png").write_bytes(b"x" * (13 << 20))
     drop(page, tmp_path / "big.png")
     told_of(page, "big.png has 13 MiB")
+    assert page.get_by_role("tab", name="My styles").is_visible(), "no tab hides behind a menu"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing sticks out of a phone's screen"
 
 
