@@ -164,12 +164,13 @@ def test_every_option_that_the_text_names_exists() -> None:
     program = typer.main.get_command(app.build())
     known = {"--help", "--help-all", "--version", "--debug", "--install-completion"}
     known |= {
+        "--dist",
         "--index-url",
         "--nproc-per-node",
         "--check",
         "--strict",
         "--no-warn-unused-ignores",
-    }  # of pip, torchrun, ruff and mypy
+    }  # of pytest, pip, torchrun, ruff and mypy
     for verb in program.commands.values():  # type: ignore[attr-defined]
         known |= {name for parameter in verb.params for name in (*parameter.opts, *parameter.secondary_opts)}
     told = "".join(path.read_text(encoding="utf-8") for path in (_REPOSITORY / "tools").glob("*.py"))
