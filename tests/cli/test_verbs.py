@@ -517,10 +517,11 @@ def test_ctrl_c_leaves_nothing_half_written(
     assert "stopped" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_bench_stream(capsys: pytest.CaptureFixture[str]) -> None:
     assert mien("bench --stream --quick --json") == 0
     measured = json.loads(capsys.readouterr().out)["streams"]
-    assert {tuple(line["size"]) for line in measured} == {(640, 480), (1280, 720)}
+    assert {tuple(line["size"]) for line in measured} == {(640, 480)}
     assert {"torch", "torch bfloat16"} <= {line["engine"] for line in measured}
     for line in measured:
         assert line["frames"] == 10

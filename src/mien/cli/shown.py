@@ -77,7 +77,7 @@ EVALUATING = replace(
     _RENDER, common=("strength", "fidelity"), without=("keep", "exaggerate", "crop", "upscale", "strip_metadata")
 )
 OF_A_VIDEO = replace(
-    _RENDER, common=("strength", "fidelity"), only=("strength", "fidelity", "hair"), metavars={"strength": "X"}
+    _RENDER, common=("strength", "fidelity"), only=("strength", "fidelity", "hair", "engine"), metavars={"strength": "X"}
 )
 ONLY_STRENGTH = replace(_RENDER, only=("strength",))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from mien.evaluation.flicker import MovedFrame, moved_photo
 from mien.faces.align import CropFrame
 from mien.latents import Codes
+from mien.mappers import Mapper
 from mien.models.sampling import random_codes
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
@@ -51,11 +53,11 @@ def measure_streams(
     exact, quick = Stylizer.load(), Stylizer.load(dtype="bfloat16")
     face = exact.render(Codes(random_codes(exact.model.generator, 1, seed=3, psi=0.5)))[0].clamp(-1, 1)
     half = exact.resolution / 2
+    engines = _engines(exact, quick, style)
     for number, size in enumerate(sizes):
         frames = list(moved_photo(face, CropFrame((half, half), 2 * half), frames=_CHUNK * rounds, size=size))
-        engines = {"torch": exact, "torch bfloat16": quick}
         ways = [(name, every) for name in engines for every in _DRAW_EVERY]
-        streams = {way: _ready(engines[way[0]], style, way[1], frames[0]) for way in ways}
+        streams = {way: _ready(engines[way[0]], way[1], frames[0]) for way in ways}
         lines = {(name, every): StreamSpeed(name, size, every) for name, every in ways}
         for round_ in range(rounds):
             for way, stream in streams.items():
@@ -68,9 +70,20 @@ def measure_streams(
     return found
 
 
-def _ready(pipe: Stylizer, style: str, draw_every: int, frame: MovedFrame) -> Stream:
+def _engines(exact: Stylizer, quick: Stylizer, style: str) -> dict[str, Mapper]:
+    """{name: its mapper} of the engines whose packages are there."""
+    engines = {"torch": exact.mapper(style, "torch"), "torch bfloat16": quick.mapper(style, "torch")}
+    there = {name: find_spec(name) is not None for name in ("onnx", "onnxruntime", "openvino")}
+    if there["onnx"] and there["onnxruntime"]:
+        engines["onnxruntime"] = exact.mapper(style, "onnxruntime")
+    if there["onnx"] and there["openvino"]:
+        engines["openvino bfloat16"] = quick.mapper(style, "openvino")
+    return engines
+
+
+def _ready(mapper: Mapper, draw_every: int, frame: MovedFrame) -> Stream:
     """A stream that has drawn once: what is loaded and compiled is so by now."""
-    stream = Stream.load(style, StreamConfig(draw_every=draw_every), model=pipe)
+    stream = Stream(mapper, StreamConfig(draw_every=draw_every))
     stream(frame.pixels)
     stream.reset()
     stream.seconds.clear()

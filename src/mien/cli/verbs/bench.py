@@ -48,7 +48,7 @@ def run(
     if "fir" in training and not train:
         raise InputError("`fir` is a method of the training loop: give `train` too.")
     if stream:
-        return _streams(1 if quick else steps.get("rounds", BenchConfig().rounds), screen)
+        return _streams(steps.get("rounds", 1 if quick else BenchConfig().rounds), screen, quick=quick)
     if not (train or filters):
         return _steps(replace(QUICK_BENCH if quick else BenchConfig(), **steps), screen)
     usual = TrainSpeedConfig(16, batch=4, iterations=2) if quick else TrainSpeedConfig()
@@ -69,12 +69,12 @@ def _steps(config: BenchConfig, screen: Screen) -> Report:
     return report
 
 
-def _streams(rounds: int, screen: Screen) -> Report:
-    from mien.evaluation.stream_speed import measure_streams
+def _streams(rounds: int, screen: Screen, *, quick: bool) -> Report:
+    from mien.evaluation.stream_speed import SIZES, measure_streams
     from mien.streaming.frame_engine import PARTS
 
     with progress("drawing frames", quiet=screen.quiet) as advance:
-        measured = measure_streams(rounds=rounds, progress=advance)
+        measured = measure_streams(rounds=rounds, sizes=SIZES[:1] if quick else SIZES, progress=advance)
     rows = [
         (
             "x".join(map(str, line.size)),
