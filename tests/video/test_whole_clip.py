@@ -124,7 +124,7 @@ def is_red(frame: np.ndarray, part: slice = slice(None)) -> bool:
 )
 def test_faces_are_drawn_and_sound_is_kept_bit_for_bit(tmp_path: Path, name: str, codec: str, sound: str) -> None:
     source = write(tmp_path / name, [person(i) for i in range(8)], codec=codec, sound=sound)
-    result = stylize_video(painter(), source, tmp_path / f"out{source.suffix}")
+    result = stylize_video(source, painter(), tmp_path / f"out{source.suffix}")
     assert (result.frames, result.with_faces, result.people, result.broken) == (8, 8, {1}, 0)
     assert packets(result.path) == packets(source)
     assert not result.notes
@@ -138,7 +138,7 @@ def test_faces_are_drawn_and_sound_is_kept_bit_for_bit(tmp_path: Path, name: str
 def test_sound_that_does_not_fit_is_coded_anew_and_said(tmp_path: Path) -> None:
     source = write(tmp_path / "a.mkv", [person()] * 6, sound="pcm_s16le")
     with pytest.warns(MienWarning, match="coded anew as aac"):
-        result = stylize_video(painter(), source, tmp_path / "out.mp4")
+        result = stylize_video(source, painter(), tmp_path / "out.mp4")
     with av.open(str(result.path)) as container:
         assert container.streams.audio[0].codec_context.name == "aac"
         assert sum(frame.samples for frame in container.decode(audio=0)) >= 6 * 640
@@ -147,7 +147,7 @@ def test_sound_that_does_not_fit_is_coded_anew_and_said(tmp_path: Path) -> None:
 def test_variable_times_are_kept(tmp_path: Path) -> None:
     times = [0, 40, 200, 210, 500, 533, 900]
     source = write(tmp_path / "a.mp4", [person(i) for i in range(7)], times=times)
-    result = stylize_video(painter(), source, tmp_path / "out.mp4")
+    result = stylize_video(source, painter(), tmp_path / "out.mp4")
     assert [float(frame.time) for frame in seen(source)] == pytest.approx([t / 1000 for t in times])
     assert [float(frame.time) for frame in seen(result.path)] == pytest.approx([t / 1000 for t in times])
 
@@ -175,19 +175,19 @@ def test_rotation_and_mirror_flags_are_honoured(
     upright = person()
     source = write(tmp_path / "a.mp4", [np.ascontiguousarray(laid(upright))] * 3)
     turned(source, matrix)
-    result = stylize_video(painter(None), source, tmp_path / "out.mp4")
+    result = stylize_video(source, painter(None), tmp_path / "out.mp4")
     frame = seen(result.path)[0]
     assert frame.side_data.get("DISPLAYMATRIX") is None
     assert (frame.width, frame.height) == (W, H)
     assert np.abs(frame.to_ndarray(format="rgb24").astype(int) - upright.astype(int)).mean() < 4
-    assert is_red(pixels_of(stylize_video(painter(), source, tmp_path / "red.mp4").path)[1])
+    assert is_red(pixels_of(stylize_video(source, painter(), tmp_path / "red.mp4").path)[1])
 
 
 def test_frames_without_a_face_pass_and_cuts_are_noticed(tmp_path: Path) -> None:
     source = write(
         tmp_path / "a.mp4", [*[wall(i) for i in range(4)], *[person(i) for i in range(5)], *[wall(i) for i in range(3)]]
     )
-    result = stylize_video(painter(), source, tmp_path / "out.mp4")
+    result = stylize_video(source, painter(), tmp_path / "out.mp4")
     assert (result.frames, result.with_faces, result.cuts) == (12, 5, 2)
     before, after = pixels_of(source), pixels_of(result.path)
     assert [is_red(frame) for frame in after] == [False] * 4 + [True] * 5 + [False] * 3
@@ -196,7 +196,7 @@ def test_frames_without_a_face_pass_and_cuts_are_noticed(tmp_path: Path) -> None
 
 def test_no_face_at_all_is_said(tmp_path: Path) -> None:
     with pytest.warns(MienWarning, match="No face was found"):
-        stylize_video(painter(), write(tmp_path / "a.mp4", [wall()] * 3), tmp_path / "out.mp4")
+        stylize_video(write(tmp_path / "a.mp4", [wall()] * 3), painter(), tmp_path / "out.mp4")
 
 
 def test_a_style_for_each_of_two_people(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_style_for_each_of_two_people(tmp_path: Path) -> None:
     source = write(tmp_path / "a.mp4", two)
     stream = painter(None, (1.0, -1.0, -1.0))
     stream.tracker.config = VideoConfig(detect_side=2 * W)
-    frames = pixels_of(stylize_video(stream, source, tmp_path / "out.mp4").path)
+    frames = pixels_of(stylize_video(source, stream, tmp_path / "out.mp4").path)
     assert is_red(frames[2], slice(0, W))  # the smaller one, the second
     assert not is_red(frames[2], slice(W, None))
 
@@ -218,7 +218,7 @@ def test_a_broken_middle_is_said_and_the_rest_is_done(tmp_path: Path) -> None:
     data[at : at + size] = os.urandom(size)
     source.write_bytes(data)
     with pytest.warns(MienWarning, match="could not be decoded"):
-        result = stylize_video(painter(), source, tmp_path / "out.mp4")
+        result = stylize_video(source, painter(), tmp_path / "out.mp4")
     assert result.broken >= 1
     assert 22 <= result.frames < 30
     times = [frame.time for frame in seen(result.path)]
@@ -231,7 +231,7 @@ def test_a_file_that_breaks_off_gives_what_there_is(tmp_path: Path) -> None:
     with av.open(str(source)) as container:
         places = [packet.pos for packet in container.demux(video=0) if packet.size]
     source.write_bytes(source.read_bytes()[: places[12] + 3])
-    result = stylize_video(painter(), source, tmp_path / "out.mp4")
+    result = stylize_video(source, painter(), tmp_path / "out.mp4")
     assert 9 <= result.frames <= 12
 
 
@@ -241,7 +241,7 @@ def test_colors_keep_their_tags_and_values(tmp_path: Path) -> None:
         context.colorspace, context.color_primaries, context.color_trc, context.color_range = 1, 1, 1, 2
 
     source = write(tmp_path / "a.mp4", [person()] * 3, prepare=tagged)
-    result = stylize_video(painter(), source, tmp_path / "out.mp4")
+    result = stylize_video(source, painter(), tmp_path / "out.mp4")
     before, after = seen(source)[1], seen(result.path)[1]
     for name in ("colorspace", "color_primaries", "color_trc", "color_range"):
         assert getattr(after, name) == getattr(before, name)
@@ -254,8 +254,8 @@ def test_transparency_is_kept_where_there_is_a_place_for_it(tmp_path: Path) -> N
     frames = [np.concatenate([person(i), alpha], axis=2) for i in range(4)]
     source = write(tmp_path / "a.mov", frames, codec="qtrle", layout="argb")
     for name in ("out.mov", "out.webm", "out.mkv"):
-        result = stylize_video(painter(), source, tmp_path / name)
-        again = stylize_video(painter(None), result.path, tmp_path / f"again-{name}", config=VideoConfig(codec="auto"))
+        result = stylize_video(source, painter(), tmp_path / name)
+        again = stylize_video(result.path, painter(None), tmp_path / f"again-{name}", config=VideoConfig(codec="auto"))
         with av.open(str(again.path)) as container:
             stream = container.streams.video[0]
             decoder = av.CodecContext.create("libvpx-vp9", "r") if name.endswith("webm") else stream.codec_context
@@ -263,7 +263,7 @@ def test_transparency_is_kept_where_there_is_a_place_for_it(tmp_path: Path) -> N
             found = frame.to_ndarray(format="rgba")[..., 3]
         assert np.abs(found.astype(int) - alpha[..., 0]).mean() < 4, name
     with pytest.warns(MienWarning, match="no transparency"):
-        stylize_video(painter(), source, tmp_path / "out.mp4")
+        stylize_video(source, painter(), tmp_path / "out.mp4")
 
 
 @pytest.mark.parametrize("ending", [".gif", ".webp", ".png"])
@@ -273,7 +273,7 @@ def test_animations_keep_their_times_and_transparency(tmp_path: Path, ending: st
         frame.paste((0, 0, 0, 0), (0, 0, 40, 20))
     source = tmp_path / f"a{ending}"
     frames[0].save(source, save_all=True, append_images=frames[1:], duration=[100, 250, 60, 500], loop=3, disposal=2)
-    result = stylize_video(painter(), source, tmp_path / f"out{ending}")
+    result = stylize_video(source, painter(), tmp_path / f"out{ending}")
     with Image.open(result.path) as image:
         assert image.n_frames == 4
         assert image.info.get("loop") == 3
@@ -290,10 +290,10 @@ def test_animations_keep_their_times_and_transparency(tmp_path: Path, ending: st
 def test_an_animation_becomes_a_video_and_back(tmp_path: Path) -> None:
     frames = [Image.fromarray(person(4 * i)[:-1, :-1]) for i in range(4)]  # an odd number of pixels
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=100, loop=0)
-    film = stylize_video(painter(), tmp_path / "a.gif", tmp_path / "a.mp4")
+    film = stylize_video(tmp_path / "a.gif", painter(), tmp_path / "a.mp4")
     assert [float(frame.time) for frame in seen(film.path)] == pytest.approx([0, 0.1, 0.2, 0.3])
     assert is_red(pixels_of(film.path)[0])
-    back = stylize_video(painter(None), film.path, tmp_path / "back.webp")
+    back = stylize_video(film.path, painter(None), tmp_path / "back.webp")
     with Image.open(back.path) as image:
         assert image.n_frames == 4
 
@@ -301,7 +301,7 @@ def test_an_animation_becomes_a_video_and_back(tmp_path: Path) -> None:
 def test_progress_counts_frames(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     source = write(tmp_path / "a.mp4", [person()] * 5)
-    stylize_video(painter(), source, tmp_path / "out.mp4", progress=lambda done, total, loss: told.append((done, total)))
+    stylize_video(source, painter(), tmp_path / "out.mp4", progress=lambda done, total, loss: told.append((done, total)))
     assert told == [(n, 5) for n in range(1, 6)]
 
 
@@ -309,15 +309,15 @@ def test_codec_and_quality_do_what_they_say(tmp_path: Path) -> None:
     source = write(tmp_path / "a.mp4", [person(i) for i in range(5)])
     sizes = {}
     for quality in (20, 95):
-        made = stylize_video(painter(), source, tmp_path / f"{quality}.mp4", config=VideoConfig(quality=quality))
+        made = stylize_video(source, painter(), tmp_path / f"{quality}.mp4", config=VideoConfig(quality=quality))
         sizes[quality] = made.path.stat().st_size
     assert sizes[95] > 2 * sizes[20]
     for codec, name in (("h265", "hevc"), ("vp9", "vp9")):
-        made = stylize_video(painter(), source, tmp_path / f"{codec}.mp4", config=VideoConfig(codec=codec))
+        made = stylize_video(source, painter(), tmp_path / f"{codec}.mp4", config=VideoConfig(codec=codec))
         with av.open(str(made.path)) as container:
             assert container.streams.video[0].codec_context.name == name
     with pytest.raises(InputError, match="choose another `codec`"):
-        stylize_video(painter(), source, tmp_path / "a.webm", config=VideoConfig(codec="h264"))
+        stylize_video(source, painter(), tmp_path / "a.webm", config=VideoConfig(codec="h264"))
     with pytest.raises(InputError, match="quality"):
         VideoConfig(quality=0)
 
@@ -345,16 +345,16 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
     there = sorted(tmp_path.iterdir())
     for name in ("text.mp4", "empty.mov", "cut.mp4", "noise.mkv", "still.gif", "noise.gif", "missing.mp4", "."):
         with pytest.raises(MienError) as told:
-            stylize_video(painter(), tmp_path / name, tmp_path / "out.mp4")
+            stylize_video(tmp_path / name, painter(), tmp_path / "out.mp4")
         assert "\n" not in str(told.value)
     for target in ("out.txt", "out", "good.mp4"):
         with pytest.raises(InputError):
-            stylize_video(painter(), good, tmp_path / target)
+            stylize_video(good, painter(), tmp_path / target)
     assert sorted(tmp_path.iterdir()) == there
-    stylize_video(painter(), good, tmp_path / "out.mp4")
+    stylize_video(good, painter(), tmp_path / "out.mp4")
     with pytest.raises(InputError, match="exists"):
-        stylize_video(painter(), good, tmp_path / "out.mp4")
-    stylize_video(painter(), good, tmp_path / "out.mp4", overwrite=True)
+        stylize_video(good, painter(), tmp_path / "out.mp4")
+    stylize_video(good, painter(), tmp_path / "out.mp4", overwrite=True)
 
 
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
         container.mux(audio.encode(frame))
         container.mux(audio.encode())
     with pytest.raises(InputError, match="no video in it"):
-        stylize_video(painter(), tmp_path / "a.m4a", tmp_path / "out.mp4")
+        stylize_video(tmp_path / "a.m4a", painter(), tmp_path / "out.mp4")
 
 
 def test_frames_beyond_the_limit_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,14 +373,14 @@ def test_frames_beyond_the_limit_are_not_decoded(tmp_path: Path, monkeypatch: py
     source = write(tmp_path / "a.mp4", [person()] * 2)
     monkeypatch.setattr("mien.video.shot.MOST_PIXELS", W * H - 1)
     with pytest.raises(InputError, match="320 x 240"):
-        stylize_video(painter(), source, tmp_path / "out.mp4")
+        stylize_video(source, painter(), tmp_path / "out.mp4")
 
 
 def test_the_package_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write(tmp_path / "a.mp4", [person()] * 2)
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(MienError, match=r"pip install \"mien\[video\]\""):
-        stylize_video(painter(), source, tmp_path / "out.mp4")
+        stylize_video(source, painter(), tmp_path / "out.mp4")
 
 
 def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_ctrl_c_leaves_no_half_file(tmp_path: Path) -> None:
     code = f"""
         import sys; sys.path[:0] = {sys.path!r}
         from test_whole_clip import painter, stylize_video
-        stylize_video(painter(), {str(source)!r}, {str(tmp_path / "out.mp4")!r}, progress=lambda d, t, l: print(d, flush=True))
+        stylize_video({str(source)!r}, painter(), {str(tmp_path / "out.mp4")!r}, progress=lambda d, t, l: print(d, flush=True))
     """
     here = str(Path(__file__).parent)
     child = subprocess.Popen(

@@ -51,7 +51,7 @@ class VideoResult:
 
 
 def stylize_video(
-    style: StyleLike | Sequence[StyleLike | None] | Stream, source: str | Path, target: str | Path, *,
+    source: str | Path, style: StyleLike | Sequence[StyleLike | None] | Stream, target: str | Path, *,
     config: VideoConfig | None = None, render: RenderConfig | None = None, model: str | Path | Stylizer | None = None,
     overwrite: bool = False, progress: Progress | None = None,
 ) -> VideoResult:  # fmt: skip
@@ -63,7 +63,7 @@ def stylize_video(
     it is finished. `progress` is told frames. Raises `InputError` for what is no video, and for an existing file without
     `overwrite`.
 
-    >>> mien.stylize_video("ink", "me.mp4", "ink.mp4")
+    >>> mien.stylize_video("me.mp4", "ink", "ink.mp4")
     """
     source, target, config = Path(source), Path(target), config or VideoConfig()
     suffix = target.suffix.lower()

@@ -122,7 +122,7 @@ class Studio:
         self.limits.check(clip.path.stat().st_size, clip.name)
         return self.films.join(
             lambda progress: stylize_video(
-                self.style(style), clip.path, target, render=self.usual_drawing, model=self.stylizer, progress=progress
+                clip.path, self.style(style), target, render=self.usual_drawing, model=self.stylizer, progress=progress
             )
         )
 

@@ -52,8 +52,8 @@ def run(
 
     with progress("frames", quiet=screen.quiet, rate=True) as advance:
         made = stylize_video(
-            styles,
             clip,
+            styles,
             out,
             config=video,
             render=drawing,
