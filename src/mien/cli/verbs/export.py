@@ -34,7 +34,10 @@ def run(
         Path | None, Option("--runtime", metavar="TGZ", help="For --web: what npm pack onnxruntime-web downloads.")
     ] = None,
     part: Annotated[
-        Part, Option("--part", help="all: crop to face and mask; encoder: crop to codes; generator: codes to face.")
+        Part,
+        Option(
+            "--part", help="Part to write: all (crop to face and mask), encoder (crop to codes) or generator (codes to face)."
+        ),
     ] = "all",
     model: Annotated[
         Path | None, Option("--model", help="The model that the style belongs to; none: the one with mien.")
