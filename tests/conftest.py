@@ -30,6 +30,22 @@ def shared() -> Path:
     return folder
 
 
+# Files whose tests run whole commands, train, or draw at full size: all of them are slow, beside those that say so themselves.
+_SLOW = (
+    "batch/test_apply_folder.py", "batch/test_cluster.py", "checkpoint/test_checkpoint.py", "checkpoint/test_limits.py",
+    "checkpoint/test_parity.py", "cli/test_train_verbs.py", "cli/test_verbs.py", "dataset/test_prepare.py", "evaluation/",
+    "export/", "faces/test_detect.py", "test_docs.py", "test_end_to_end.py", "test_examples.py", "test_limits_page.py",
+    "test_tutorial.py", "tools/", "training/test_distributed.py", "training/test_run.py", "video/test_whole_clip.py",
+    "web/test_page.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).as_posix().startswith(_SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
