@@ -59,10 +59,11 @@ class _Memory:
 
 @dataclass
 class Stream:
-    """Redraws the faces of one video, frame by frame.
+    """Redraws the faces of one video, frame by frame: arrays [H, W, 3] of uint8 or PIL images in, the same out.
 
-    >>> stream = mien.Stream(mapper)
-    >>> out = stream(frame)  # an array [H, W, 3] of uint8, or a PIL image; the same comes back
+    >>> from PIL import Image
+    >>> stream = mien.Stream.load("ink")
+    >>> stream(Image.open("me.jpg")).save("frame.png")
     """
 
     mappers: Mapper | Sequence[Mapper | None] | None
