@@ -36,8 +36,6 @@ def serve(
     `model` is a name or file, or a `Stylizer`. `learning` and `drawing` say how styles are learned and photos drawn where
     visitors do not. `ready` is called with the address once it can be opened. Raises `InputError` where others could see the
     page without a password, where the port is taken, and where gradio is not installed.
-
-    >>> mien.serve(mien.ServeConfig(port=8000))
     """
     config = config or ServeConfig()
     if config.password is None and not config.local:
