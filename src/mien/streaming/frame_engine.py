@@ -61,9 +61,7 @@ class _Memory:
 class Stream:
     """Redraws the faces of one video, frame by frame: arrays [H, W, 3] of uint8 or PIL images in, the same out.
 
-    >>> from PIL import Image
     >>> stream = mien.Stream.load("ink")
-    >>> stream(Image.open("me.jpg")).save("frame.png")
     """
 
     mappers: Mapper | Sequence[Mapper | None] | None
