@@ -26,7 +26,7 @@ def head_mask(crop: Tensor, stylized: Tensor | None = None, network: HeadMaskNet
     it covers the crop's own head and hair; it fades below the chin. `network`: None takes the one with mien.
     """
     if stylized is None:
-        return fading(_heads([crop], network)[0])
+        return fading(own_head(crop, network))
     return covering_mask(*head_masks(crop, stylized, network))
 
 
