@@ -22,7 +22,7 @@ from mien.dataset.config import CropConfig
 from mien.dataset.journal import Journal
 from mien.errors import InputError, MienError
 from mien.evaluation.model_report.curve import read_point
-from mien.evaluation.votes import KEY, score
+from mien.evaluation.votes import KEY, count_votes
 from mien.faces.align import ffhq_frame, frame_from_box, parse_landmarks
 from mien.media.collection import read_pictures
 from mien.media.images import decode_picture
@@ -236,7 +236,7 @@ def test_journals(tmp_path: Path, value: object, key: str, text: str) -> None:
 def test_studies(tmp_path: Path, text: str, votes: str) -> None:
     (tmp_path / KEY).write_text(text)
     (tmp_path / "votes.csv").write_text(votes, encoding="utf-8", errors="replace")
-    told(lambda: score(tmp_path))
+    told(lambda: count_votes(tmp_path))
 
 
 @_MANY
