@@ -13,7 +13,7 @@ from mien.faces.locate import locate
 from mien.latents import broadcast
 from mien.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
 from mien.losses.structure import structure_loss
-from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.images import from_tensor, read_image, write_image
 from mien.styles import EMBEDDED_MODEL
 
 folder, out_file, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 2000
@@ -22,8 +22,8 @@ random, batch = torch.Generator().manual_seed(0), 4
 source_model = load_model(EMBEDDED_MODEL)
 source, discriminator = source_model.generator.requires_grad_(False), source_model.discriminator.requires_grad_(True)
 target = copy.deepcopy(source).requires_grad_(True)
-pictures = [read_picture(file).rgb() for file in sorted(folder.iterdir())]
-cartoons = torch.stack([extract(p, locate(p, AlignConfig(aligned=True))[0], source_model.resolution)[0] for p in pictures])
+images = [read_image(file).rgb() for file in sorted(folder.iterdir())]
+cartoons = torch.stack([extract(p, locate(p, AlignConfig(aligned=True))[0], source_model.resolution)[0] for p in images])
 
 # 2. What keeps its weights: the generator's blocks of shape (FreezeG), the discriminator's of texture (FreezeD).
 shape, texture = source.synthesis.resolutions[:2], discriminator.resolutions[:2]
@@ -47,4 +47,4 @@ for step in range(steps):
             parameter.grad = gradient
         optimizer.step()
 pairs = torch.cat([g(source_codes, noise).detach() for g in (source, target)], dim=2)  # a face, and below it its cartoon
-write_picture(out_file, from_tensor(torch.cat(list(pairs), dim=2)), overwrite=True)
+write_image(out_file, from_tensor(torch.cat(list(pairs), dim=2)), overwrite=True)

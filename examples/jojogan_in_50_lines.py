@@ -13,7 +13,7 @@ from mien.faces.locate import locate
 from mien.inversion.encode import encode
 from mien.latents import broadcast, keep_below, mix_styles, style_layers
 from mien.losses.features import loss_resolutions
-from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.images import from_tensor, read_image, write_image
 from mien.styles import EMBEDDED_MODEL
 
 reference_file, face_file, out_file = sys.argv[1:4]
@@ -22,9 +22,9 @@ model = load_model(EMBEDDED_MODEL)
 generator, discriminator, R = model.generator, model.discriminator.requires_grad_(False), model.resolution
 
 # 1. Faces are cut out and become codes. Even of a drawing the encoder says a realistic face: that makes the method work.
-pictures = [read_picture(file).rgb() for file in (reference_file, face_file)]
-frames = [locate(picture, AlignConfig(face="largest"))[0] for picture in pictures]
-crops = [extract(picture, frame, R)[0][None] for picture, frame in zip(pictures, frames, strict=True)]
+images = [read_image(file).rgb() for file in (reference_file, face_file)]
+frames = [locate(image, AlignConfig(face="largest"))[0] for image in images]
+crops = [extract(image, frame, R)[0][None] for image, frame in zip(images, frames, strict=True)]
 with torch.no_grad():
     reference_styles, face_styles = (generator.synthesis.styles(encode(model, crop).w_plus) for crop in crops)
 
@@ -47,4 +47,4 @@ for _ in range(steps):
 
 # 4. Anybody's code, drawn by the copy.
 with torch.no_grad():
-    write_picture(out_file, from_tensor(tuned.render(face_styles, tuned.noise("const"))[0]), overwrite=True)
+    write_image(out_file, from_tensor(tuned.render(face_styles, tuned.noise("const"))[0]), overwrite=True)

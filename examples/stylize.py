@@ -1,4 +1,4 @@
-"""Put a photo in the style of one picture, and in a style that is ready.
+"""Put a photo in the style of one image, and in a style that is ready.
 
 python examples/stylize.py examples/face.png examples/poster.png out
 """

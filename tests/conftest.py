@@ -23,10 +23,10 @@ def shared_folder() -> Path | None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of parity data and pictures; skips the test where it is absent."""
+    """The folder of parity data and images; skips the test where it is absent."""
     folder = shared_folder()
     if folder is None:
-        pytest.skip(f"{_NEEDS_DATA} (or MIEN_SHARED): parity data and pictures that are not part of the project")
+        pytest.skip(f"{_NEEDS_DATA} (or MIEN_SHARED): parity data and images that are not part of the project")
     return folder
 
 

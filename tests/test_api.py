@@ -175,7 +175,7 @@ def test_one_call_tells_settings_of_drawing_and_learning_apart(
     monkeypatch.setattr(pipe, "align", lambda *given: whole)
     monkeypatch.setattr(pipe, "fit", lambda reference, learning, **rest: seen.update(learning=learning) or "style")
     monkeypatch.setattr(
-        pipe, "apply", lambda look, found, config: seen.update(look=look, config=config) or mien.Result(whole.picture, [])
+        pipe, "apply", lambda look, found, config: seen.update(look=look, config=config) or mien.Result(whole.image_data, [])
     )
     mien.stylize(photo, photo, model=pipe, strength=0.8, steps=9)
     assert seen == {"look": "style", "config": mien.RenderConfig(strength=0.8), "learning": mien.OneShotConfig(steps=9)}

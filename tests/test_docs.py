@@ -224,7 +224,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from mien.styles import EMBEDDED_MODEL
 
     if not (_EXAMPLES / "face.png").exists() or not EMBEDDED_MODEL.exists():
-        pytest.skip("the embedded model and its example pictures are not there yet")
+        pytest.skip("the embedded model and its example images are not there yet")
     face = Image.open(_EXAMPLES / "face.png").convert("RGB")
     face.save(tmp_path / "crop.png")
     for name in ("me.jpg", "photos/anna.jpg", "photos/bert.jpg"):

@@ -12,8 +12,8 @@ from mien.faces.config import AlignConfig
 from mien.faces.detect import find_faces
 from mien.faces.results import StylizedFace
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
-from mien.media.image_input import as_picture
-from mien.media.images import read_picture
+from mien.media.image_input import as_image
+from mien.media.images import read_image
 from mien.pipeline import OneShotConfig, Style, Stylizer
 from mien.render_config import RenderConfig
 from mien.styles import EMBEDDED_MODEL
@@ -27,7 +27,7 @@ def stylizer() -> Stylizer:
 
 
 def distance(stylizer: Stylizer, face: torch.Tensor, reference: torch.Tensor) -> float:
-    """The loss of the method itself, between two pictures."""
+    """The loss of the method itself, between two images."""
     assert stylizer.model.discriminator is not None
     judge = FrozenFeatures(stylizer.model.discriminator, loss_resolutions(stylizer.resolution))
     with torch.inference_mode():
@@ -44,7 +44,7 @@ def test_the_embedded_model_is_whole() -> None:
 
 
 def test_samples_have_faces(stylizer: Stylizer) -> None:
-    samples = [as_picture(image).rgb() for image in stylizer.sample(8, seed=1)]
+    samples = [as_image(image).rgb() for image in stylizer.sample(8, seed=1)]
     found = 0
     for sample in samples:
         big = torch.nn.functional.interpolate(sample[None], (256, 256), mode="bicubic").clamp(-1, 1)
@@ -55,13 +55,13 @@ def test_samples_have_faces(stylizer: Stylizer) -> None:
 @pytest.mark.parametrize("name", ["ink", "poster", "toon", "comic"])
 def test_a_ready_style_draws_the_face_in_its_place(stylizer: Stylizer, name: str) -> None:
     style = Style.load(name)
-    photo = read_picture(EXAMPLES / "face.png")
+    photo = read_image(EXAMPLES / "face.png")
     result = stylizer.apply(style, photo)
     assert len(result.faces) == 1
     face = result.faces[0]
     reference = stylizer.align(EXAMPLES / f"{name}.png", AlignConfig(aligned=True)).faces[0].crop
     assert distance(stylizer, face.stylized, reference) < 0.95 * distance(stylizer, face.inversion, reference)
-    changed = (result.picture.pixels != photo.pixels).any(axis=2)
+    changed = (result.image_data.pixels != photo.pixels).any(axis=2)
     assert changed.mean() > 0.05
     x, y = face.frame.centre
     assert changed[int(y), int(x)]

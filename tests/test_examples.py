@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mien.media.images import read_picture
+from mien.media.images import read_image
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -27,8 +27,8 @@ def test_jojogan_moves_a_face_towards_the_reference(tmp_path: Path, monkeypatch:
     files = [tmp_path / "before.png", tmp_path / "after.png"]
     for file, steps in zip(files, (0, 4), strict=True):
         run("jojogan_in_50_lines.py", EXAMPLES / "comic.png", EXAMPLES / "portrait.png", file, steps, monkeypatch=monkeypatch)
-    before, after = (read_picture(file).rgb() for file in files)
-    reference = read_picture(EXAMPLES / "comic.png").rgb().mean(dim=(1, 2))
+    before, after = (read_image(file).rgb() for file in files)
+    reference = read_image(EXAMPLES / "comic.png").rgb().mean(dim=(1, 2))
     gaps = [float((face.mean(dim=(1, 2)) - reference).abs().mean()) for face in (before, after)]
     assert gaps[1] < gaps[0], gaps
 
@@ -39,6 +39,6 @@ def test_freezesg_trains_and_draws_pairs(tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("ink", "comic"):
         shutil.copy(EXAMPLES / f"{name}.png", tmp_path / "cartoons")
     run("freezesg_in_50_lines.py", tmp_path / "cartoons", tmp_path / "pairs.png", 1, monkeypatch=monkeypatch)
-    above, below = read_picture(tmp_path / "pairs.png").rgb().chunk(2, dim=1)
+    above, below = read_image(tmp_path / "pairs.png").rgb().chunk(2, dim=1)
     assert above.shape[2] == 4 * above.shape[1]
     assert not torch.equal(above, below)

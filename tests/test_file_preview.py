@@ -10,7 +10,7 @@ from PIL import Image
 
 import mien
 from mien.cli.app import shell
-from mien.cli.terminal_picture import half_blocks
+from mien.cli.terminal_image import half_blocks
 from mien.errors import CheckpointError, InputError
 from mien.shipped import IDENTITY
 from toys import toy_batch

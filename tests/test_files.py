@@ -16,7 +16,7 @@ from mien.checkpoint.state import write_state
 from mien.errors import CheckpointError, InputError
 from mien.evaluation.model_report.workspace import Workspace
 from mien.files import write_whole, written_whole
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 from mien.training.run_folder import RunFolder
 
 
@@ -85,12 +85,12 @@ def _text(folder: Path) -> Path:
     return folder / "plan.txt"
 
 
-def _picture(folder: Path) -> Path:
-    return write_picture(folder / "a.png", from_tensor(torch.zeros(3, 4, 4)))
+def _image(folder: Path) -> Path:
+    return write_image(folder / "a.png", from_tensor(torch.zeros(3, 4, 4)))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
-@pytest.mark.parametrize("write", [_state, _array, _ours, _text, _picture])
+@pytest.mark.parametrize("write", [_state, _array, _ours, _text, _image])
 def test_every_file_gets_the_usual_permissions(tmp_path: Path, write: Callable[[Path], Path]) -> None:
     before = os.umask(0o027)
     try:

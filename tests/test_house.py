@@ -317,7 +317,7 @@ def test_every_public_name_exists_and_is_typed() -> None:
 
 
 def test_nothing_of_others_is_committed() -> None:
-    """Weights and pictures in the tree are ours: only in the places where ours lie."""
+    """Weights and images in the tree are ours: only in the places where ours lie."""
     listed = subprocess.run(["git", "ls-files"], cwd=_REPOSITORY, capture_output=True, text=True)
     if listed.returncode != 0:
         pytest.skip("not a git checkout")

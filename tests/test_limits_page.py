@@ -52,8 +52,8 @@ def test_zips_of_many_images(tmp_path: Path) -> None:
         for number in range(150_000):
             archive.writestr(f"{number:06d}.png", b"")
     names = 150_000 * (46 + 10)
-    work = f"list(read_pictures(Path({str(path)!r})))"
-    _assert_within("Zip of images", names, "from pathlib import Path; from mien.media.collection import read_pictures", work)
+    work = f"list(read_images(Path({str(path)!r})))"
+    _assert_within("Zip of images", names, "from pathlib import Path; from mien.media.collection import read_images", work)
 
 
 @pytest.mark.parametrize(

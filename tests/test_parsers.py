@@ -24,8 +24,8 @@ from mien.errors import InputError, MienError
 from mien.evaluation.model_report.curve import read_point
 from mien.evaluation.votes import KEY, count_votes
 from mien.faces.align import ffhq_frame, frame_from_box, parse_landmarks
-from mien.media.collection import read_pictures
-from mien.media.images import decode_picture
+from mien.media.collection import read_images
+from mien.media.images import decode_image
 from mien.models.model import Model
 from mien.styles import Style
 from mien.training.config import TrainConfig
@@ -282,7 +282,7 @@ def test_weights(tmp_path: Path, files: dict[str, bytes], name: str, edits: list
 @_MANY
 @given(edits=_EDITS)
 def test_images(files: dict[str, bytes], suffix: str, edits: list[tuple[str, float, float]]) -> None:
-    told(lambda: decode_picture(mutated(files[f"p.{suffix}"], edits), Path("p")))
+    told(lambda: decode_image(mutated(files[f"p.{suffix}"], edits), Path("p")))
 
 
 @pytest.mark.parametrize("method", [0, 8, 12, 14])
@@ -291,7 +291,7 @@ def test_images(files: dict[str, bytes], suffix: str, edits: list[tuple[str, flo
 def test_zips(tmp_path: Path, files: dict[str, bytes], method: int, edits: list[tuple[str, float, float]]) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(mutated(files[f"{method}.zip"], edits))
-    told(lambda: list(read_pictures(path)))
+    told(lambda: list(read_images(path)))
 
 
 def test_a_damaged_member_is_named_and_the_others_are_read(tmp_path: Path, files: dict[str, bytes]) -> None:
@@ -302,7 +302,7 @@ def test_a_damaged_member_is_named_and_the_others_are_read(tmp_path: Path, files
         data[second.header_offset + 60 : second.header_offset + 90] = bytes(30)
         path = tmp_path / "a.zip"
         path.write_bytes(data)
-        found = dict(read_pictures(path))
+        found = dict(read_images(path))
         assert isinstance(found["1.png"], str)
         assert "cannot be unpacked" in found["1.png"]
         assert isinstance(found["0.png"], bytes)

@@ -18,7 +18,7 @@ from mien.inversion.config import InvertConfig, Method, RefineConfig
 from mien.inversion.encode import mean_code
 from mien.inversion.optimize import refine
 from mien.latents import USUAL_FIDELITY, Codes, style_layers
-from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.images import from_tensor, read_image, write_image
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import OneShotConfig, Style, Stylizer
@@ -26,7 +26,7 @@ from mien.render_config import RenderConfig
 from mien.styles import find_style
 from toys import tiny, tiny_discriminator
 
-# To a random model, random pictures are no faces.
+# To a random model, random images are no faces.
 pytestmark = [pytest.mark.filterwarnings("ignore:To the model"), pytest.mark.filterwarnings("ignore:.*was drawn at 32 px")]
 
 R = 32
@@ -49,8 +49,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stylizer")
     torch.manual_seed(3)
     smooth = torch.nn.functional.interpolate(torch.rand(2, 3, 6, 6) * 2 - 1, (96, 96), mode="bicubic").clamp(-1, 1)
-    write_picture(folder / "photo.png", from_tensor(smooth[0]))
-    write_picture(folder / "reference.png", from_tensor(smooth[1]))
+    write_image(folder / "photo.png", from_tensor(smooth[0]))
+    write_image(folder / "reference.png", from_tensor(smooth[1]))
     model_file(folder)
     return folder
 
@@ -68,11 +68,11 @@ def style(stylizer: Stylizer, folder: Path) -> Style:
 def test_a_saved_style_gives_the_same_bytes(stylizer: Stylizer, style: Style, folder: Path) -> None:
     style.save(folder / "saved.safetensors", overwrite=True)
     again = Style.load(folder / "saved.safetensors")
-    before = stylizer.apply(style, folder / "photo.png", PLAIN, align=ALIGNED).picture.pixels
+    before = stylizer.apply(style, folder / "photo.png", PLAIN, align=ALIGNED).image_data.pixels
     fresh = Stylizer(load_model(folder / "tiny-0.safetensors"))
-    after = fresh.apply(again, folder / "photo.png", PLAIN, align=ALIGNED).picture.pixels
+    after = fresh.apply(again, folder / "photo.png", PLAIN, align=ALIGNED).image_data.pixels
     assert (before == after).all()
-    assert (before != read_picture(folder / "photo.png").pixels).any()
+    assert (before != read_image(folder / "photo.png").pixels).any()
     assert again.settings["fit"]["steps"] == 6
     assert again.settings["references"] == ["reference.png"]
     assert again.thumbnail.shape == (3, 96, 96)
@@ -90,8 +90,8 @@ def test_a_list_of_photos_makes_a_list_of_results(stylizer: Stylizer, style: Sty
     photo = folder / "photo.png"
     first, second = stylizer(style, [photo, Image.open(photo)], PLAIN, align=ALIGNED)
     alone = stylizer(style, photo, PLAIN, align=ALIGNED)
-    assert (first.picture.pixels == alone.picture.pixels).all()
-    assert (second.picture.pixels == alone.picture.pixels).all()
+    assert (first.image_data.pixels == alone.image_data.pixels).all()
+    assert (second.image_data.pixels == alone.image_data.pixels).all()
     assert [image.tobytes() for image in alone.images] == [alone.image.tobytes()]
 
 
@@ -119,7 +119,7 @@ def test_a_reference_given_twice_counts_twice(stylizer: Stylizer, folder: Path) 
     assert learned.thumbnail.shape == (3, 96, 192)
 
 
-def test_extreme_takes_the_whole_picture_and_the_mean_code(stylizer: Stylizer, folder: Path) -> None:
+def test_extreme_takes_the_whole_image_and_the_mean_code(stylizer: Stylizer, folder: Path) -> None:
     with pytest.raises(FaceNotFoundError, match="`extreme`"):
         stylizer.fit([folder / "reference.png"], QUICK)
     extreme = stylizer.fit([folder / "reference.png"], replace(QUICK, extreme=True))
@@ -131,10 +131,10 @@ def test_extreme_takes_the_whole_picture_and_the_mean_code(stylizer: Stylizer, f
 
 
 def test_what_a_crop_invents_is_not_learned(stylizer: Stylizer, folder: Path) -> None:
-    """A box beyond the border is another thing to learn than the same pixels as a picture of their own."""
+    """A box beyond the border is another thing to learn than the same pixels as an image of their own."""
 
-    def learned(picture: Path, align: AlignConfig) -> Style:
-        return stylizer.fit([picture], QUICK, align=align)
+    def learned(image: Path, align: AlignConfig) -> Style:
+        return stylizer.fit([image], QUICK, align=align)
 
     beyond = AlignConfig(box=(-32.0, 0.0, 96.0))
     crop = stylizer.align(folder / "reference.png", beyond).faces[0].crop
@@ -143,7 +143,7 @@ def test_what_a_crop_invents_is_not_learned(stylizer: Stylizer, folder: Path) ->
     whole = stylizer.fit([from_tensor(crop)], QUICK, align=ALIGNED)
     assert "invented" not in whole.settings
     assert not torch.equal(masked.changes["b32.conv1.weight"], whole.changes["b32.conv1.weight"])
-    # Nothing is invented: bit for bit the same, also for a box that is the picture to a hair.
+    # Nothing is invented: bit for bit the same, also for a box that is the image to a hair.
     inside = learned(folder / "reference.png", AlignConfig(box=(0.0, 0.0, 96.0)))
     same = learned(folder / "reference.png", ALIGNED)
     assert all(torch.equal(gap, same.changes[name]) for name, gap in inside.changes.items())
@@ -158,32 +158,32 @@ def test_no_face_is_an_error_that_helps(stylizer: Stylizer, style: Style, folder
 def test_box_and_crop(stylizer: Stylizer, style: Style, folder: Path) -> None:
     box = AlignConfig(box=(40.0, 40.0, 30.0))
     whole = stylizer.apply(style, folder / "photo.png", align=box)
-    original = read_picture(folder / "photo.png").pixels
-    changed = (whole.picture.pixels != original).any(axis=2)
+    original = read_image(folder / "photo.png").pixels
+    changed = (whole.image_data.pixels != original).any(axis=2)
     assert changed.any()
     # The square of 1.8 times the box in which colors are carried on.
     assert not changed[:27].any()
     assert not changed[:, :27].any()
     assert not changed[83:].any()
     square = stylizer.apply(style, folder / "photo.png", RenderConfig(crop=True), align=box)
-    assert square.picture.pixels.shape == (R, R, 3)
+    assert square.image_data.pixels.shape == (R, R, 3)
     with pytest.raises(InputError, match="give one of them"):
         AlignConfig(box=(0.0, 0.0, 5.0), aligned=True)
     with pytest.raises(InputError, match="outside"):
         stylizer.apply(style, folder / "photo.png", align=AlignConfig(box=(500.0, 0.0, 30.0)))
 
 
-def test_refinement_comes_nearer_to_the_picture(stylizer: Stylizer, folder: Path) -> None:
+def test_refinement_comes_nearer_to_the_image(stylizer: Stylizer, folder: Path) -> None:
     def gap(steps: int) -> float:
         found = stylizer.invert(folder / "photo.png", RenderConfig(refine_steps=steps), align=ALIGNED)
         assert found.w_plus.shape == (1, 8, 16)
-        return float((found.picture - found.crop).abs().mean())
+        return float((found.rendering - found.crop).abs().mean())
 
     assert gap(60) < gap(0)
 
 
 def made_up_regions(stylizer: Stylizer) -> Regions:
-    """The first half of the channels of every layer drives the eyes, which are the left half of the picture."""
+    """The first half of the channels of every layer drives the eyes, which are the left half of the image."""
     names = ("eyes", "skin")
     place = torch.zeros(2, 32, 32)
     place[0, :, :16] = place[1, :, 16:] = 1
@@ -242,7 +242,7 @@ def test_control_of_a_finished_style(folder: Path, style: Style) -> None:
     with pytest.raises(InputError, match="keeps no codes"):
         face(which=replace(style, reference_codes=None), exaggerate={"eyes": 1.0})
     nobody = replace(style, settings={})
-    with pytest.raises(InputError, match="not learned from pictures"):
+    with pytest.raises(InputError, match="not learned from images"):
         face(which=nobody, exaggerate={"eyes": 1.0})
     assert face(which=nobody, keep={"eyes": 1.0}).shape == (3, R, R)
 
@@ -319,7 +319,7 @@ def test_fidelity(detailed: Stylizer, folder: Path) -> None:
 
 
 def test_several_references_can_be_controlled(stylizer: Stylizer, folder: Path) -> None:
-    write_picture(folder / "other.png", from_tensor(torch.rand(3, R, R) * 2 - 1), overwrite=True)
+    write_image(folder / "other.png", from_tensor(torch.rand(3, R, R) * 2 - 1), overwrite=True)
     both = [folder / "reference.png", folder / "other.png"]
     assert stylizer.fit(both, QUICK, align=ALIGNED, control=Control(keep={"eyes": 1.0})).changes
 
@@ -380,7 +380,7 @@ def test_without_a_fidelity_a_face_gets_as_much_detail_as_suits_the_style(detail
 
 
 def test_numbers_that_are_not_finite_are_refused_by_name(stylizer: Stylizer, style: Style, folder: Path) -> None:
-    with pytest.raises(InputError, match="The style 'reference' draws a picture with numbers that are not finite"):
+    with pytest.raises(InputError, match="The style 'reference' draws an image with numbers that are not finite"):
         stylizer.apply(style, folder / "photo.png", replace(PLAIN, strength=1e36), align=ALIGNED)
     with pytest.raises(InputError, match="The style 'reference' draws"):
         stylizer.sample(1, style=style, strength=1e36)

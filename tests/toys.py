@@ -13,7 +13,7 @@ from torch import Tensor
 from mien.checkpoint.model_file import write_model
 from mien.faces.config import AlignConfig
 from mien.latents import broadcast, style_layers
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
@@ -44,14 +44,14 @@ def tiny_discriminator(resolution: int = 32, clamp: float | None = None) -> Disc
 
 def setting(count: int = 1) -> tuple:
     g, d = tiny(R).requires_grad_(False), tiny_discriminator(R).requires_grad_(False)
-    pictures = torch.randn(count, 3, R, R).clamp(-1, 1)
+    images = torch.randn(count, 3, R, R).clamp(-1, 1)
     with torch.no_grad():
         w_plus = broadcast(g.mapping(torch.randn(count, 16)), g.num_ws).clone()
-    return g, d, pictures, w_plus
+    return g, d, images, w_plus
 
 
 def left_half() -> torch.Tensor:
-    """Valid parts [1, 1, R, R]: the left half of the picture."""
+    """Valid parts [1, 1, R, R]: the left half of the image."""
     return (torch.arange(R) < R // 2).float().expand(1, 1, R, R).contiguous()
 
 
@@ -61,8 +61,8 @@ def face(
 ) -> Tensor:  # fmt: skip
     """A drawn face [3, side, side] in the FFHQ frame; lengths are in units of the distance between the eyes."""
     big = 1024
-    picture = Image.new("RGB", (big, big), "#90a0b0")
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (big, big), "#90a0b0")
+    draw = ImageDraw.Draw(image)
 
     def ellipse(x: float, y: float, across: float, down: float, color: str) -> None:
         draw.ellipse([(x - across) * big, (y - down) * big, (x + across) * big, (y + down) * big], fill=color)
@@ -77,7 +77,7 @@ def face(
         opening = Image.new("L", (big, big))
         ImageDraw.Draw(opening).ellipse([x * big - 62, y * big - 30, x * big + 62, y * big + 30], fill=255)
         ellipse(x, y, 66 / big, 36 / big, "#604030")
-        picture.paste(eye, mask=opening)
+        image.paste(eye, mask=opening)
         draw.line([(x - 0.07) * big, 0.4 * big, (x + 0.07) * big, 0.4 * big], fill="#503020", width=18)
     draw.line([(0.5 * big, 0.5 * big), (0.53 * big, 0.62 * big), (0.48 * big, 0.63 * big)], fill="#b08060", width=10)
     half, mouth = wide * EYE_DISTANCE / 2, 0.745
@@ -88,11 +88,11 @@ def face(
     draw.polygon([*((x, y - 14) for x, y in upper), *((x, y + 18) for x, y in reversed(lower))], fill="#c05050")
     draw.polygon([*upper, *reversed(lower)], fill="#301010")
     draw.line(upper, fill="#602020", width=8)
-    return to_tensor(picture.resize((side, side), Image.Resampling.BOX))
+    return to_tensor(image.resize((side, side), Image.Resampling.BOX))
 
 
-def to_tensor(picture: Image.Image) -> Tensor:
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 127.5 - 1
+def to_tensor(image: Image.Image) -> Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
 
 
 def script(path: Path) -> ModuleType:
@@ -122,7 +122,7 @@ def toy_batch(folder: Path, photos: int) -> Path:
     torch.manual_seed(3)
     for number in range(photos + 1):
         smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6) * 2 - 1, (96, 96), mode="bicubic").clamp(-1, 1)[0]
-        write_picture(folder / (f"photos/{number}.png" if number else "reference.png"), from_tensor(smooth))
+        write_image(folder / (f"photos/{number}.png" if number else "reference.png"), from_tensor(smooth))
     (folder / "photos" / "broken.jpg").write_bytes(b"")
     config = OneShotConfig(steps=2, random_from="32px")
     style = pipe.fit(folder / "reference.png", config, align=AlignConfig(aligned=True))

@@ -1,6 +1,6 @@
 """What the parts of the method are worth: for each question a table and a sheet, on references x photos.
 
-python tools/ablation.py losses masks -o ablation --references PICTURE... --photos PHOTO... [--quick]
+python tools/ablation.py losses masks -o ablation --references IMAGE... --photos PHOTO... [--quick]
 
 References and photos are files or folders. Without a question, all are asked. A run that was stopped goes on where it was:
 every style that is learned, drawn and measured is kept in OUT/work under its very settings. Tables and sheets are made anew.
@@ -36,8 +36,8 @@ from mien.latents import USUAL_FIDELITY, Codes
 from mien.losses.extractors import DISCRIMINATOR, discriminator_extractor
 from mien.media.contact_sheet import sheet
 from mien.media.eight_bit import to_uint8
-from mien.media.images import from_tensor, write_picture
-from mien.metrics.perceptual import as_pictures, style_distance
+from mien.media.images import from_tensor, write_image
+from mien.metrics.perceptual import as_images, style_distance
 from mien.metrics.spaces import MetricNetworks
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.layer_masks import PRESETS as MASKS
@@ -125,7 +125,7 @@ class Bench:
         return {"model": self.stylizer.digest, "encoder": "" if encoder is None else digest(encoder.state_dict())}
 
     def seen(self, references: Sequence[Path]) -> Tensor:
-        """Reference pictures as they are compared, [N, 3, SIDE, SIDE]."""
+        """Reference images as they are compared, [N, 3, SIDE, SIDE]."""
         return read_references(references, aligned=self.references_aligned)
 
     def codes(self, options: Options) -> tuple[Codes, float]:
@@ -148,9 +148,9 @@ class Bench:
         return Codes(kept["w_plus"], kept.get("detail")), float(kept["seconds"])
 
     def cell(self, references: Sequence[Path], options: Options, judged_by: Sequence[Path]) -> dict[str, Tensor]:
-        """One style on all photos: `pictures` (uint8), and a number for every photo and measure.
+        """One style on all photos: `images` (uint8), and a number for every photo and measure.
 
-        `judged_by` are the references that the pictures are compared with.
+        `judged_by` are the references that the images are compared with.
         """
         names, photos, _ = self.crops
         settings = {
@@ -167,16 +167,16 @@ class Bench:
                 references, self._fit_config(options), align=AlignConfig(aligned=True) if self.references_aligned else None,
             )  # fmt: skip
             learned = time.perf_counter()
-            pictures = torch.cat([self.stylizer.draw(style, code) for code in codes.single()])
-            drawing = inverting + (time.perf_counter() - learned) / len(pictures)
-            found = measure(names, photos, [Candidate("it", range(len(names)), pictures, wanted)], self.instruments)
+            images = torch.cat([self.stylizer.draw(style, code) for code in codes.single()])
+            drawing = inverting + (time.perf_counter() - learned) / len(images)
+            found = measure(names, photos, [Candidate("it", range(len(names)), images, wanted)], self.instruments)
             each = found.numbers["methods"]["it"]["each"]
             measured = {key: torch.tensor([each[name][key] for name in names]) for key in each[names[0]] if key in _COLUMNS}
             own = self.stylizer.model.discriminator
             if own is not None and self.instruments.looks.name != DISCRIMINATOR:
-                measured["style_distance_d"] = style_distance(discriminator_extractor(own), pictures, wanted)
+                measured["style_distance_d"] = style_distance(discriminator_extractor(own), images, wanted)
             times = {"learning": torch.tensor([learned - start]), "drawing": torch.tensor([drawing])}
-            return {"pictures": to_uint8(pictures), **measured, **times}
+            return {"images": to_uint8(images), **measured, **times}
 
         return self.workspace.kept("cell", settings, make)
 
@@ -213,7 +213,7 @@ def ask(bench: Bench, question: str, out: Path) -> None:
     write_whole(out / f"{question}.json", json.dumps(numbers, indent=2, ensure_ascii=False) + "\n")
     write_whole(out / f"{question}.md", _page(numbers))
     drawn = (_several_sheet if question == "several" else _sheet)(bench, list(variants), cells)
-    write_picture(out / f"{question}.png", from_tensor(drawn), overwrite=True)
+    write_image(out / f"{question}.png", from_tensor(drawn), overwrite=True)
 
 
 def _summary(cells: Sequence[Mapping[str, Tensor]]) -> dict[str, Any]:
@@ -249,9 +249,9 @@ def _page(numbers: Mapping[str, Any]) -> str:
 Cells = Mapping[tuple[str, tuple[Path, ...]], Mapping[str, Tensor]]
 
 
-def _picture(cells: Cells, name: str, group: Sequence[Path], photo: int) -> Tensor | None:
+def _image(cells: Cells, name: str, group: Sequence[Path], photo: int) -> Tensor | None:
     cell = cells.get((name, tuple(group)))
-    return None if cell is None else as_pictures(cell["pictures"][photo])
+    return None if cell is None else as_images(cell["images"][photo])
 
 
 def _sheet(bench: Bench, names: Sequence[str], cells: Cells) -> Tensor:
@@ -262,7 +262,7 @@ def _sheet(bench: Bench, names: Sequence[str], cells: Cells) -> Tensor:
     for reference in bench.references[:_ROWS]:
         if any((reference,) == group for _, group in cells):
             seen = bench.seen([reference])[0]
-            rows += [[seen, photos[i], *(_picture(cells, name, [reference], i) for name in names)] for i in range(each)]
+            rows += [[seen, photos[i], *(_image(cells, name, [reference], i) for name in names)] for i in range(each)]
     return sheet(rows, size=_CELL, column_labels=["reference", "photo", *names])
 
 
@@ -271,7 +271,7 @@ def _several_sheet(bench: Bench, names: Sequence[str], cells: Cells) -> Tensor:
     (alone, together), (_, photos, _) = names, bench.crops
     groups = [group for group in cells if group[0] in (alone, together)]
     rows: list[list[Tensor | None]] = [[None, *(bench.seen(group)[0] if name == alone else None for name, group in groups)]]
-    rows += [[photos[i], *(_picture(cells, name, group, i) for name, group in groups)] for i in range(min(_ROWS, len(photos)))]
+    rows += [[photos[i], *(_image(cells, name, group, i) for name, group in groups)] for i in range(min(_ROWS, len(photos)))]
     heads = ["photo", *(group[0].stem if name == alone else together for name, group in groups)]
     return sheet(rows, size=_CELL, column_labels=heads)
 

@@ -38,7 +38,7 @@ def measure(photos: int, refine_steps: int) -> tuple[tuple[float, float], tuple[
             seconds.append((whole, median(json.loads(line)["seconds"] for line in lines)))
             assert done.written == photos, done.failed
         same = [(folder / "plain" / p.name).read_bytes() == p.read_bytes() for p in (folder / "cluster").iterdir()]
-        assert all(same), "the cluster made other pictures"
+        assert all(same), "the cluster made other images"
     return seconds[0], seconds[1]
 
 

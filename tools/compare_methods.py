@@ -1,10 +1,10 @@
 """The product's default beside the published loop, on the same weights: a sheet for each reference, a table, and a blind study.
 
-python tools/compare_methods.py -o OUT --references PICTURE... --photos PHOTO... [--steps 200]
+python tools/compare_methods.py -o OUT --references IMAGE... --photos PHOTO... [--steps 200]
 
 References and photos are files or folders. OUT/table.md has the means over all photos and references; OUT/REFERENCE.png shows
 both methods; OUT/study is for people who do not know which side is whose: `mien blind --score OUT/study` counts their votes.
-Identity should be measured by a network that was nowhere a loss: --identity takes a MobileFaceNet. All pictures of people are
+Identity should be measured by a network that was nowhere a loss: --identity takes a MobileFaceNet. All images of people are
 private: think before you publish a sheet.
 """
 
@@ -31,7 +31,7 @@ from mien.evaluation.outputs import SIDE, PhotoFace, read_faces, read_references
 from mien.evaluation.preference_study import lay_out_study
 from mien.faces.config import AlignConfig
 from mien.files import write_whole
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 from mien.metrics.spaces import MetricNetworks
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.presets import PRESETS
@@ -109,12 +109,12 @@ def compare(bench: Bench, references: Sequence[Path], out: Path, *, overwrite: b
         made, learning = bench.drawn(reference, wanted)
         found = measure(names, photos, made, bench.instruments)
         every.append((found, learning))
-        write_picture(out / f"{reference.stem}.png", from_tensor(found.sheet), overwrite=overwrite)
+        write_image(out / f"{reference.stem}.png", from_tensor(found.sheet), overwrite=overwrite)
         for i, name in enumerate(names):
             pair = f"{reference.stem}--{name}"
             shown[pair] = reference
-            for folder, image in (("photos", photos[i]), *((c.name, c.pictures[i]) for c in made)):
-                write_picture(out / "crops" / folder / f"{pair}.png", from_tensor(image), overwrite=overwrite)
+            for folder, image in (("photos", photos[i]), *((c.name, c.images[i]) for c in made)):
+                write_image(out / "crops" / folder / f"{pair}.png", from_tensor(image), overwrite=overwrite)
         print(f"{reference.stem}: learned in " + ", ".join(f"{n} {s:.0f} s" for n, s in learning.items()), flush=True)
     crops = sorted((out / "crops" / "photos").glob("*.png"))
     lay_out_study(

@@ -1,6 +1,6 @@
 """One sheet of many styles on many photos: photos down, references across.
 
-python tools/contact_sheet.py -o sheet.png --photos PHOTO... --references PICTURE... [--steps 200] [--strength 1]
+python tools/contact_sheet.py -o sheet.png --photos PHOTO... --references IMAGE... [--steps 200] [--strength 1]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mien.faces.config import AlignConfig
 from mien.faces.feature_strength import eased
 from mien.latents import USUAL_FIDELITY
 from mien.media.contact_sheet import sheet
-from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.images import from_tensor, read_image, write_image
 from mien.pipeline import OneShotConfig, Style, Stylizer
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--photos", type=Path, nargs="+", required=True)
-    parser.add_argument("--references", type=Path, nargs="+", required=True, help="pictures or style files")
+    parser.add_argument("--references", type=Path, nargs="+", required=True, help="images or style files")
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--random-from", default=OneShotConfig.random_from)
@@ -40,8 +40,8 @@ def main() -> None:
     size = arguments.size
     stylizer = Stylizer.load(arguments.model, bf16=arguments.bf16)
 
-    def scaled(picture: torch.Tensor) -> torch.Tensor:
-        return F.interpolate(picture[None], (size, size), mode="bicubic", antialias=True)[0].clamp(-1, 1)
+    def scaled(image: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(image[None], (size, size), mode="bicubic", antialias=True)[0].clamp(-1, 1)
 
     crops = []
     for photo in arguments.photos:
@@ -65,7 +65,7 @@ def main() -> None:
         if reference.suffix == ".safetensors":
             seen = style.thumbnail.float() / 127.5 - 1
         else:
-            rgb = read_picture(reference).rgb()
+            rgb = read_image(reference).rgb()
             seen = extract(rgb, whole_frame(rgb.shape[2], rgb.shape[1]), size)[0]
         top.append(scaled(seen[:, :, : seen.shape[1]]))
         faces = stylizer.render(codes, stylizer._tuned_network(style), arguments.strength)
@@ -73,8 +73,8 @@ def main() -> None:
         names.append(reference.stem)
         print(reference.stem, style.settings.get("loss"), flush=True)
     rows = [top] + [list(row) for row in zip(*columns, strict=True)]
-    picture = sheet(rows, size=size, column_labels=names)
-    write_picture(arguments.output, from_tensor(picture), overwrite=True)
+    image = sheet(rows, size=size, column_labels=names)
+    write_image(arguments.output, from_tensor(image), overwrite=True)
 
 
 if __name__ == "__main__":

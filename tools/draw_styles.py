@@ -1,4 +1,4 @@
-"""Make style pictures of our own: drawings computed from faces that our own model made up.
+"""Make style images of our own: drawings computed from faces that our own model made up.
 
     python tools/draw_styles.py FACES.png... -o FOLDER [--size 512]
 
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.images import from_tensor, read_image, write_image
 
 
 def gauss(x: Tensor, sigma: float) -> Tensor:
@@ -200,10 +200,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     arguments = parser.parse_args()
     for path in arguments.faces:
-        face = read_picture(path).rgb()
+        face = read_image(path).rgb()
         for manner in MANNERS:
             name = arguments.output / f"{manner}-{path.stem}.png"
-            write_picture(name, from_tensor(draw(face, manner, size=arguments.size)), overwrite=True)
+            write_image(name, from_tensor(draw(face, manner, size=arguments.size)), overwrite=True)
             print(name)
 
 

@@ -45,9 +45,9 @@ def caricature(points: Tensor, rng: torch.Generator) -> Bump:
     return Bump(centre, torch.cat(radius, dim=1), torch.cat(push, dim=1), torch.cat(swell, dim=1))
 
 
-def bend(pictures: Tensor, points: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Caricatures of pictures [N, 1, S, S], some narrower or wider, and where their points [N, P, 2] (units of the side) go."""
-    n, _, size, _ = pictures.shape
+def bend(images: Tensor, points: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Caricatures of images [N, 1, S, S], some narrower or wider, and where their points [N, P, 2] (units of the side) go."""
+    n, _, size, _ = images.shape
     some = torch.rand(n, generator=rng) < 0.5
     aspect = torch.exp((torch.rand(n, generator=rng) * 0.3 - 0.15) * some)
     stretch = torch.stack([aspect, 1 / aspect], dim=1)[:, None]
@@ -59,7 +59,7 @@ def bend(pictures: Tensor, points: Tensor, rng: torch.Generator) -> tuple[Tensor
     where = (torch.stack([u.flatten(), v.flatten()], dim=1) - 0.5) * stretch + 0.5
     source = where + bumps(where)
     source = F.interpolate((source * 2 - 1).mT.reshape(n, 2, coarse, coarse), size=(size, size), mode="bilinear")
-    bent = F.grid_sample(pictures, source.permute(0, 2, 3, 1), padding_mode="reflection", align_corners=False)
+    bent = F.grid_sample(images, source.permute(0, 2, 3, 1), padding_mode="reflection", align_corners=False)
     # The points go the other way: the displacement is inverted by fixed-point iteration.
     seen = points
     for _ in range(6):
@@ -85,12 +85,12 @@ def to_gray(faces: Tensor, rng: torch.Generator) -> Tensor:
     return torch.einsum("nchw,nc->nhw", faces.float() / 127.5 - 1, share)[:, None]
 
 
-def draw(pictures: Tensor, rng: torch.Generator, scale: float = 1.0) -> Tensor:
-    """Draw gray pictures [N, 1, S, S] over: ink, pencil, flat tones, paint; a third stay photos.
+def draw(images: Tensor, rng: torch.Generator, scale: float = 1.0) -> Tensor:
+    """Draw gray images [N, 1, S, S] over: ink, pencil, flat tones, paint; a third stay photos.
 
     `scale` is the width of a line: 1 suits a face of 64 pixels.
     """
-    parts = list(pictures.chunk(8))
+    parts = list(images.chunk(8))
 
     def uniform(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=rng))
@@ -130,7 +130,7 @@ def weather(crops: Tensor, rng: torch.Generator) -> Tensor:
     def uniform(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=rng))
 
-    # Light from a side, tone curve, brightness, contrast and noise, each picture its own.
+    # Light from a side, tone curve, brightness, contrast and noise, each image its own.
     line = torch.linspace(-1, 1, crops.shape[3])
     side = 0.35 * torch.randn(n, 2, generator=rng)
     crops = crops + side[:, 0, None, None, None] * line[None, None, :, None] + side[:, 1, None, None, None] * line

@@ -4,7 +4,7 @@ python tools/gaze_sheet.py REF... --photos FOLDER -o OUT.png [--model FILE] [--s
 
 Each reference is learned twice, as usual and with `--gaze photo`; the first is also rendered with `--keep eyes,mouth`. Gaze
 and mouth are distances to what the base model makes of the same photos, in units of the distance between the eyes; style is
-the distance to the reference in the features of the discriminator (the loss of the fit, over the whole picture).
+the distance to the reference in the features of the discriminator (the loss of the fit, over the whole image).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mien.faces.expression import expression_distance, measure_expression
 from mien.latents import USUAL_FIDELITY, Codes
 from mien.losses.features import FrozenFeatures, feature_distance, loss_resolutions
 from mien.media.contact_sheet import sheet
-from mien.media.images import from_tensor, list_pictures, write_picture
+from mien.media.images import from_tensor, list_images, write_image
 from mien.oneshot.config import OneShotConfig
 from mien.pipeline import Stylizer
 
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     arguments = parser.parse_args()
     stylizer = Stylizer.load(arguments.model)
-    crops = torch.stack(list(_largest_faces(stylizer, list_pictures(arguments.photos))))
+    crops = torch.stack(list(_largest_faces(stylizer, list_images(arguments.photos))))
     codes = stylizer.invert_crops(crops, fidelity=USUAL_FIDELITY)
     base = stylizer.render(codes).clamp(-1, 1)
     rows: list[list[Tensor | None]] = [[None, *crops], [None, *base]]
@@ -62,7 +62,7 @@ def main() -> None:
     for way, numbers in table.items():
         means = torch.tensor(numbers).mean(dim=0).tolist()
         print(f"{'mean':24s} {way:22s} " + " ".join(f"{value:7.4f}" for value in means))
-    write_picture(arguments.out, from_tensor(sheet(rows, size=128, row_labels=labels)), overwrite=True)
+    write_image(arguments.out, from_tensor(sheet(rows, size=128, row_labels=labels)), overwrite=True)
 
 
 def _ways(stylizer: Stylizer, path: Path, codes: Codes, steps: int) -> dict[str, Tensor]:
@@ -77,7 +77,7 @@ def _ways(stylizer: Stylizer, path: Path, codes: Codes, steps: int) -> dict[str,
 
 
 def _largest_faces(stylizer: Stylizer, paths: Sequence[Path]) -> Iterator[Tensor]:
-    """The crop [3, R, R] of each picture's largest face; pictures without one are named and left out."""
+    """The crop [3, R, R] of each image's largest face; images without one are named and left out."""
     for path in paths:
         try:
             yield stylizer.align(path, AlignConfig(face="largest")).faces[0].crop

@@ -1,8 +1,8 @@
-"""Make what ships beside the code from the embedded model alone: example pictures, ready styles, pictures of the docs.
+"""Make what ships beside the code from the embedded model alone: example images, ready styles, images of the docs.
 
     python tools/make_assets.py [--steps 300]
 
-Writes examples/, src/mien/data/styles/ and docs/images/. Every face is made up by our own model, every style picture computed
+Writes examples/, src/mien/data/styles/ and docs/images/. Every face is made up by our own model, every style image computed
 from such a face (tools/draw_styles.py).
 """
 
@@ -19,9 +19,9 @@ from torch import Tensor
 from mien.faces import AlignConfig
 from mien.faces.head_mask import head_mask
 from mien.media.contact_sheet import sheet
-from mien.media.image_input import as_picture
-from mien.media.images import from_tensor, read_picture, write_picture
-from mien.media.picture import Picture
+from mien.media.image_data import ImageData
+from mien.media.image_input import as_image
+from mien.media.images import from_tensor, read_image, write_image
 from mien.pipeline import OneShotConfig, Style, Stylizer
 from mien.styles import DATA
 
@@ -66,17 +66,17 @@ def main() -> None:
     arguments = parser.parse_args()
     stylizer = Stylizer.load()
     learner = Stylizer(stylizer.model, dtype="bfloat16")
-    faces = torch.stack([as_picture(image).rgb() for image in stylizer.sample(48, seed=7, psi=arguments.psi)])
+    faces = torch.stack([as_image(image).rgb() for image in stylizer.sample(48, seed=7, psi=arguments.psi)])
     people, sitters = faces[list(PEOPLE)], faces[list(SITTERS)]
-    write_picture(EXAMPLES / "face.png", from_tensor(photo_of(people[0])), overwrite=True)
-    write_picture(EXAMPLES / "portrait.png", from_tensor(photo_of(people[1])), overwrite=True)
+    write_image(EXAMPLES / "face.png", from_tensor(photo_of(people[0])), overwrite=True)
+    write_image(EXAMPLES / "portrait.png", from_tensor(photo_of(people[1])), overwrite=True)
 
-    columns: list[list[Picture]] = []
+    columns: list[list[ImageData]] = []
     drawings = []
     for manner, sitter in zip(MANNERS, sitters, strict=True):
         drawing = draw(sitter, manner, size=512)
         path = EXAMPLES / f"{manner}.png"
-        write_picture(path, from_tensor(drawing), overwrite=True)
+        write_image(path, from_tensor(drawing), overwrite=True)
         align = AlignConfig(aligned=True)  # a drawing in the FFHQ frame by construction
         style = learner.fit([path], OneShotConfig(steps=arguments.steps), align=align, name=manner)
         style.settings["licence"] = "CC BY-NC-SA 4.0, as the model it was learned on"
@@ -84,15 +84,15 @@ def main() -> None:
         style = Style.load(STYLES / f"{manner}.safetensors")
         print(manner, style.settings["loss"], flush=True)
         drawings.append(drawing)
-        columns.append([stylizer.apply(style, EXAMPLES / n).picture for n in ("face.png", "portrait.png")])
+        columns.append([stylizer.apply(style, EXAMPLES / n).image_data for n in ("face.png", "portrait.png")])
     rows: list[list[Tensor | None]] = [[None, *drawings]]
     for row, name in enumerate(("face.png", "portrait.png")):
-        rows.append([close_up(picture.rgb()) for picture in (read_picture(EXAMPLES / name), *(c[row] for c in columns))])
+        rows.append([close_up(shown.rgb()) for shown in (read_image(EXAMPLES / name), *(c[row] for c in columns))])
     hero = sheet(rows, size=224, column_labels=["", *MANNERS], row_labels=None)
-    write_picture(IMAGES / "hero.png", from_tensor(hero), overwrite=True)
-    samples = [as_picture(image).rgb() for image in stylizer.sample(32, seed=1, psi=arguments.psi)]
+    write_image(IMAGES / "hero.png", from_tensor(hero), overwrite=True)
+    samples = [as_image(image).rgb() for image in stylizer.sample(32, seed=1, psi=arguments.psi)]
     grid = sheet([list(samples[i : i + 8]) for i in range(0, 32, 8)], size=128, gap=0)
-    write_picture(IMAGES / "samples.png", from_tensor(grid), overwrite=True)
+    write_image(IMAGES / "samples.png", from_tensor(grid), overwrite=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make the gallery: a page per control with pictures, made by running the very commands that the page shows.
+"""Make the gallery: a page per control with images, made by running the very commands that the page shows.
 
     python tools/make_gallery.py [NAME ...]
 
@@ -23,8 +23,8 @@ from torch import Tensor
 
 from mien.cli.app import shell
 from mien.media.contact_sheet import sheet
-from mien.media.image_input import as_picture
-from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.image_input import as_image
+from mien.media.images import from_tensor, read_image, write_image
 from mien.pipeline import Stylizer
 
 PAGES = ROOT / "docs" / "gallery"
@@ -35,7 +35,7 @@ MASKS = ("m1", "m2", "texture", "features", "all")
 
 @dataclass(frozen=True)
 class Control:
-    """A page: what a control does, commands that come first, and one command with a caption per column of the picture."""
+    """A page: what a control does, commands that come first, and one command with a caption per column of the image."""
 
     name: str
     title: str
@@ -132,7 +132,7 @@ def main() -> None:
     names = parser.parse_args().names
     for control in CONTROLS:
         if not names or control.name in names:
-            _save(_picture(control), IMAGES / "gallery" / f"{control.name}.webp")
+            _save(_image(control), IMAGES / "gallery" / f"{control.name}.webp")
             print(control.name, flush=True)
     for name, text in pages().items():
         PAGES.mkdir(exist_ok=True)
@@ -160,21 +160,21 @@ def _page(control: Control) -> str:
     )
 
 
-def _picture(control: Control) -> Tensor:
+def _image(control: Control) -> Tensor:
     rows: list[list[Tensor]] = []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        write_picture(Path("reference.png"), read_picture(EXAMPLES / f"{control.manner}.png"))
-        other = as_picture(Stylizer.load().sample(1, seed=3, psi=0.6)[0]).rgb()
-        write_picture(Path("another.png"), from_tensor(draw(other, control.manner, size=512)))
+        write_image(Path("reference.png"), read_image(EXAMPLES / f"{control.manner}.png"))
+        other = as_image(Stylizer.load().sample(1, seed=3, psi=0.6)[0]).rgb()
+        write_image(Path("another.png"), from_tensor(draw(other, control.manner, size=512)))
         for line in control.first:
             _run(f"{line} --aligned")
         for person in PEOPLE:
-            write_picture(Path("me.jpg"), read_picture(EXAMPLES / person), overwrite=True)
+            write_image(Path("me.jpg"), read_image(EXAMPLES / person), overwrite=True)
             _run("mien align me.jpg -o crop.png --overwrite")
-            row = [read_picture(Path("crop.png")).rgb(), read_picture(Path("reference.png")).rgb()]
+            row = [read_image(Path("crop.png")).rgb(), read_image(Path("reference.png")).rgb()]
             for _, line in control.columns:
                 _run(f"{line} --overwrite")
-                row.append(read_picture(Path("out.png")).rgb())
+                row.append(read_image(Path("out.png")).rgb())
             rows.append(row)
     return sheet(rows, size=SIDE, column_labels=["photo", "reference", *(word for word, _ in control.columns)])
 
@@ -186,9 +186,9 @@ def _run(line: str) -> None:
         raise SystemExit(f"`{line}` ended with {code} in {os.getcwd()}")
 
 
-def _save(picture: Tensor, path: Path) -> None:
+def _save(image: Tensor, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = picture.add(1).mul(127.5).round().byte().permute(1, 2, 0).numpy()
+    pixels = image.add(1).mul(127.5).round().byte().permute(1, 2, 0).numpy()
     Image.fromarray(pixels).save(path, quality=88, method=6)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import mien
 from mien.evaluation.flicker import NOISE, measured, moved_photo
 from mien.faces.detect import find_faces
-from mien.media.image_input import as_picture
+from mien.media.image_input import as_image
 from mien.streaming.quick_crop import Frame
 
 
@@ -40,7 +40,7 @@ def main() -> None:
 
 def _row(pipe: mien.Stylizer, path: Path, style: str, given: argparse.Namespace) -> tuple[float, ...]:
     """Spread in time of the clip, of the stream and of single frames, and the ratios of the last two to the clip's own."""
-    photo = as_picture(path).rgb()
+    photo = as_image(path).rgb()
     face = find_faces(photo)[0].frame()
     before, after = measured(
         moved_photo(photo, face, frames=given.frames, noise=given.noise), face, mien.Stream.load(style, model=pipe)

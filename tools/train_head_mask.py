@@ -30,13 +30,13 @@ def _box(x: Tensor, reach: int) -> Tensor:
     return F.avg_pool2d(F.pad(x, (reach, reach, reach, reach), mode="replicate"), 2 * reach + 1, 1)
 
 
-def cut_out(picture: Tensor) -> Tensor | None:
+def cut_out(image: Tensor) -> Tensor | None:
     """The mask [STORED, STORED] of a studio portrait [3, STORED, STORED] uint8; None where the wall is not plain enough.
 
     The wall's color is a quadratic function of place, fitted robustly from the upper border inwards. Background is what has
-    about that color and is joined to the border; its edge then follows the picture (guided filter, He et al. 2010).
+    about that color and is joined to the border; its edge then follows the image (guided filter, He et al. 2010).
     """
-    x = picture.float() / 255
+    x = image.float() / 255
     colors = x.reshape(3, -1).T
     terms = torch.stack([torch.ones_like(_X), _X, _Y, _X * _X, _Y * _Y, _X * _Y], dim=-1).reshape(-1, 6)
     weight = ((_Y < -0.93) | ((_X.abs() > 0.9) & (_Y < -0.2))).float().flatten()
@@ -78,7 +78,7 @@ def cut_out(picture: Tensor) -> Tensor | None:
 
 
 def compose(people: Tensor, masks: Tensor, others: Tensor, size: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random pictures [N, 3, size, size] in [-1, 1] of cut-out people before other walls, and their masks at half size."""
+    """Random images [N, 3, size, size] in [-1, 1] of cut-out people before other walls, and their masks at half size."""
     n = len(people)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
@@ -106,14 +106,14 @@ def compose(people: Tensor, masks: Tensor, others: Tensor, size: int, rng: torch
     back = torch.where(kind < 0.55, behind, torch.where(kind < 0.8, plain, person))
     # The foreground's edge still carries the old wall: pull it in a little where the background is new.
     tight = torch.where(kind < 0.8, ((mask - 0.25) / 0.75).clamp(0, 1), mask)
-    picture = person * tight + back * (1 - tight)
+    image = person * tight + back * (1 - tight)
     mixing = torch.eye(3) + 0.15 * torch.randn(n, 3, 3, generator=rng)
-    picture = torch.einsum("nchw,ndc->ndhw", picture, mixing)
+    image = torch.einsum("nchw,ndc->ndhw", image, mixing)
     # Drawn over in brightness, half of them.
-    gray = picture.mean(dim=1, keepdim=True)
-    drawn = (picture - gray) * uniform(0.3, 1.5, n, 1, 1, 1) + weather(draw(gray, rng), rng)
-    picture = torch.where(torch.rand(n, 1, 1, 1, generator=rng) < 0.5, drawn, picture)
-    return picture.clamp(-1, 1), F.avg_pool2d(mask, 2)
+    gray = image.mean(dim=1, keepdim=True)
+    drawn = (image - gray) * uniform(0.3, 1.5, n, 1, 1, 1) + weather(draw(gray, rng), rng)
+    image = torch.where(torch.rand(n, 1, 1, 1, generator=rng) < 0.5, drawn, image)
+    return image.clamp(-1, 1), F.avg_pool2d(mask, 2)
 
 
 def train(people: Tensor, masks: Tensor, others: Tensor, minutes: float, seed: int) -> HeadMaskNetwork:
@@ -131,9 +131,9 @@ def train(people: Tensor, masks: Tensor, others: Tensor, minutes: float, seed: i
             group["lr"] = 3e-3 * min(1.0, step / 100) * (0.5 + 0.5 * math.cos(math.pi * done))
         index = torch.randint(0, len(people), (64,), generator=rng)
         other = torch.randint(0, len(others), (64,), generator=rng)
-        pictures, target = compose(people[index], masks[index], others[other], network.config.size, rng)
+        images, target = compose(people[index], masks[index], others[other], network.config.size, rng)
         with torch.autocast("cpu", torch.bfloat16):
-            logits = network(pictures)
+            logits = network(images)
         loss = F.binary_cross_entropy_with_logits(logits.float(), target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -142,7 +142,7 @@ def train(people: Tensor, masks: Tensor, others: Tensor, minutes: float, seed: i
         step += 1
         if step % 100 == 0:
             wrong = ((logits.float() > 0) != (target > 0.5)).float().mean()
-            print(f"{step * 64:7d} pictures, loss {float(loss.detach()):.4f}, {100 * float(wrong):.2f} % wrong", flush=True)
+            print(f"{step * 64:7d} images, loss {float(loss.detach()):.4f}, {100 * float(wrong):.2f} % wrong", flush=True)
     trained: HeadMaskNetwork = mean.module
     return trained.eval().requires_grad_(False)
 

@@ -38,21 +38,21 @@ KEPT = 96
 """Side in pixels at which faces are kept for the student: a little more than it sees."""
 
 
-def five_points(pictures: Tensor, network: LandmarkNetwork) -> Tensor:
+def five_points(images: Tensor, network: LandmarkNetwork) -> Tensor:
     """Five points [N, 5, 2] of faces [N, 3, S, S] that fill the FFHQ frame, in units of the side; the mean of three looks."""
-    n, looks = len(pictures), []
+    n, looks = len(images), []
     for factor in (0.94, 1.0, 1.06):
         half = torch.full((n,), 0.5 * network.config.field * factor)
-        crops = window(pictures, torch.full((n, 2), 0.5), half, torch.zeros(n), network.config.size)
+        crops = window(images, torch.full((n, 2), 0.5), half, torch.zeros(n), network.config.size)
         looks.append(0.5 + (network(crops)[:, :5] - 0.5) * 2 * half[:, None, None])
     return torch.stack(looks).mean(dim=0)
 
 
-def answers(pictures: Tensor, teacher: MobileFaceNet, landmarks: LandmarkNetwork) -> Tensor:
-    """The teacher's unit embeddings [N, 2, 128] of pictures [N, 3, S, S] uint8 and of their mirror images."""
+def answers(images: Tensor, teacher: MobileFaceNet, landmarks: LandmarkNetwork) -> Tensor:
+    """The teacher's unit embeddings [N, 2, 128] of images [N, 3, S, S] uint8 and of their mirror images."""
     found = []
     with torch.inference_mode():
-        for part in pictures.split(64):
+        for part in images.split(64):
             faces = part.float() / 127.5 - 1
             seen = []
             for looked in (faces, faces.flip(3)):
@@ -63,9 +63,9 @@ def answers(pictures: Tensor, teacher: MobileFaceNet, landmarks: LandmarkNetwork
     return torch.cat(found).clone()
 
 
-def to_bytes(pictures: Tensor) -> Tensor:
+def to_bytes(images: Tensor) -> Tensor:
     """[-1, 1] -> uint8."""
-    return pictures.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    return images.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
 
 
 def bent(faces: Tensor, landmarks: LandmarkNetwork, rng: torch.Generator) -> Tensor:
@@ -73,8 +73,8 @@ def bent(faces: Tensor, landmarks: LandmarkNetwork, rng: torch.Generator) -> Ten
     parts = []
     with torch.inference_mode():
         for part in faces.split(128):
-            pictures = part.float() / 127.5 - 1
-            parts.append(to_bytes(bend(pictures, five_points(pictures, landmarks), rng)[0]))
+            images = part.float() / 127.5 - 1
+            parts.append(to_bytes(bend(images, five_points(images, landmarks), rng)[0]))
     return torch.cat(parts)
 
 
@@ -101,21 +101,21 @@ def renderings(count: int, rng: torch.Generator) -> Tensor:
             w = generator.mapping(z)
             w = generator.mapping.w_avg.lerp(w, 0.5 + 0.5 * torch.rand(len(w), 1, generator=rng))
             codes = generator.synthesis.styles(broadcast(w, generator.num_ws))
-            pictures = generator.synthesis.render(codes, generator.synthesis.noise("const"))
-            large = F.interpolate(pictures, (STORED, STORED), mode="bicubic", align_corners=False)
+            images = generator.synthesis.render(codes, generator.synthesis.noise("const"))
+            large = F.interpolate(images, (STORED, STORED), mode="bicubic", align_corners=False)
             parts.append(to_bytes(large))
     return torch.cat(parts)
 
 
-def kept(pictures: Tensor) -> Tensor:
-    """[N, 3, S, S] uint8 at the side at which the student's pictures are kept."""
+def kept(images: Tensor) -> Tensor:
+    """[N, 3, S, S] uint8 at the side at which the student's images are kept."""
     size = (KEPT, KEPT)
-    small = [F.interpolate(p.float(), size, mode="bilinear", antialias=True, align_corners=False) for p in pictures.split(256)]
+    small = [F.interpolate(p.float(), size, mode="bilinear", antialias=True, align_corners=False) for p in images.split(256)]
     return torch.cat([part.round().to(torch.uint8) for part in small])
 
 
 def softened(faces: Tensor, field: float, rng: torch.Generator) -> Tensor:
-    """Faces [N, 3, S, S], half of them as a picture of 28 to 72 pixels shows them, enlarged again."""
+    """Faces [N, 3, S, S], half of them as an image of 28 to 72 pixels shows them, enlarged again."""
     parts = list(faces.chunk(8))
     for index in range(0, len(parts), 2):
         side = round(field * float(torch.randint(28, 73, (), generator=rng)))
@@ -124,15 +124,15 @@ def softened(faces: Tensor, field: float, rng: torch.Generator) -> Tensor:
     return torch.cat(parts)
 
 
-def disturbed(pictures: Tensor, config: IdentityConfig, rng: torch.Generator) -> Tensor:
-    """What the student sees of pictures [N, 3, S, S] in [-1, 1]: [N, 3, size, size], no two looks alike."""
-    n = len(pictures)
+def disturbed(images: Tensor, config: IdentityConfig, rng: torch.Generator) -> Tensor:
+    """What the student sees of images [N, 3, S, S] in [-1, 1]: [N, 3, size, size], no two looks alike."""
+    n = len(images)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(*shape, generator=rng)
 
     half = 0.5 * config.field * torch.exp(uniform(-0.07, 0.07, n))
-    faces = window(pictures, 0.5 + uniform(-0.025, 0.025, n, 2), half, uniform(-0.1, 0.1, n), config.size)
+    faces = window(images, 0.5 + uniform(-0.025, 0.025, n, 2), half, uniform(-0.1, 0.1, n), config.size)
     tint = torch.eye(3) + 0.1 * torch.randn(n, 3, 3, generator=rng)
     faces = torch.einsum("nchw,ndc->ndhw", faces, tint)
     faces = torch.where(torch.rand(n, 1, 1, 1, generator=rng) < 0.35, gray(faces), faces)
@@ -140,13 +140,13 @@ def disturbed(pictures: Tensor, config: IdentityConfig, rng: torch.Generator) ->
 
 
 def weather_in_color(faces: Tensor, rng: torch.Generator) -> Tensor:
-    """`weather`, which is made for gray pictures, on color: the same light on all channels."""
+    """`weather`, which is made for gray images, on color: the same light on all channels."""
     light = faces.mean(dim=1, keepdim=True)
     return (faces - light) + weather(light, rng)
 
 
 def train(
-    pictures: Tensor, targets: Tensor, chance: Tensor, minutes: float, seed: int, out: Path, provenance: dict[str, object]
+    images: Tensor, targets: Tensor, chance: Tensor, minutes: float, seed: int, out: Path, provenance: dict[str, object]
 ) -> IdentityNetwork:
     """Adam with a cosine schedule over CPU time; returns the running mean of the weights, written every three minutes too."""
     rng = torch.Generator().manual_seed(seed)
@@ -163,7 +163,7 @@ def train(
             group["lr"] = 3e-3 * min(1.0, step / 200) * (0.5 + 0.5 * math.cos(math.pi * done))
         index = torch.multinomial(chance, batch, generator=rng)
         flip = torch.rand(batch, generator=rng) < 0.5
-        seen = pictures[index].float() / 127.5 - 1
+        seen = images[index].float() / 127.5 - 1
         seen = torch.where(flip[:, None, None, None], seen.flip(3), seen)
         target = targets[index, flip.long()]
         looks = disturbed(seen, network.config, rng).contiguous(memory_format=torch.channels_last)
@@ -187,10 +187,10 @@ def train(
     return student.eval().requires_grad_(False)
 
 
-def small_and_back(pictures: Tensor, side: int) -> Tensor:
-    """Pictures [N, 3, S, S] as they look at `side` pixels."""
-    small = F.interpolate(pictures, (side, side), mode="bilinear", antialias=True, align_corners=False)
-    return F.interpolate(small, pictures.shape[2:], mode="bilinear", align_corners=False)
+def small_and_back(images: Tensor, side: int) -> Tensor:
+    """Images [N, 3, S, S] as they look at `side` pixels."""
+    small = F.interpolate(images, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(small, images.shape[2:], mode="bilinear", align_corners=False)
 
 
 def measure(path: Path, network: IdentityNetwork, teacher: MobileFaceNet, landmarks: LandmarkNetwork) -> str:
@@ -265,23 +265,23 @@ def main() -> None:
             bent(chimeras(faces, weight, options.chimeras, apart), landmarks, apart),
         ]
         stored = {
-            "pictures": torch.cat([kept(group) for group in groups]),
+            "images": torch.cat([kept(group) for group in groups]),
             "targets": torch.cat([answers(group, teacher, landmarks) for group in groups]),
             "chance": torch.cat([weight, weight / 2, torch.ones(options.renderings) / 2, torch.ones(options.chimeras)]),
         }
         if options.labels:
             torch.save(stored, options.labels)
-    print(f"{len(stored['pictures'])} faces", flush=True)
+    print(f"{len(stored['images'])} faces", flush=True)
     provenance: dict[str, object] = {
         "name": "mien identity",
         "licence": "CC BY-NC-SA 4.0",
-        "source": f"tools/train_identity.py on {len(stored['pictures'])} faces (photos, machine-made portraits, mixtures of "
+        "source": f"tools/train_identity.py on {len(stored['images'])} faces (photos, machine-made portraits, mixtures of "
         "them, renderings of mien-faces-64), labelled by MobileFaceNet (Xiaoccer/MobileFaceNet_Pytorch)",
         "seed": options.seed,
         "minutes": options.minutes,
     }
     network = train(
-        stored["pictures"], stored["targets"], stored["chance"], options.minutes, options.seed, options.out, provenance
+        stored["images"], stored["targets"], stored["chance"], options.minutes, options.seed, options.out, provenance
     )
     write_identity_network(options.out, network, provenance)
     print(f"{options.out}: {options.out.stat().st_size} bytes, {sum(p.numel() for p in network.parameters())} parameters")

@@ -62,7 +62,7 @@ class Teacher(nn.Module):
 
 
 def read_faces(path: Path) -> tuple[Tensor, list[str]]:
-    """All pictures of the zip, [N, 3, STORED, STORED] uint8, and their names."""
+    """All images of the zip, [N, 3, STORED, STORED] uint8, and their names."""
     faces, names = [], []
     with zipfile.ZipFile(path) as archive:
         for name in sorted(archive.namelist()):
@@ -74,17 +74,17 @@ def read_faces(path: Path) -> tuple[Tensor, list[str]]:
     return torch.stack(faces), names
 
 
-def window(pictures: Tensor, centre: Tensor, half: Tensor, angle: Tensor, size: int) -> Tensor:
-    """Square windows of [N, C, H, W]: centres [N, 2] and half sides [N] in units of the picture's side, angles in radians."""
+def window(images: Tensor, centre: Tensor, half: Tensor, angle: Tensor, size: int) -> Tensor:
+    """Square windows of [N, C, H, W]: centres [N, 2] and half sides [N] in units of the image's side, angles in radians."""
     cos, sin = half * torch.cos(angle), half * torch.sin(angle)
     shift = centre * 2 - 1
     theta = torch.stack([2 * cos, -2 * sin, shift[:, 0], 2 * sin, 2 * cos, shift[:, 1]], dim=1).reshape(-1, 2, 3)
-    grid = F.affine_grid(theta, [len(pictures), pictures.shape[1], size, size], align_corners=False)
-    return F.grid_sample(pictures, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    grid = F.affine_grid(theta, [len(images), images.shape[1], size, size], align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
 def label(faces: Tensor, teacher: Teacher) -> tuple[Tensor, Tensor]:
-    """The teacher's points [N, 5, 2] in units of the picture's side, and how sure it is that there is a face [N].
+    """The teacher's points [N, 5, 2] in units of the image's side, and how sure it is that there is a face [N].
 
     Each face is looked at from several boxes and mirrored; the answer is the median.
     """
@@ -93,12 +93,12 @@ def label(faces: Tensor, teacher: Teacher) -> tuple[Tensor, Tensor]:
         batch = faces[start : start + 256].float() / 127.5 - 1
         looks, scores = [], []
         for mirrored in (False, True):
-            pictures = batch.flip(3) if mirrored else batch
+            images = batch.flip(3) if mirrored else batch
             for dx, dy, scale in ((0, 0, 1.0), (0.02, 0, 1.08), (-0.02, 0, 0.94), (0, 0.03, 1.0), (0, -0.03, 1.03)):
                 centre = torch.tensor([0.5 + dx, 0.57 + dy]).expand(len(batch), 2)
                 half = torch.full((len(batch),), 0.27 * scale)
                 for _ in range(2):  # the teacher corrects its own box once
-                    box, points, score = teacher(window(pictures, centre, half, torch.zeros(len(batch)), 48))
+                    box, points, score = teacher(window(images, centre, half, torch.zeros(len(batch)), 48))
                     found = torch.stack([points[:, :5], points[:, 5:]], dim=2) * 2 * half[:, None, None]
                     found = found + (centre - half[:, None])[:, None]
                     side = 2 * half[:, None]
@@ -114,9 +114,9 @@ def label(faces: Tensor, teacher: Teacher) -> tuple[Tensor, Tensor]:
 
 
 def settle(points: Tensor) -> Tensor:
-    """Move the teacher's points [N, 5, 2] by the least similarity that makes their FFHQ crop the picture itself.
+    """Move the teacher's points [N, 5, 2] by the least similarity that makes their FFHQ crop the image itself.
 
-    The pictures are FFHQ crops by that formula, from other landmarks than the teacher's: so the teacher's errors in position,
+    The images are FFHQ crops by that formula, from other landmarks than the teacher's: so the teacher's errors in position,
     size and direction are known, and taken out.
     """
     frames = [ffhq_frame(face.double() * 1000) for face in points]
@@ -135,7 +135,7 @@ def drawings(faces: Tensor, points: Tensor, predictor: Any, rng: torch.Generator
     Where the FFHQ crop of a drawing is, dlib's predictor says, as it did when people cut out such crops; drawings in which it
     is lost are left out.
     """
-    pictures, answers, whose = [], [], []
+    images, answers, whose = [], [], []
     for start in range(0, len(faces), 128):
         batch = slice(start, start + 128)
         bent, seen = bend(to_gray(faces[batch], rng), points[batch], rng)
@@ -143,15 +143,15 @@ def drawings(faces: Tensor, points: Tensor, predictor: Any, rng: torch.Generator
         for index in range(len(drawn)):
             frame = dlib_crop(drawn[index], predictor)
             if frame is not None:
-                pictures.append(drawn[index])
+                images.append(drawn[index])
                 answers.append(torch.cat([seen[index], crop_as_points([frame])[0]]))
                 whose.append(start + index)
-    return torch.stack(pictures), torch.stack(answers), torch.tensor(whose)
+    return torch.stack(images), torch.stack(answers), torch.tensor(whose)
 
 
-def dlib_crop(picture: Tensor, predictor: Any) -> CropFrame | None:
-    """The FFHQ crop by dlib's 68 points of a gray picture [1, S, S] uint8 that is about such a crop, in units of its side."""
-    large = F.interpolate(picture[None].float(), scale_factor=2.0, mode="bilinear")[0, 0].round().to(torch.uint8).numpy()
+def dlib_crop(image: Tensor, predictor: Any) -> CropFrame | None:
+    """The FFHQ crop by dlib's 68 points of a gray image [1, S, S] uint8 that is about such a crop, in units of its side."""
+    large = F.interpolate(image[None].float(), scale_factor=2.0, mode="bilinear")[0, 0].round().to(torch.uint8).numpy()
     size = large.shape[0]
     looks = []
     for x, y, half in ((0.5, 0.59, 0.27), (0.5, 0.57, 0.29)):
@@ -164,18 +164,18 @@ def dlib_crop(picture: Tensor, predictor: Any) -> CropFrame | None:
     return found if good else None
 
 
-def view(pictures: Tensor, points: Tensor, size: int, field: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Random looks at pictures [N, 1, S, S]: crops [N, 1, size, size] and their points [N, 7, 2] in crop units.
+def view(images: Tensor, points: Tensor, size: int, field: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Random looks at images [N, 1, S, S]: crops [N, 1, size, size] and their points [N, 7, 2] in crop units.
 
     Two kinds: a first look (moved, turned by up to 50 degrees, of another size) and a second one (nearly right already).
     """
-    n = len(pictures)
+    n = len(images)
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(*shape, generator=rng)
 
     flip = torch.rand(n, generator=rng) < 0.5
-    pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
+    images = torch.where(flip[:, None, None, None], images.flip(3), images)
     mirrored = torch.stack([1 - points[..., 0], points[..., 1]], dim=2)[:, [1, 0, 2, 4, 3, 5, 6]]
     mirrored[:, 6] = 2 * mirrored[:, 5] - mirrored[:, 6]
     points = torch.where(flip[:, None, None], mirrored, points)
@@ -184,7 +184,7 @@ def view(pictures: Tensor, points: Tensor, size: int, field: float, rng: torch.G
     angle = torch.where(first, uniform(-50, 50, n) * uniform(0.3, 1, n), uniform(-8, 8, n)) * (math.pi / 180)
     half = 0.5 * field * torch.exp(torch.where(first, uniform(-0.28, 0.28, n), uniform(-0.08, 0.08, n)))
     centre = 0.5 + torch.where(first[:, None], uniform(-0.11, 0.11, n, 2), uniform(-0.03, 0.03, n, 2))
-    crops = window(pictures, centre, half, angle, size)
+    crops = window(images, centre, half, angle, size)
     cos, sin = torch.cos(angle) / half, torch.sin(angle) / half
     back = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], dim=1)
     return crops, (points - centre[:, None]) @ back.mT / 2 + 0.5
@@ -200,9 +200,9 @@ def square(points: Tensor) -> Tensor:
 
 
 def train(
-    pictures: Tensor, points: Tensor, chance: Tensor, network: LandmarkNetwork, minutes: float, rate: float, seed: int
+    images: Tensor, points: Tensor, chance: Tensor, network: LandmarkNetwork, minutes: float, rate: float, seed: int
 ) -> LandmarkNetwork:
-    """Adam with a cosine schedule over CPU time on pictures [M, 1, S, S] uint8; returns the running mean of the weights."""
+    """Adam with a cosine schedule over CPU time on images [M, 1, S, S] uint8; returns the running mean of the weights."""
     rng = torch.Generator().manual_seed(seed)
     config = network.config
     network = network.train().requires_grad_(True).to(memory_format=torch.channels_last)
@@ -215,7 +215,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, step / 200) * (0.5 + 0.5 * math.cos(math.pi * done))
         index = torch.multinomial(chance, batch, generator=rng)
-        crops, target = view(pictures[index].float() / 127.5 - 1, points[index], config.size, config.field, rng)
+        crops, target = view(images[index].float() / 127.5 - 1, points[index], config.size, config.field, rng)
         crops = weather(crops, rng)
         with torch.autocast("cpu", torch.bfloat16):
             features = network.features(crops)
@@ -268,15 +268,15 @@ def main() -> None:
     torch.manual_seed(options.seed)
     gray = torch.cat([to_gray(part, rng) for part in faces.split(256)]).clamp(-1, 1).add(1).mul(127.5).to(torch.uint8)
     whole = crop_as_points([CropFrame((0.5, 0.5), 1.0)]).expand(len(faces), 2, 2)
-    pictures, answers, chances = [gray], [torch.cat([points, whole], dim=1)], [weight * options.drawings / 2]
+    images, answers, chances = [gray], [torch.cat([points, whole], dim=1)], [weight * options.drawings / 2]
     predictor = dlib.shape_predictor(str(options.predictor))
     for _ in range(options.drawings):
         drawn, seen, whose = drawings(faces, points, predictor, rng)
         print(f"{len(drawn)} drawings of {len(faces)} faces", flush=True)
-        pictures, answers, chances = [*pictures, drawn], [*answers, seen], [*chances, weight[whose]]
+        images, answers, chances = [*images, drawn], [*answers, seen], [*chances, weight[whose]]
     network = LandmarkNetwork(LandmarkConfig()) if options.start is None else read_landmark_network(options.start)
     rate = 2e-3 if options.start is None else 1e-3
-    network = train(torch.cat(pictures), torch.cat(answers), torch.cat(chances), network, options.minutes, rate, options.seed)
+    network = train(torch.cat(images), torch.cat(answers), torch.cat(chances), network, options.minutes, rate, options.seed)
     provenance = {
         "name": "mien landmarks",
         "source": f"tools/train_landmarks.py on {len(faces)} faces; points labelled by MTCNN's O-Net (facenet-pytorch 2.5.3), "

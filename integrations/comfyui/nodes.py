@@ -20,7 +20,7 @@ from mien.errors import FaceNotFoundError
 from mien.faces.head_mask import covering_mask, head_masks
 from mien.faces.paste import paste_back
 from mien.latents import USUAL_FIDELITY
-from mien.media.picture import Picture
+from mien.media.image_data import ImageData
 
 CATEGORY, STYLE = "mien", "MIEN_STYLE"
 _DEEP = 65535  # images keep 16 bits on their way
@@ -51,18 +51,18 @@ def _progress() -> Any:
     return advance
 
 
-def _picture(image: Tensor) -> Picture:
-    """One image [H, W, C] in [0, 1] as a picture of 16 bits."""
-    return Picture(np.rint(image.detach().float().cpu().clamp(0, 1).numpy() * _DEEP).astype(np.uint16))
+def _data(image: Tensor) -> ImageData:
+    """One image [H, W, C] in [0, 1] as an image of 16 bits."""
+    return ImageData(np.rint(image.detach().float().cpu().clamp(0, 1).numpy() * _DEEP).astype(np.uint16))
 
 
-def _image(picture: Picture) -> Tensor:
-    return torch.from_numpy(picture.pixels.astype(np.float32) / np.iinfo(picture.pixels.dtype).max)
+def _image(image: ImageData) -> Tensor:
+    return torch.from_numpy(image.pixels.astype(np.float32) / np.iinfo(image.pixels.dtype).max)
 
 
 def _mask(result: mien.Result) -> Tensor:
     """Where faces were drawn, [H, W]: a white face in each one's place, through its own mask."""
-    pasted = Picture(np.zeros((result.picture.height, result.picture.width, 1), np.uint8))
+    pasted = ImageData(np.zeros((result.image_data.height, result.image_data.width, 1), np.uint8))
     for face in result.faces:
         mask = covering_mask(*head_masks(face.crop, face.stylized))
         pasted = paste_back(pasted, face.frame, torch.ones_like(face.crop), mask, match_colors=False, faithful=False)
@@ -118,8 +118,8 @@ class LearnStyle:
     ) -> tuple[mien.Style]:
         """The style."""
         config = mien.OneShotConfig(steps=steps, seed=seed, color=color, gaze=gaze, extreme=extreme)  # type: ignore[arg-type]
-        pictures = [_picture(image) for image in reference]
-        return (_stylizer().fit(pictures, config, name=name or "comfy", progress=_progress()),)
+        images = [_data(image) for image in reference]
+        return (_stylizer().fit(images, config, name=name or "comfy", progress=_progress()),)
 
 
 class SaveStyle:
@@ -189,14 +189,14 @@ class StylizeFaces:
         images, masks = [], []
         for one in image:
             try:
-                result = _stylizer().apply(style, _picture(one), config, align=align, progress=progress)
+                result = _stylizer().apply(style, _data(one), config, align=align, progress=progress)
             except FaceNotFoundError:
                 if without_face == "error":
                     raise
                 images.append(one.detach().float().cpu())
                 masks.append(torch.zeros(one.shape[:2]))
                 continue
-            images.append(_image(result.picture))
+            images.append(_image(result.image_data))
             masks.append(_mask(result))
         return torch.stack(images), torch.stack(masks)
 

@@ -1,4 +1,4 @@
-"""mien: make anybody's face look like one picture.
+"""mien: make anybody's face look like one image.
 
 import mien
 

@@ -20,11 +20,11 @@ class MienError(Exception):
 
 
 class InputError(MienError):
-    """A picture, folder or option cannot be used as it is."""
+    """An image, folder or option cannot be used as it is."""
 
 
 class TooLargeError(InputError):
-    """A file or picture is larger than what is taken."""
+    """A file or image is larger than what is taken."""
 
 
 class FaceNotFoundError(InputError):

@@ -1,4 +1,4 @@
-"""A face model on a device: photos to codes, codes to pictures. What `Stylizer` is made on."""
+"""A face model on a device: photos to codes, codes to images. What `Stylizer` is made on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mien.faces.locate import cut_out
 from mien.faces.results import AlignedFace, AlignedPhoto
 from mien.inversion import Codes, Inversion, InvertConfig
 from mien.inversion.methods import invert as find_codes
-from mien.media.image_input import ImageLike, as_picture
+from mien.media.image_input import ImageLike, as_image
 from mien.models.generator import SynthesisNetwork
 from mien.models.model import Model, frozen
 from mien.render_config import RenderConfig
@@ -85,7 +85,7 @@ class FaceModel:
 
     @property
     def resolution(self) -> int:
-        """Side of the model's pictures in pixels."""
+        """Side of the model's images in pixels."""
         return self.model.resolution
 
     @property
@@ -108,7 +108,7 @@ class FaceModel:
         generator = self.model.generator
         return find_regions(generator, self.digest, mean_face_points(generator), seed=seed, progress=progress)
 
-    # -- pictures to codes -------------------------------------------------------------------------------------------------
+    # -- images to codes -------------------------------------------------------------------------------------------------
 
     def align(self, photo: ImageLike | AlignedPhoto, align: AlignConfig | None = None) -> AlignedPhoto:
         """Find the faces of a photo, the largest first, and cut them out at the model's resolution.
@@ -118,15 +118,15 @@ class FaceModel:
         """
         if isinstance(photo, AlignedPhoto):
             return photo
-        picture = as_picture(photo)
-        found = cut_out(picture, align or AlignConfig(), self.resolution)
-        return AlignedPhoto(picture, [AlignedFace(*face) for face in found])
+        image = as_image(photo)
+        found = cut_out(image, align or AlignConfig(), self.resolution)
+        return AlignedPhoto(image, [AlignedFace(*face) for face in found])
 
     def invert_crops(
         self, crops: Tensor, *, inverter: InvertConfig | None = None, refine_steps: int = 0, fidelity: float = 1.0,
         progress: Progress | None = None,
     ) -> Codes:  # fmt: skip
-        """The codes of aligned pictures [N, 3, R, R], as `inverter` finds them (None: the encoder), and then refined.
+        """The codes of aligned images [N, 3, R, R], as `inverter` finds them (None: the encoder), and then refined.
 
         Without an encoder, refinement starts at the mean code. `fidelity` 0 looks for no feature code; in between it is eased
         (see `mien.faces.feature_strength`).
@@ -171,14 +171,14 @@ class FaceModel:
         self, codes: Codes, tuned: SynthesisNetwork | None = None, strength: float | Strength = 1.0,
         steering: Steering | None = None,
     ) -> Tensor:  # fmt: skip
-        """Pictures [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes.
+        """Images [N, 3, R, R] on the CPU, one at a time: the batch does not change the bytes.
 
         Raises `InputError`, which names the model or style, where numbers become infinite.
         """
         drawn = render_codes(self.model.generator.synthesis, tuned, codes, strength, steering, self.dtype)
         if not bool(drawn.isfinite().all()):
             raise InputError(
-                f"{self.name_of(tuned)} draws a picture with numbers that are not finite: use less `strength`, or another one."
+                f"{self.name_of(tuned)} draws an image with numbers that are not finite: use less `strength`, or another one."
             )
         return drawn
 

@@ -1,4 +1,4 @@
-"""What is in a weights file, as a picture."""
+"""What is in a weights file, as an image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mien.checkpoint.load import load_model
 from mien.checkpoint.style_file import StyleFile
 from mien.errors import CheckpointError, InputError
 from mien.media.image_input import pil_from_tensor
-from mien.training.samples import sample_pictures
+from mien.training.samples import sample_images
 
 _FACES, _SIDE = 4, 256
 
@@ -35,7 +35,7 @@ def preview(path: str | Path) -> Image.Image:
         return Image.fromarray(StyleFile.read(path).thumbnail.permute(1, 2, 0).contiguous().numpy())
     if kind not in ("model", "rosinality", "nvidia"):
         raise InputError(f"{path} is a file of kind {kind}, which draws nothing: there is no preview of it.")
-    faces = sample_pictures(load_model(path).generator, _FACES, seed=0)
+    faces = sample_images(load_model(path).generator, _FACES, seed=0)
     side = min(_SIDE, faces.shape[-1])
     small = torch.nn.functional.interpolate(faces, (side, side), mode="area")
     return pil_from_tensor(torch.cat(list(small), dim=2))

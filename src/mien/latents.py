@@ -181,6 +181,6 @@ class Codes:
         return replace(self, detail=None if self.detail is None or fidelity == 0 else self.detail * fidelity)
 
     def single(self) -> list[Codes]:
-        """One `Codes` for every picture."""
+        """One `Codes` for every image."""
         details = [None] * len(self.w_plus) if self.detail is None else list(torch.split(self.detail, 1))
         return [Codes(w, d) for w, d in zip(torch.split(self.w_plus, 1), details, strict=True)]

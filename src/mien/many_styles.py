@@ -11,8 +11,8 @@ from torch import Tensor
 from mien.errors import InputError
 from mien.faces.config import AlignConfig
 from mien.media.contact_sheet import sheet
-from mien.media.image_input import ImageLike, as_pictures, pil_from_tensor
-from mien.media.picture import Picture
+from mien.media.image_data import ImageData
+from mien.media.image_input import ImageLike, as_images, pil_from_tensor
 from mien.pipeline import StyleLike, Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
@@ -33,22 +33,22 @@ def style_sheet(
 
     >>> mien.style_sheet("me.jpg").save("sheet.png")
     """
-    pictures = as_pictures(photos)
+    images = as_images(photos)
     pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
     looks = [pipe.style(style) for style in (list(ready_styles()) if styles is None else styles)]
-    if not pictures or not looks or len(pictures) * len(looks) > _MOST_CELLS:
-        raise InputError(f"A sheet has from 1 to {_MOST_CELLS} pictures, got {len(pictures) * len(looks)}: give less.")
+    if not images or not looks or len(images) * len(looks) > _MOST_CELLS:
+        raise InputError(f"A sheet has from 1 to {_MOST_CELLS} images, got {len(images) * len(looks)}: give less.")
     rows: list[list[Tensor | None]] = []
-    for number, picture in enumerate(pictures):
-        found = pipe.align(picture, align)
-        rows.append([_cell(picture, size)])
+    for number, image in enumerate(images):
+        found = pipe.align(image, align)
+        rows.append([_cell(image, size)])
         for index, look in enumerate(looks, 1):
-            rows[-1].append(_cell(pipe.apply(look, found, config).picture, size))
+            rows[-1].append(_cell(pipe.apply(look, found, config).image_data, size))
             if progress is not None:
-                progress(number * len(looks) + index, len(pictures) * len(looks), 0.0)
+                progress(number * len(looks) + index, len(images) * len(looks), 0.0)
     return pil_from_tensor(sheet(rows, size=size, column_labels=["photo", *(look.name for look in looks)]))
 
 
-def _cell(picture: Picture, size: int) -> Tensor:
-    """A picture as a tensor [3, h, w]; a large one is reduced before it is a copy in 32-bit numbers."""
-    return picture.rgb_reduced(max(1, max(picture.width, picture.height) // (2 * size)))
+def _cell(image: ImageData, size: int) -> Tensor:
+    """An image as a tensor [3, h, w]; a large one is reduced before it is a copy in 32-bit numbers."""
+    return image.rgb_reduced(max(1, max(image.width, image.height) // (2 * size)))

@@ -1,4 +1,4 @@
-"""The product: learn a style from pictures, apply it to photos, give whole photos back.
+"""The product: learn a style from images, apply it to photos, give whole photos back.
 
 pipe = mien.Stylizer.load()
 style = pipe.fit("reference.png")
@@ -36,7 +36,7 @@ from mien.latents import StyleCodes
 from mien.map_faces import map_faces
 from mien.mappers import Mapper, open_mapper
 from mien.mappers.config import Engine
-from mien.media.image_input import ImageLike, as_picture, as_pictures, pil_from_tensor
+from mien.media.image_input import ImageLike, as_image, as_images, pil_from_tensor
 from mien.media.images import from_tensor
 from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
@@ -98,18 +98,18 @@ class Stylizer(FaceModel):
         config = changed(config or OneShotConfig(), settings)
         if self.model.discriminator is None:
             raise ModelMismatchError(NO_DISCRIMINATOR)
-        given_pictures = as_pictures(references)
-        if not given_pictures:
-            raise InputError("A style needs at least one reference picture: give one.")
+        given_images = as_images(references)
+        if not given_images:
+            raise InputError("A style needs at least one reference image: give one.")
         if control and config.extreme:
             raise InputError("`extreme` learns from the mean face alone, so `keep` and `exaggerate` change nothing: choose.")
         align = align or AlignConfig()
         by_hand = align.box is not None or align.landmarks is not None
         where = AlignConfig(aligned=True) if config.extreme and not by_hand else align.one()
         with of_the_reference(align):
-            faces = [self.align(picture, where).faces[0] for picture in given_pictures]
+            faces = [self.align(image, where).faces[0] for image in given_images]
         crops, valid = [face.crop for face in faces], [face.valid for face in faces]
-        files = [picture.path or Path("picture") for picture in given_pictures]
+        files = [image.path or Path("image") for image in given_images]
         if control and config.random_from == "auto":  # parts are blended in layers that keep the reference's code
             config = replace(config, random_from=f"{min(64, self.resolution)}px")
         given = encode_references(
@@ -202,7 +202,7 @@ class Stylizer(FaceModel):
             codes = self.invert_faces(photo, config, fidelity=fidelity, progress=progress)
             drawn = self.render(codes, tuned, config.strength, steering)
             inversions = [partial(self._inversion, code) for code in codes.single()]
-        result = Result(photo.picture, [], original=photo.picture)
+        result = Result(photo.image_data, [], original=photo.image_data)
         for face, inversion, stylized in zip(photo.faces, inversions, drawn, strict=True):
             scale = face.frame.side / self.resolution
             one = StylizedFace(face.frame, face.crop, face.head, stylized, scale, inversion)
@@ -210,16 +210,16 @@ class Stylizer(FaceModel):
             note_little(result, face)
             if not config.crop:
                 factor = upscale_factor(config.upscale, one.scale)
-                result.picture = blend_face(result.picture, one, upscale=factor, hair=config.hair, dtype=self.dtype)
+                result.image_data = blend_face(result.image_data, one, upscale=factor, hair=config.hair, dtype=self.dtype)
                 missing = MISSING if config.upscale == "auto" and not upscaler_is_installed() and not result.notes else ""
                 note_softness(result, one, factor, missing=missing)
         if config.crop:
             one = result.faces[0]
-            result.picture = from_tensor(upscaled(one.stylized, upscale_factor(config.upscale, one.scale), dtype=self.dtype))
-            side = result.picture.width, result.picture.height
-            result.original = as_picture(pil_from_tensor(one.crop).resize(side, Image.Resampling.LANCZOS))
+            result.image_data = from_tensor(upscaled(one.stylized, upscale_factor(config.upscale, one.scale), dtype=self.dtype))
+            side = result.image_data.width, result.image_data.height
+            result.original = as_image(pil_from_tensor(one.crop).resize(side, Image.Resampling.LANCZOS))
         if config.strip_metadata:
-            result.picture = replace(result.picture, exif=None)
+            result.image_data = replace(result.image_data, exif=None)
         return result
 
     def _inversion(self, codes: Codes) -> Tensor:
@@ -240,7 +240,7 @@ class Stylizer(FaceModel):
         return style if isinstance(style, Style) else Style.load(style, self.model)
 
     def draw(self, style: Style, codes: Codes, strength: float | Strength = 1.0) -> Tensor:
-        """Pictures [N, 3, R, R] of codes in the style, as `apply` draws them."""
+        """Images [N, 3, R, R] of codes in the style, as `apply` draws them."""
         return self.render(codes, self._tuned_network(style), strength)
 
     def sample(
@@ -255,9 +255,9 @@ class Stylizer(FaceModel):
     def render_each(
         self, w_plus: Tensor, style: Style | None = None, strength: float | Strength = 1.0, progress: Progress | None = None
     ) -> Iterator[Tensor]:
-        """Pictures [3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style, each made when it is asked for.
+        """Images [3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style, each made when it is asked for.
 
-        A style that was learned from the encoder's codes draws what the encoder says of the model's picture: so it knows faces.
+        A style that was learned from the encoder's codes draws what the encoder says of the model's image: so it knows faces.
         """
         tuned = self._tuned_network(style) if style else None
         for index, code in enumerate(Codes(w_plus).single()):
@@ -289,8 +289,8 @@ class Stylizer(FaceModel):
             return None
         if not control.exaggerate:
             return Steering(self.regions, control)
-        if not style.of_pictures:
-            raise InputError(f"The style {style.name!r} was not learned from pictures: there is nothing to exaggerate towards.")
+        if not style.of_images:
+            raise InputError(f"The style {style.name!r} was not learned from images: there is nothing to exaggerate towards.")
         codes, generator = style.reference_codes, self.model.generator
         if codes is None:
             raise InputError(f"The style {style.name!r} keeps no codes of its references: learn it again to exaggerate.")

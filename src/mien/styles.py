@@ -22,12 +22,12 @@ from mien.errors import CheckpointError, InputError, ModelMismatchError
 from mien.mappers.engines import GRAPH_SUFFIX, GraphMapper
 from mien.mappers.graph_file import read_graph
 from mien.media.eight_bit import to_uint8
-from mien.media.listing import refuse_picture_as_style
+from mien.media.listing import refuse_image_as_style
 from mien.models.generator import Generator
 from mien.models.model import Model
 from mien.oneshot.deltas import changes
 from mien.shipped import DATA, EMBEDDED_MODEL, IDENTITY, REGIONS, find_style, ready_styles, shipped
-from mien.training.samples import sample_pictures
+from mien.training.samples import sample_images
 
 __all__ = [
     "DATA", "EMBEDDED_MODEL", "IDENTITY", "REGIONS", "Style", "find_model", "find_style", "list_models", "list_styles",
@@ -114,7 +114,7 @@ def model_style(source: Model, target: Model, name: str) -> Style:
             f"The model {name!r} has {target.resolution} px and another shape than the model that photos are inverted with "
             f"({source.resolution} px): give the one that it was fine-tuned from as the model."
         )
-    face = F.interpolate(sample_pictures(target.generator, 1, seed=0), (_THUMBNAIL, _THUMBNAIL), mode="area")[0]
+    face = F.interpolate(sample_images(target.generator, 1, seed=0), (_THUMBNAIL, _THUMBNAIL), mode="area")[0]
     settings = {"model": target.provenance.name, "images_seen": target.provenance.images_seen}
     deltas = changes(source.generator.synthesis, target.generator.synthesis)
     return Style(name, digest, source.resolution, deltas, to_uint8(face), settings)
@@ -122,7 +122,7 @@ def model_style(source: Model, target: Model, name: str) -> Style:
 
 def open_style(path: Path, source: Model | None = None) -> Style:
     """The style in a file: a style file, an exported graph, or a model fine-tuned from `source` (None: the one with mien)."""
-    refuse_picture_as_style(path)
+    refuse_image_as_style(path)
     if path.suffix.lower() == GRAPH_SUFFIX:
         graph = GraphMapper(*read_graph(path))
         style = GraphStyle(graph.name, graph.base, graph.size, {}, torch.zeros(3, _THUMBNAIL, _THUMBNAIL, dtype=torch.uint8))

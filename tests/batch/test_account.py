@@ -16,7 +16,7 @@ def _job(name: str) -> Job:
     return Job(Path("in") / f"{name}.jpg", 0, Path("out") / f"{name}.png")
 
 
-def test_a_line_says_what_became_of_a_picture(tmp_path: Path) -> None:
+def test_a_line_says_what_became_of_a_image(tmp_path: Path) -> None:
     book = Account(tmp_path / "deep" / "r.jsonl")
     book.add(Done(_job("a"), "ink", 1.23456, (1.5, 0.5), worker="host:1"))
     book.add(Done(_job("b\udcff"), "ink", 0.0, error=InputError("No face.")))
@@ -38,7 +38,7 @@ def test_after_a_line_that_was_cut_off_others_are_whole(tmp_path: Path) -> None:
     assert [line["output"] for line in lines(path)] == ["x", "out/b.png"]
 
 
-def test_pictures_whose_writer_was_killed_before_their_line_are_known(tmp_path: Path) -> None:
+def test_images_whose_writer_was_killed_before_their_line_are_known(tmp_path: Path) -> None:
     book = Account(tmp_path / "r.jsonl")
     book.add(Done(_job("a"), "ink", 1.0, (1.0,)))
     book.add(Done(_job("b"), "ink", 1.0, error=InputError("No face.")))

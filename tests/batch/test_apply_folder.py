@@ -16,7 +16,7 @@ from mien.batch.account import lines
 from mien.batch.plan import Job
 from mien.batch.work import Order, each_done
 from mien.cli.app import shell
-from mien.media.images import read_picture
+from mien.media.images import read_image
 from mien.pipeline import Stylizer
 from toys import toy_batch
 
@@ -38,12 +38,12 @@ def test_a_folder_is_one_photo_after_the_other(desk: Path, tmp_path: Path) -> No
     done = mien.apply_folder(desk / "photos", desk / "toy.safetensors", out, PLAIN, align=ALIGNED, model=pipe)
     assert (done.written, list(done.failed), done.there_already) == (5, [str(desk / "photos" / "3.jpg")], 0)
     for photo in sorted((desk / "photos").glob("*.png")):
-        alone = pipe.apply(desk / "toy.safetensors", photo, PLAIN, align=ALIGNED).picture
+        alone = pipe.apply(desk / "toy.safetensors", photo, PLAIN, align=ALIGNED).image_data
         name = "3_png.png" if photo.stem == "3" else photo.name
-        assert (read_picture(out / name).pixels == alone.pixels).all()
+        assert (read_image(out / name).pixels == alone.pixels).all()
 
 
-def test_what_was_stopped_goes_on_and_every_picture_has_one_line(desk: Path, tmp_path: Path) -> None:
+def test_what_was_stopped_goes_on_and_every_image_has_one_line(desk: Path, tmp_path: Path) -> None:
     out, report = tmp_path / "out", tmp_path / "r.jsonl"
     files = mien.BatchConfig(skip_existing=True, report=report)
     ask = (desk / "photos", desk / "toy.safetensors", out, PLAIN)
@@ -59,7 +59,7 @@ def test_what_was_stopped_goes_on_and_every_picture_has_one_line(desk: Path, tmp
     with pytest.raises(StopError):
         mien.apply_folder(*ask, align=ALIGNED, files=files, model=model, progress=stop)
     assert len(list(lines(report))) == len(list(out.iterdir())) == 2
-    report.write_text(report.read_text().splitlines(keepends=True)[0])  # as if it was killed between picture and line
+    report.write_text(report.read_text().splitlines(keepends=True)[0])  # as if it was killed between image and line
     done = mien.apply_folder(*ask, align=ALIGNED, files=files, model=model)
     assert (done.written, done.there_already, len(done.failed)) == (3, 2, 1)
     written = [line["output"] for line in lines(report) if line["error"] is None]
@@ -114,7 +114,7 @@ def test_the_command_says_how_many_a_second_and_writes_the_account(
              "0", "--model", str(desk / "model.safetensors"), "--report", str(tmp_path / "r.jsonl"), "--json"]  # fmt: skip
     assert shell(words) == 1
     document = json.loads(capsys.readouterr().out)
-    assert document["pictures_per_second"] > 0
+    assert document["images_per_second"] > 0
     assert len(list(lines(tmp_path / "r.jsonl"))) == 6
     assert shell([*words, "--skip-existing", "--shard", "1/1"]) == 1
     assert len(list(lines(tmp_path / "r.jsonl"))) == 7, "the broken one was tried again"
@@ -125,12 +125,12 @@ def test_before_and_after_side_by_side(desk: Path, tmp_path: Path) -> None:
              str(desk / "model.safetensors")]  # fmt: skip
     assert shell([*words, "-o", str(tmp_path / "after.png")]) == 0
     assert shell([*words, "-o", str(tmp_path / "both.png"), "--compare"]) == 0
-    both, after = (read_picture(tmp_path / f"{name}.png").pixels for name in ("both", "after"))
-    assert (both[:, :96] == read_picture(desk / "photos" / "1.png").pixels).all()
+    both, after = (read_image(tmp_path / f"{name}.png").pixels for name in ("both", "after"))
+    assert (both[:, :96] == read_image(desk / "photos" / "1.png").pixels).all()
     assert (both[:, 96:98] == 255).all()
     assert (both[:, 98:] == after).all()
     assert shell([*words, "-o", str(tmp_path / "crops.png"), "--compare", "--crop", "--upscale", "none"]) == 0
-    assert read_picture(tmp_path / "crops.png").pixels.shape == (32, 66, 3)
+    assert read_image(tmp_path / "crops.png").pixels.shape == (32, 66, 3)
 
 
 def test_one_contact_sheet_with_the_photo_first(desk: Path, tmp_path: Path) -> None:
@@ -138,12 +138,12 @@ def test_one_contact_sheet_with_the_photo_first(desk: Path, tmp_path: Path) -> N
     words = ["apply", style, str(desk / "photos" / "1.png"), str(desk / "photos" / "2.png"), "--aligned", "--refine", "0",
              "--model", str(desk / "model.safetensors"), "--sheet", "-o", str(tmp_path / "sheet.png")]  # fmt: skip
     assert shell(words) == 0
-    sheet = read_picture(tmp_path / "sheet.png").pixels
+    sheet = read_image(tmp_path / "sheet.png").pixels
     python = mien.style_sheet(
         [desk / "photos" / "1.png", desk / "photos" / "2.png"], [style], PLAIN, align=ALIGNED,
         model=str(desk / "model.safetensors"),
     )  # fmt: skip
-    assert (sheet == read_picture(write_sheet(python, tmp_path)).pixels).all()
+    assert (sheet == read_image(write_sheet(python, tmp_path)).pixels).all()
     assert shell(words) == 2, "nothing is overwritten"
 
 
@@ -160,7 +160,7 @@ def test_a_killed_command_goes_on(desk: Path, tmp_path: Path) -> None:
     for _ in range(3):
         process = subprocess.Popen(words, cwd=tmp_path, stdout=-1, stderr=-1, text=True)
         assert process.stdout is not None
-        process.stdout.readline()  # a picture is finished
+        process.stdout.readline()  # an image is finished
         process.send_signal(signal.SIGKILL)
         process.communicate()
     subprocess.run(words, cwd=tmp_path, capture_output=True, check=False)

@@ -14,7 +14,7 @@ from mien.batch.plan import jobs_in_folder
 from mien.batch.storage import photos_of
 from mien.batch.work import Order
 from mien.errors import InputError, MienError
-from mien.media.images import read_picture
+from mien.media.images import read_image
 from mien.pipeline import Stylizer
 from toys import toy_batch
 
@@ -45,8 +45,8 @@ def test_a_killed_worker_loses_nothing_and_doubles_nothing(desk: Path, tmp_path:
     ]
     pipe = Stylizer.load(desk / "model.safetensors")
     for photo in (desk / "photos").glob("*.png"):
-        alone = pipe.apply(desk / "toy.safetensors", photo, PLAIN, align=ALIGNED).picture
-        assert (read_picture(out / photo.name).pixels == alone.pixels).all()
+        alone = pipe.apply(desk / "toy.safetensors", photo, PLAIN, align=ALIGNED).image_data
+        assert (read_image(out / photo.name).pixels == alone.pixels).all()
     assert not [path for path in out.iterdir() if path.suffix == ".part"]
 
 

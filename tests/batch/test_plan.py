@@ -57,7 +57,7 @@ def test_what_is_there_is_told_from_what_is_to_be_made(album: Path, tmp_path: Pa
     (out / "003.png").write_bytes(b"done")
     with pytest.raises(InputError, match="`overwrite` to replace"):
         plan_folder(album, ["ink"], out, FilesConfig())
-    with pytest.warns(MienWarning, match="1 of 40 pictures were there"):
+    with pytest.warns(MienWarning, match="1 of 40 images were there"):
         jobs, there = plan_folder(album, ["ink"], out, FilesConfig(skip_existing=True))
     assert ([job.out.name for job in there], len(jobs)) == (["003.png"], 39)
 

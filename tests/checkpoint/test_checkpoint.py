@@ -460,7 +460,7 @@ def _set(path: str, **state: Any) -> Any:
     [
         pytest.param(_set("G_ema", c_dim=10), "conditional model \\(10 classes\\)", id="conditional"),
         pytest.param(_set("D", c_dim=10), "conditional", id="conditional discriminator"),
-        pytest.param(_set("G_ema", img_channels=1), "pictures of 1 channels", id="gray"),
+        pytest.param(_set("G_ema", img_channels=1), "images of 1 channels", id="gray"),
         pytest.param(_set("G_ema.synthesis", _modules={"input": Persistent("SynthesisInput")}), "StyleGAN3", id="StyleGAN3"),
         pytest.param(_set("G_ema", _modules={"backbone": Persistent("Generator")}), "not a StyleGAN2", id="EG3D"),
         pytest.param(_set("G_ema.synthesis.b32", architecture="orig"), "architecture orig", id="other generator"),
@@ -470,7 +470,7 @@ def _set(path: str, **state: Any) -> Any:
         pytest.param(_set("G_ema.mapping", _modules={}), "mapping.fc0.weight", id="no mapping"),
         pytest.param(_set("G_ema.synthesis.b8.conv0", _parameters={}), "missing", id="no weights"),
         pytest.param(_set("G_ema.synthesis.b8", _buffers={"resample_filter": torch.ones(4, 4)}), "low-pass", id="other filter"),
-        pytest.param(_set("G_ema", img_channels=endless()), "pictures of list channels", id="endless as text"),
+        pytest.param(_set("G_ema", img_channels=endless()), "images of list channels", id="endless as text"),
         pytest.param(_set("G_ema.mapping", _modules={"x" * 200: Persistent("Layer")}), "a part named xxx", id="long name"),
         pytest.param(lambda tree: tree.update(G_ema=None), "no generator", id="only a discriminator"),
     ],
@@ -534,7 +534,7 @@ def test_encoders_are_told_apart_by_their_options(tmp_path: Path, encoder_type: 
     checkpoint = {"state_dict": {f"encoder.{k}": v for k, v in state.items()}, "latent_avg": mean, "opts": opts}
     torch.save(checkpoint, tmp_path / "a.pt")
     torch.save({**checkpoint, "opts": argparse.Namespace(**opts)}, tmp_path / "b.pt")
-    picture = torch.randn(1, 6 if encoder.config.iterative else 3, 256, 256)
+    image = torch.randn(1, 6 if encoder.config.iterative else 3, 256, 256)
     for name in ("a.pt", "b.pt"):
         loaded = load_encoder(tmp_path / name)
         assert loaded.kind == TYPES[encoder_type]
@@ -542,7 +542,7 @@ def test_encoders_are_told_apart_by_their_options(tmp_path: Path, encoder_type: 
         assert loaded.latent_avg is not None
         assert torch.equal(loaded.latent_avg, mean)
         assert torch.equal(loaded.encoder.latent_avg, mean)  # type: ignore[arg-type]
-    assert torch.equal(loaded.encoder(picture), encoder(picture))
+    assert torch.equal(loaded.encoder(image), encoder(image))
     assert inspect_file(tmp_path / "a.pt").kind == TYPES[encoder_type]
     with pytest.raises(CheckpointError, match=f"is {TYPES[encoder_type]}, not"):
         load_encoder(tmp_path / "a.pt", kind=next(kind for kind in TYPES.values() if kind != TYPES[encoder_type]))
@@ -575,8 +575,8 @@ def test_progressive_encoders_correct_their_first_row() -> None:
     one, state = published_encoder("psp")
     other = IrseEncoder(IrseEncoderConfig("e4e", num_ws=9, width=16)).eval()
     other.load_state_dict(one.state_dict())
-    picture = torch.randn(1, 3, 256, 256)
-    psp, e4e = one(picture), other(picture)
+    image = torch.randn(1, 3, 256, 256)
+    psp, e4e = one(image), other(image)
     assert state
     torch.testing.assert_close(e4e[:, 0], psp[:, 0])
     torch.testing.assert_close(e4e[:, 1:], psp[:, :1] + psp[:, 1:])
@@ -588,17 +588,17 @@ def test_offsets_start_from_the_encoders_own_mean_code(kind: EncoderKind) -> Non
     generator = Generator(GeneratorConfig(32, z_dim=8, w_dim=128, mapping_layers=1, channel_base=256, channel_max=16)).eval()
     model = Model(generator, encoder=published_encoder(kind, rows=8)[0])
     assert isinstance(model.encoder, IrseEncoder)
-    picture, mean = torch.randn(1, 3, 32, 32).clamp(-1, 1), torch.randn(8, 128)
-    with_models = encode(model, picture).w_plus
+    image, mean = torch.randn(1, 3, 32, 32).clamp(-1, 1), torch.randn(8, 128)
+    with_models = encode(model, image).w_plus
     generator.mapping.w_avg.normal_()
-    moved = encode(model, picture).w_plus
+    moved = encode(model, image).w_plus
     assert not torch.allclose(with_models, moved)  # without one of its own, the model's counts
     model.encoder.latent_avg = mean
-    own = encode(model, picture).w_plus
+    own = encode(model, image).w_plus
     if kind == "psp":
         torch.testing.assert_close(own - mean, moved - generator.mapping.w_avg, rtol=1e-4, atol=1e-4)
     generator.mapping.w_avg.normal_()
-    assert torch.equal(encode(model, picture).w_plus, own)
+    assert torch.equal(encode(model, image).w_plus, own)
 
 
 @torch.inference_mode()

@@ -299,7 +299,7 @@ PAGE = b"\n<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</titl
         pytest.param(PAGE, "web page.*quota", id="quota page"),
         pytest.param(b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "web page", id="error document"),
         pytest.param(LFS, "git lfs pull", id="git-lfs pointer"),
-        pytest.param(b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "picture", id="picture"),
+        pytest.param(b"\x89PNG\r\n\x1a\n" + b"\0" * 50, "image", id="image"),
         pytest.param(b"\x1f\x8b\x08" + b"\0" * 50, "gzip", id="gzip"),
         pytest.param(b"\x89HDF\r\n\x1a\n" + b"\0" * 50, "HDF5", id="Keras"),
         pytest.param(b"just some words, nothing else", "not a weights file", id="text"),
@@ -369,20 +369,20 @@ def test_damaged_descriptions_of_our_own_files(tmp_path: Path, document: str) ->
 
 
 def test_hostile_style_files(tmp_path: Path) -> None:
-    file, picture = tmp_path / "style.safetensors", torch.zeros(3, 4, 4, dtype=torch.uint8)
+    file, image = tmp_path / "style.safetensors", torch.zeros(3, 4, 4, dtype=torch.uint8)
     honest = {"kind": "style", "version": 1, "name": "ink", "base": "0" * 16, "resolution": 32, "settings": {}}
     generator = Generator(GeneratorConfig(32, z_dim=8, w_dim=8, mapping_layers=1, channel_base=64, channel_max=8))
     for tensors in ({"synthesis.nothing.weight": torch.zeros(3).half()}, {"synthesis.b4.const": torch.zeros(3).half()}):
-        save_file({**tensors, "thumbnail": picture}, file, metadata={"mien": json.dumps(honest)})
+        save_file({**tensors, "thumbnail": image}, file, metadata={"mien": json.dumps(honest)})
         style = Style.load(file)
         with pytest.raises(ModelMismatchError, match="parts that this model has not"):
             apply_changes(generator.synthesis, style.changes)
     for key, value in {"name": 3, "base": None, "resolution": "32", "settings": []}.items():
-        save_file({"thumbnail": picture}, file, metadata={"mien": json.dumps({**honest, key: value})})
+        save_file({"thumbnail": image}, file, metadata={"mien": json.dumps({**honest, key: value})})
         assert_refused(file, "damaged style", readers=(Style.load,))
-        save_file({"thumbnail": picture}, file, metadata={"mien": json.dumps({k: v for k, v in honest.items() if k != key})})
+        save_file({"thumbnail": image}, file, metadata={"mien": json.dumps({k: v for k, v in honest.items() if k != key})})
         assert_refused(file, "damaged style", readers=(Style.load,))
-    save_file({"thumbnail": picture.float()}, file, metadata={"mien": json.dumps(honest)})
+    save_file({"thumbnail": image.float()}, file, metadata={"mien": json.dumps(honest)})
     assert_refused(file, "number types", readers=(Style.load,))
 
 

@@ -1,4 +1,4 @@
-"""Measuring networks: reading their files, agreement with the originals, cropping of faces, distances of pictures."""
+"""Measuring networks: reading their files, agreement with the originals, cropping of faces, distances of images."""
 
 import io
 import math
@@ -19,7 +19,7 @@ from mien.files import file_digest
 from mien.losses.extractors import FeatureExtractor, efficientnet_extractor
 from mien.metrics.perceptual import (
     FRAME_LANDMARKS,
-    as_pictures,
+    as_images,
     identity_features,
     perceptual_distance,
 )
@@ -46,11 +46,11 @@ def _random_features() -> FeatureExtractor:
     return efficientnet_extractor(network.eval().requires_grad_(False))
 
 
-def _eval_pictures(shared: Path, count: int) -> Tensor:
+def _eval_images(shared: Path, count: int) -> Tensor:
     with zipfile.ZipFile(shared / "data" / "faces-eval-256.zip") as archive:
         names = sorted(n for n in archive.namelist() if n.endswith(".webp"))[:count]
-        pictures = [np.asarray(Image.open(io.BytesIO(archive.read(n))).convert("RGB")) for n in names]
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+        images = [np.asarray(Image.open(io.BytesIO(archive.read(n))).convert("RGB")) for n in names]
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
 # --- MobileFaceNet ---
@@ -66,10 +66,10 @@ def test_mobilefacenet_is_the_original(shared: Path) -> None:
 
 def test_identity_tells_people_apart_at_any_size(shared: Path) -> None:
     network = read_mobilefacenet(shared / "weights" / "mobilefacenet.safetensors")
-    pixels = _eval_pictures(shared, 12)
+    pixels = _eval_images(shared, 12)
     full = F.normalize(in_batches(lambda p: identity_features(network, p), pixels), dim=1)
     for size in (128, 512):
-        other = F.interpolate(as_pictures(pixels), (size, size), mode="bicubic", antialias=True).clamp(-1, 1)
+        other = F.interpolate(as_images(pixels), (size, size), mode="bicubic", antialias=True).clamp(-1, 1)
         features = F.normalize(in_batches(lambda p: identity_features(network, p), other), dim=1)
         same, different = (full * features).sum(1), (full @ features.T)[~torch.eye(12, dtype=torch.bool)]
         assert same.min() > 0.9
@@ -78,17 +78,17 @@ def test_identity_tells_people_apart_at_any_size(shared: Path) -> None:
     assert (full * mirrored).sum(1).mean() > 0.9
 
 
-def test_landmarks_undo_a_turned_picture(shared: Path) -> None:
+def test_landmarks_undo_a_turned_image(shared: Path) -> None:
     network = read_mobilefacenet(shared / "weights" / "mobilefacenet.safetensors")
-    pictures = as_pictures(_eval_pictures(shared, 4))
+    images = as_images(_eval_images(shared, 4))
     theta = math.radians(25)
     matrix = torch.tensor([[math.cos(theta), -math.sin(theta), 0.0], [math.sin(theta), math.cos(theta), 0.0]])
-    grid = F.affine_grid(matrix.expand(4, 2, 3), list(pictures.shape), align_corners=False)
-    turned = F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
-    # A point p of the picture is seen at matrix^-1 p of the turned one (coordinates around the centre).
+    grid = F.affine_grid(matrix.expand(4, 2, 3), list(images.shape), align_corners=False)
+    turned = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    # A point p of the image is seen at matrix^-1 p of the turned one (coordinates around the centre).
     landmarks = ((FRAME_LANDMARKS - 0.5) @ torch.linalg.inv(matrix[:, :2]).T) + 0.5
     with torch.no_grad():
-        straight = F.normalize(identity_features(network, pictures), dim=1)
+        straight = F.normalize(identity_features(network, images), dim=1)
         undone = F.normalize(identity_features(network, turned, landmarks), dim=1)
         ignored = F.normalize(identity_features(network, turned), dim=1)
     assert (straight * undone).sum(1).min() > 0.95
@@ -121,7 +121,7 @@ def test_crop_faces_puts_the_points_where_they_belong(height: int, width: int) -
     turn = torch.tensor([[0.8, -0.4], [0.4, 0.8]])
     centred = (target - target.mean(0)) @ turn.T
     landmarks = centred / centred.abs().max() * 0.3 + 0.5
-    # The similarity is meant in pixels: keep the shape of the face on oblong pictures.
+    # The similarity is meant in pixels: keep the shape of the face on oblong images.
     landmarks = (landmarks - 0.5) * min(height, width) / torch.tensor([width, height]) + 0.5
     y, x = torch.meshgrid((torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing="ij")
     crop_of_x = crop_faces((x * 2 - 1).expand(1, 3, -1, -1), landmarks)
@@ -130,7 +130,7 @@ def test_crop_faces_puts_the_points_where_they_belong(height: int, width: int) -
     for (px, py), (lx, ly) in zip(target.tolist(), landmarks.tolist(), strict=True):
         row, column = round(py - 0.5), round(px - 0.5)
         found = [float(c[0, 0, row, column]) / INPUT_SCALE / 2 + 0.5 for c in (crop_of_x, crop_of_y)]
-        # Half a pixel of the crop, in units of the picture.
+        # Half a pixel of the crop, in units of the image.
         assert found == pytest.approx([lx, ly], abs=0.012)
 
 
@@ -166,9 +166,9 @@ def test_perceptual_distance_is_a_distance_and_differentiable() -> None:
     assert there.shape == (2,)
     assert (there > 0.001).all()
     assert (perceptual_distance(network, a, 0.9 * a + 0.1 * b) < there).all()
-    # Every picture counts alone.
+    # Every image counts alone.
     assert torch.allclose(perceptual_distance(network, a[:1], b[:1]), there[:1], atol=1e-6)
-    # A step against the gradient brings the pictures together.
+    # A step against the gradient brings the images together.
     b = b.clone().requires_grad_(True)
     perceptual_distance(network, a, b).sum().backward()
     assert b.grad is not None

@@ -65,10 +65,10 @@ def test_rosinality_generator(shared: Path, fill: Fill, resolution: int) -> None
     assert remarks == []
     assert generator.config.resolution == resolution
     assert_agrees(generator.mapping(data["z"]), data["w"])
-    picture = generator(data["w_plus"], generator.synthesis.noise("const"))
+    image = generator(data["w_plus"], generator.synthesis.noise("const"))
     middle = slice(resolution // 2 - 16, resolution // 2 + 16)
-    assert_agrees(picture[:, :, middle, middle], data["image_crop32"])
-    assert_agrees(F.adaptive_avg_pool2d(picture, 64), data["image_pool64"])
+    assert_agrees(image[:, :, middle, middle], data["image_crop32"])
+    assert_agrees(F.adaptive_avg_pool2d(image, 64), data["image_pool64"])
 
 
 @pytest.mark.parametrize("resolution", [256, pytest.param(1024, marks=pytest.mark.slow)])
@@ -159,5 +159,5 @@ def test_published_fine_tuning_steps(shared: Path, fill: Fill) -> None:
     torch.testing.assert_close(per_layer, data["loss_per_layer"], rtol=1e-3, atol=0)
     with torch.inference_mode():
         styles = tuner.synthesis.styles(data["w_plus_reference"])
-        picture = tuner.synthesis.render(styles, tuner.synthesis.noise("const"))
-    assert_agrees(F.adaptive_avg_pool2d(picture, 64), data["image_after_pool64"], tolerance=5e-3)
+        image = tuner.synthesis.render(styles, tuner.synthesis.noise("const"))
+    assert_agrees(F.adaptive_avg_pool2d(image, 64), data["image_after_pool64"], tolerance=5e-3)

@@ -51,7 +51,7 @@ def test_our_own_reader_of_models_refuses_them_too(tmp_path: Path) -> None:
 def test_a_discriminator_of_another_size(tmp_path: Path, judged: int, suffix: str) -> None:
     path = tmp_path / f"mixed{suffix}"
     save_model(path, Model(tiny(32), tiny_discriminator(judged)))
-    sentence = f"discriminator is for pictures of {judged} px, and its generator draws 32 px"
+    sentence = f"discriminator is for images of {judged} px, and its generator draws 32 px"
     with pytest.raises(CheckpointError, match=sentence):
         load_model(path)
     assert sentence in " ".join(inspect_file(path).warnings)

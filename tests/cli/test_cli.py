@@ -100,7 +100,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (MienError("The picture is upside down: turn it."), 2, "The picture is upside down: turn it."),
+        (MienError("The image is upside down: turn it."), 2, "The image is upside down: turn it."),
         (KeyboardInterrupt(), 130, "stopped"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "out.png"), 2, "out.png: No space left"),
         (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "x.png"), 2, "x.png: Permission denied"),
@@ -108,7 +108,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (ImportError("libtorch_cpu.so: failed to map segment from shared object"), 2, "Out of memory"),
         (SystemError("error return without exception set"), 2, "Out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 2, "Out of memory"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), 2, "smaller picture"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes"), 2, "smaller image"),
         (ZeroDivisionError("division by zero"), 70, "Re-run with --debug"),
         (ValueError("two\nlines"), 70, "two lines"),
     ],
@@ -340,7 +340,7 @@ def test_a_photo_named_twice_is_taken_once(photos: Path, tmp_path: Path) -> None
         (["photos"], "out.png", "give a folder"),
         (["photos/b.jpg"], "out.xyz", "must end in"),
         (["photos"], "photos/b.jpg", "give another -o"),
-        (["empty"], "out", "no pictures"),
+        (["empty"], "out", "no images"),
         (["photos/a.png"], "photos/a.png", "also an input"),
         (["photos/a.png"], "photos", "also an input"),
         (["photos/b.jpg"], "photos/a.png", "`overwrite` to replace"),
@@ -391,7 +391,7 @@ def test_a_long_job_does_not_start_when_the_output_is_there(
 ) -> None:
     (tmp_path / "out.png").write_bytes(b"mine")
     line = ["stylize", str(photos / "b.jpg"), "--style", str(photos / "a.png"), "-o", str(tmp_path / "out.png")]
-    # Neither picture can be read: had the work begun, the error would be another one.
+    # Neither image can be read: had the work begun, the error would be another one.
     assert shell(line) == 2
     assert "exists already" in capsys.readouterr().err
     assert (tmp_path / "out.png").read_bytes() == b"mine"

@@ -1,4 +1,4 @@
-"""What people mix up when they name files: addresses, stdin and stdout, names of models, pictures for styles."""
+"""What people mix up when they name files: addresses, stdin and stdout, names of models, images for styles."""
 
 import io
 import sys
@@ -41,9 +41,9 @@ def test_an_address_is_said_to_be_one(name: str, here: Path) -> None:
         find_styles(name)
 
 
-def test_a_picture_as_a_style_is_answered_with_the_way_on(here: Path) -> None:
+def test_a_image_as_a_style_is_answered_with_the_way_on(here: Path) -> None:
     (here / "reference.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(20))
-    with pytest.raises(InputError, match=r"is a picture.*mien fit.*mien stylize"):
+    with pytest.raises(InputError, match=r"is an image.*mien fit.*mien stylize"):
         find_styles("reference.png")
 
 
@@ -76,26 +76,26 @@ class _Bytes(io.TextIOWrapper):
 def test_a_dash_is_stdin_and_stdout(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import numpy as np
 
-    from mien.media.images import read_picture
-    from mien.media.picture import Picture
+    from mien.media.image_data import ImageData
+    from mien.media.images import read_image
 
-    picture = Picture(np.full((4, 6, 3), 7, np.uint8))
+    image = ImageData(np.full((4, 6, 3), 7, np.uint8))
     stdout = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", _Bytes(stdout))
-    write_out(Path("-"), picture, overwrite=False)
+    write_out(Path("-"), image, overwrite=False)
     monkeypatch.setattr(sys, "stdin", _Bytes(io.BytesIO(stdout.getvalue())))
     [photo] = photos_in([Path("-")])
-    assert (read_picture(photo).pixels == picture.pixels).all()
+    assert (read_image(photo).pixels == image.pixels).all()
     assert not list(here.iterdir())
 
 
-def test_one_picture_alone_goes_to_stdout(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_image_alone_goes_to_stdout(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.png", "b.png"):
         (here / name).write_bytes(b"x")
     monkeypatch.setattr(sys, "stdout", _Bytes(io.BytesIO()))
     [job], _ = plan([Path("a.png")], ["ink"], Path("-"), FilesConfig())
     assert job.out == Path("-")
-    with pytest.raises(InputError, match="writes one picture to stdout"):
+    with pytest.raises(InputError, match="writes one image to stdout"):
         plan([here], ["ink"], Path("-"), FilesConfig())
 
 
@@ -105,7 +105,7 @@ def test_what_is_there_is_not_made_again(here: Path) -> None:
     (here / "out").mkdir()
     (here / "out" / "b.png").write_bytes(b"done")
     photos = [here / name for name in ("a.png", "b.png", "c.png")]
-    with pytest.warns(MienWarning, match="1 of 3 pictures were there"):
+    with pytest.warns(MienWarning, match="1 of 3 images were there"):
         jobs, there = plan(photos, ["ink"], here / "out", FilesConfig(skip_existing=True))
     assert [job.photo.name for job in there] == ["b.png"]
     assert [job.photo.name for job in jobs] == ["a.png", "c.png"]

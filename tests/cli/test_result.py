@@ -27,7 +27,7 @@ def test_a_document_comes_at_the_end_and_alone(capsys: pytest.CaptureFixture[str
     assert json.loads(capsys.readouterr().out)["written"] == [{"out": "a.png"}]
 
 
-def test_the_picture_on_stdout_is_alone_there(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_image_on_stdout_is_alone_there(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report()
     report.wrote(Path("-"))
     report.show(as_json=True, quiet=True)

@@ -38,8 +38,8 @@ def make_model(seed: int, resolution: int = 16) -> Model:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
     random = np.random.default_rng(0)
     for name in ("a/1.png", "a/2.png", "b/3.png"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -48,9 +48,9 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, pictures: Path) -> Path:
+def tiny(tmp_path: Path, images: Path) -> Path:
     """A configuration file of a run that takes a second."""
-    config = TrainConfig(data=str(pictures), stages=(8,), network=_NET, stats_steps=1, kimg=0.012, snapshot_minutes=0.0)
+    config = TrainConfig(data=str(images), stages=(8,), network=_NET, stats_steps=1, kimg=0.012, snapshot_minutes=0.0)
     config = replace(config, adversarial=replace(config.adversarial, batch=4))
     (tmp_path / "tiny.toml").write_text(to_toml(config), encoding="utf-8")
     return tmp_path / "tiny.toml"
@@ -157,14 +157,14 @@ def test_train_continue_and_finish(tiny: Path, tmp_path: Path, capsys: pytest.Ca
         ("x -o RUN --grow 32,a", "whole numbers"),
         ("x -o RUN --resolution 48", "powers of two"),
         ("x -o RUN --weights a=b", "such as a,b=0.5"), ("x -o RUN --from none.safetensors", "none.safetensors"),
-        ("PICTURES -o RUN --resolution 8 --weights c=1", "no folder 'c'"),
-        ("PICTURES -o RUN --batch 30 --micro-batch 7", "does not split"),
+        ("IMAGES -o RUN --resolution 8 --weights c=1", "no folder 'c'"),
+        ("IMAGES -o RUN --batch 30 --micro-batch 7", "does not split"),
     ],
 )  # fmt: skip
 def test_refusals_are_one_line(
-    words: str, sentence: str, tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+    words: str, sentence: str, tmp_path: Path, images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ready = [w.replace("RUN", str(tmp_path / "run")).replace("PICTURES", str(pictures)) for w in words.split()]
+    ready = [w.replace("RUN", str(tmp_path / "run")).replace("IMAGES", str(images)) for w in words.split()]
     assert shell(["train", *ready]) == 2
     err = capsys.readouterr().err
     assert sentence in err
@@ -282,4 +282,4 @@ def test_bench_train_measures_both_loops(capsys: pytest.CaptureFixture[str]) -> 
     assert 0 < found["share_of_peak"] < 1
     assert found["config"]["resolution"] == 16
     assert shell(["bench", "--train", "--quick"]) == 0
-    assert "pictures/s" in capsys.readouterr().out
+    assert "images/s" in capsys.readouterr().out

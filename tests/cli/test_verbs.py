@@ -12,7 +12,7 @@ from mien.checkpoint.foreign.encoders import LoadedEncoder
 from mien.checkpoint.model_file import read_model, write_model
 from mien.checkpoint.native import read
 from mien.cli.app import shell
-from mien.media.images import read_picture
+from mien.media.images import read_image
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
@@ -85,7 +85,7 @@ def style(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> str:
 def test_folder_in_folder_out_and_a_broken_photo_fails_alone(
     desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (desk / "photos" / "c.png").write_bytes(b"no picture")
+    (desk / "photos" / "c.png").write_bytes(b"no image")
     assert mien(f"apply {style} photos --aligned --model {model} -o out --json") == 1
     shown = capsys.readouterr()
     document = json.loads(shown.out)
@@ -95,7 +95,7 @@ def test_folder_in_folder_out_and_a_broken_photo_fails_alone(
     assert "1 failed, 2 written" in shown.err
 
 
-def test_two_styles_name_their_pictures(desk: Path, model: Path, style: str) -> None:
+def test_two_styles_name_their_images(desk: Path, model: Path, style: str) -> None:
     (desk / "other.safetensors").write_bytes((desk / style).read_bytes())
     assert mien(f"apply {style},other.safetensors photos/a.png --aligned --model {model} -o out") == 0
     assert sorted(p.name for p in (desk / "out").iterdir()) == ["a_other.png", "a_style.png"]
@@ -115,20 +115,20 @@ def test_strength(desk: Path, model: Path, style: str) -> None:
         line = f"apply {style} photos/a.png --aligned --crop --refine 0 --upscale none --model {model}"
         assert mien(f"{line} -o {name}.png {more}") == 0
     assert mien(f"invert photos/a.png --aligned --model {model} -o base.png") == 0
-    pictures = {n: read_picture(desk / f"{n}.png").rgb() for n in (*given, "base")}
-    assert torch.equal(pictures["none"], pictures["base"])
-    assert torch.equal(pictures["plain"], pictures["full"])
-    assert torch.equal(pictures["bands"], pictures["half"])
-    assert len({pictures[n].numpy().tobytes() for n in ("none", "half", "full", "fine")}) == 4
-    distance = {n: float((p - pictures["none"]).abs().mean()) for n, p in pictures.items()}
+    images = {n: read_image(desk / f"{n}.png").rgb() for n in (*given, "base")}
+    assert torch.equal(images["none"], images["base"])
+    assert torch.equal(images["plain"], images["full"])
+    assert torch.equal(images["bands"], images["half"])
+    assert len({images[n].numpy().tobytes() for n in ("none", "half", "full", "fine")}) == 4
+    distance = {n: float((p - images["none"]).abs().mean()) for n, p in images.items()}
     assert 0 < distance["half"] < distance["full"]
 
 
 def test_crop_is_the_models_square_and_without_it_the_photo_keeps_its_size(desk: Path, model: Path, style: str) -> None:
     assert mien(f"apply {style} photos/a.png --aligned --crop --upscale none --model {model} -o crop.png") == 0
     assert mien(f"apply {style} photos/a.png --aligned --model {model} -o whole.png") == 0
-    assert read_picture(desk / "crop.png").width == _SIDE
-    assert read_picture(desk / "whole.png").width == 80
+    assert read_image(desk / "crop.png").width == _SIDE
+    assert read_image(desk / "whole.png").width == 80
 
 
 def test_refine_changes_the_face(desk: Path, model: Path, style: str) -> None:
@@ -200,14 +200,14 @@ def test_sample(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixtu
     assert content["plain"] == content["again"]
     assert len({content[n] for n in ("plain", "seed", "psi", "style")}) == 4
     assert mien(f"sample -n 1 --model {model} -o single.png") == 0
-    assert read_picture(desk / "single.png").width == _SIDE
+    assert read_image(desk / "single.png").width == _SIDE
     assert mien(f"sample -n 0 --model {model} -o zero.png") == 2
 
 
 def test_sample_of_seeds_and_in_a_style(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
     def drawn(more: str) -> torch.Tensor:
         assert mien(f"sample {more} --overwrite --model {model} -o x.png") == 0
-        return read_picture(desk / "x.png").rgb()
+        return read_image(desk / "x.png").rgb()
 
     single = [drawn(f"-n 1 --seed {seed}") for seed in (5, 2)]
     assert torch.equal(drawn("--seeds 5,2 --columns 2"), torch.cat(single, dim=2))
@@ -221,10 +221,10 @@ def test_sample_of_seeds_and_in_a_style(desk: Path, model: Path, style: str, cap
 def test_walks(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
     line = f"sample --seeds 5,2,9 --interpolate --frames 4 --model {model}"
     assert mien(f"{line} -o strips.png") == 0
-    strips = read_picture(desk / "strips.png").rgb()
+    strips = read_image(desk / "strips.png").rgb()
     assert strips.shape == (3, 2 * _SIDE, 4 * _SIDE)  # 5 to 2, 2 to 9
     assert mien(f"sample --seeds 5,2,9 --columns 3 --model {model} -o faces.png") == 0
-    faces = read_picture(desk / "faces.png").rgb().split(_SIDE, dim=2)
+    faces = read_image(desk / "faces.png").rgb().split(_SIDE, dim=2)
     assert torch.equal(strips[:, :_SIDE, :_SIDE], faces[0])
     assert torch.equal(strips[:, :_SIDE, -_SIDE:], faces[1])
     assert torch.equal(strips[:, _SIDE:, -_SIDE:], faces[2])
@@ -251,7 +251,7 @@ def test_masks(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert mien(f"{line} -o some.png") == 0
     some = _json(capsys)["masks"]
     assert some == {"m2": shares["m2"], "16px..:rgb": shares["color"]}
-    for name, more in (("seed", "--seed 3"), ("picture", "--picture reference.png --aligned")):
+    for name, more in (("seed", "--seed 3"), ("image", "--image reference.png --aligned")):
         assert mien(f"{line} {more} -o {name}.png") == 0
         assert _json(capsys)["masks"] != some
         assert (desk / f"{name}.png").read_bytes() != (desk / "some.png").read_bytes()
@@ -300,14 +300,14 @@ def test_align_cuts_the_square(desk: Path, capsys: pytest.CaptureFixture[str]) -
     assert mien("align photos/a.png --box 10,20,40 --size 32 -o crop.png --json") == 0
     [written] = _json(capsys)["written"]
     assert (written["centre"], written["side"]) == ([30.0, 40.0], 40.0)
-    assert read_picture(desk / "crop.png").width == 32
+    assert read_image(desk / "crop.png").width == 32
     assert mien("align photos --aligned -o crops") == 0
     assert sorted(p.name for p in (desk / "crops").iterdir()) == ["a.png", "b.png"]
 
 
-def test_invert_writes_picture_and_code(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invert_writes_image_and_code(desk: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert mien(f"invert photos/a.png --aligned --model {model} -o inv.png --json") == 0
-    assert [w["kind"] for w in _json(capsys)["written"]] == ["picture", "code"]
+    assert [w["kind"] for w in _json(capsys)["written"]] == ["image", "code"]
     tensors, document = read(desk / "inv.safetensors")
     assert document["kind"] == "code"
     assert list(tensors["w_plus"].shape) == [1, 10, 128]
@@ -317,7 +317,7 @@ def test_invert_writes_picture_and_code(desk: Path, model: Path, capsys: pytest.
 
 
 def test_inverters(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every way leads to another code; the options reach the reference, the photo and the picture that invert draws."""
+    """Every way leads to another code; the options reach the reference, the photo and the image that invert draws."""
     ways = ["", "--method iterated", "--method w --steps 2", "--method w+ --steps 2", "--method prior --steps 2"]
     ways += ["--method mean", "--towards-mean 0.5", "--method iterated --steps 1"]
     for index, way in enumerate(ways):
@@ -358,12 +358,12 @@ def test_a_preset_fills_in_what_is_not_given(desk: Path, model: Path) -> None:
         "a": "--preset paper", "b": "--inverter iterated --fidelity 0 --refine 0", "c": "", "d": "--preset paper --refine 3"
     }.items():  # fmt: skip
         assert mien(f"{drawn} {options} -o {name}.png") == 0
-    pictures = {name: (desk / f"{name}.png").read_bytes() for name in "abcd"}
-    assert pictures["a"] == pictures["b"]
-    assert len(set(pictures.values())) == 3
+    images = {name: (desk / f"{name}.png").read_bytes() for name in "abcd"}
+    assert images["a"] == images["b"]
+    assert len(set(images.values())) == 3
     together = f"stylize photos/a.png --style reference.png --steps 2 --aligned --style-aligned --crop --model {model}"
     assert mien(f"{together} --preset paper -o e.png") == 0
-    assert (desk / "e.png").read_bytes() == pictures["a"]
+    assert (desk / "e.png").read_bytes() == images["a"]
 
 
 def test_losses_to_compare_with(
@@ -432,7 +432,7 @@ def test_a_photo_that_cannot_be_used_is_told_before_the_learning(
     from mien.pipeline import Stylizer
 
     monkeypatch.setattr(Stylizer, "fit", lambda *_, **__: pytest.fail("the learning began"))
-    (desk / "broken.png").write_bytes(b"no picture")
+    (desk / "broken.png").write_bytes(b"no image")
     assert mien(f"stylize broken.png --style reference.png {_BOTH} --model {model} -o x.png") == 2
     assert "broken.png" in capsys.readouterr().err
 

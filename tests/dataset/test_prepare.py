@@ -1,4 +1,4 @@
-"""Training data from pictures as they come: what is dropped and why, what it is called, and that nothing is half written."""
+"""Training data from images as they come: what is dropped and why, what it is called, and that nothing is half written."""
 
 import io
 import json
@@ -29,29 +29,29 @@ from mien.dataset.workers import each
 from mien.errors import InputError
 from mien.folder_lock import only_process
 from mien.media.image_dataset import load_dataset, middle_square
-from mien.media.images import read_picture
+from mien.media.images import read_image
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SQUARES = CropConfig(32, align=False)
 
 
 def scene(seed: int, size: int = 64, detail: float = 40.0) -> Image.Image:
-    """A picture with coarse shapes and fine detail, unlike that of every other seed."""
+    """An image with coarse shapes and fine detail, unlike that of every other seed."""
     random = np.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 256, (5, 5, 3), dtype=np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
     fine = np.asarray(coarse, dtype=np.float32) + random.normal(0, detail, (size, size, 3))
     return Image.fromarray(fine.clip(0, 255).astype(np.uint8))
 
 
-def put(path: Path, picture: Image.Image, **options: Any) -> Path:
+def put(path: Path, image: Image.Image, **options: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, **options)
+    image.save(path, **options)
     return path
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Two folders, a picture beside them, and one of each that is to be dropped."""
+    """Two folders, an image beside them, and one of each that is to be dropped."""
     folder = tmp_path / "photos"
     put(folder / "a" / "one.png", scene(1))
     put(folder / "b" / "deep" / "two.jpg", scene(2), quality=95)
@@ -102,7 +102,7 @@ def test_reports_say_what_was_dropped(photos: Path, tmp_path: Path, name: str) -
     assert document["folders"] == {"": 1, "a": 1, "b": 1}
     assert {d["source"]: d["why"] for d in document["left_out"]} == DROPPED
     text = Path(f"{where}.txt").read_text()
-    assert "8 pictures read, 3 of 32 px kept" in text
+    assert "8 images read, 3 of 32 px kept" in text
     assert "b/mirrored.png: alike (like a/one.png)" in text
     assert all(f"dropped 1: {reason}" in text for reason in DROPPED.values())
 
@@ -126,7 +126,7 @@ def test_of_those_alike_the_largest_stays(tmp_path: Path) -> None:
     assert [(drop.source, drop.detail) for drop in made.dropped] == [("a.png", "like b.jpg")]
 
 
-def test_flat_pictures_are_not_taken_for_each_other(tmp_path: Path) -> None:
+def test_flat_images_are_not_taken_for_each_other(tmp_path: Path) -> None:
     for name, color in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
         put(tmp_path / "in" / f"{name}.png", Image.new("RGB", (32, 32), color))
     assert len(prepare_dataset([tmp_path / "in"], tmp_path / "out", SQUARES, SelectionConfig(min_sharpness=0)).kept) == 2
@@ -255,7 +255,7 @@ def test_a_stopped_preparation_goes_on(photos: Path, tmp_path: Path, monkeypatch
 
 def test_other_settings_begin_anew(tmp_path: Path) -> None:
     first = Journal(tmp_path / "work", SQUARES)
-    first.add("ab", examine(b"no picture", "x.png", SQUARES))
+    first.add("ab", examine(b"no image", "x.png", SQUARES))
     assert "ab" in Journal(tmp_path / "work", SQUARES)
     assert "ab" not in Journal(tmp_path / "work", CropConfig(64, align=False))
 
@@ -282,7 +282,7 @@ def test_nothing_left_is_an_error_that_says_why(tmp_path: Path) -> None:
         prepare_dataset([tmp_path / "in"], tmp_path / "out", SQUARES)
     assert not (tmp_path / "out").exists()
     (tmp_path / "none").mkdir()
-    with pytest.raises(InputError, match="no pictures"):
+    with pytest.raises(InputError, match="no images"):
         prepare_dataset([tmp_path / "none"], tmp_path / "out", SQUARES)
     with pytest.raises(InputError, match="There is no"):
         prepare_dataset([tmp_path / "nowhere"], tmp_path / "out", SQUARES)
@@ -310,12 +310,12 @@ def test_faces_are_aligned(tmp_path: Path, two_faces: Image.Image, face: Any, ta
     assert [kept.target for kept in made.kept] == targets
     assert why(made) == {"empty.png": "no face"}
     aligned = mien.align_faces(tmp_path / "in" / "two.png", size=64)[0]
-    stored = read_picture(tmp_path / "out" / "two.png").rgb()
+    stored = read_image(tmp_path / "out" / "two.png").rgb()
     assert torch.allclose(stored, aligned.crop, atol=1.01 / 127.5)
     assert made.kept[0].crop.crop.side == round(aligned.frame.side)
 
 
-def test_the_same_face_twice_in_a_picture_is_one(tmp_path: Path, two_faces: Image.Image) -> None:
+def test_the_same_face_twice_in_an_image_is_one(tmp_path: Path, two_faces: Image.Image) -> None:
     put(tmp_path / "in" / "two.png", two_faces)
     made = prepare_dataset([tmp_path / "in"], tmp_path / "out", CropConfig(64), SelectionConfig(min_sharpness=0))
     assert why(made) == {"two.png (face 2)": "alike"}
@@ -352,26 +352,26 @@ def test_real_photos(shared: Path, tmp_path: Path) -> None:
 def test_sharpness_falls_with_blur_and_not_with_contrast() -> None:
     sharp = Image.open(EXAMPLES / "face.png").convert("RGB").resize((128, 128), Image.Resampling.LANCZOS)
 
-    def of(picture: Image.Image) -> float:
-        return sharpness(np.asarray(picture))
+    def of(image: Image.Image) -> float:
+        return sharpness(np.asarray(image))
 
     assert of(sharp.filter(ImageFilter.GaussianBlur(3))) < 0.07 < of(sharp)
     assert of(sharp.filter(ImageFilter.GaussianBlur(1))) < of(sharp)
     assert of(sharp.point(lambda value: value // 2 + 60)) == pytest.approx(of(sharp), rel=0.1)
-    assert sharpness(np.full((64, 64, 3), 7, np.uint8)) == 1.0, "a flat picture is not blurred"
+    assert sharpness(np.full((64, 64, 3), 7, np.uint8)) == 1.0, "a flat image is not blurred"
 
 
 def test_hashes_of_copies_are_near_and_of_others_far() -> None:
     def distance(a: Image.Image, b: Image.Image) -> int:
-        first, second = (perceptual_hash(np.asarray(picture)) for picture in (a, b))
+        first, second = (perceptual_hash(np.asarray(image)) for image in (a, b))
         assert first is not None
         assert second is not None
         return int(np.unpackbits(first ^ second).sum())
 
-    picture = Image.open(EXAMPLES / "face.png").convert("RGB").crop((80, 0, 560, 480)).resize((128, 128))
-    assert distance(picture, picture.resize((64, 64)).resize((128, 128))) <= 20
-    assert distance(picture, picture.point(lambda value: min(255, int(value * 1.1) + 5))) <= 20
-    assert all(distance(picture, scene(seed)) > 60 for seed in range(2, 12))
+    image = Image.open(EXAMPLES / "face.png").convert("RGB").crop((80, 0, 560, 480)).resize((128, 128))
+    assert distance(image, image.resize((64, 64)).resize((128, 128))) <= 20
+    assert distance(image, image.point(lambda value: min(255, int(value * 1.1) + 5))) <= 20
+    assert all(distance(image, scene(seed)) > 60 for seed in range(2, 12))
 
 
 def test_alike_finds_the_nearest_also_among_many() -> None:
@@ -440,7 +440,7 @@ def test_the_command_prints_counts_and_json(photos: Path, tmp_path: Path, capsys
     assert shell(line.split()) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0] == f"{tmp_path}/out.zip"
-    assert "8 pictures read, 3 of 32 px kept" in shown.out
+    assert "8 images read, 3 of 32 px kept" in shown.out
     assert shell(line.split()) == 2
     assert "exists already" in capsys.readouterr().err
     assert shell([*line.split(), "--overwrite", "--json"]) == 0
@@ -473,7 +473,7 @@ def test_wrong_values_are_told(photos: Path, tmp_path: Path, capsys: pytest.Capt
 
 def test_the_middle_square_is_that_of_training(tmp_path: Path) -> None:
     path = put(tmp_path / "a.png", scene(1).resize((90, 60)))
-    square = middle_square(read_picture(path), 32)
+    square = middle_square(read_image(path), 32)
     assert np.array_equal(square.transpose(2, 0, 1), load_dataset(path, 32).pixels[0].numpy())
 
 

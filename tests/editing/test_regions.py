@@ -214,9 +214,9 @@ def test_the_virtual_inverter_blends_channel_by_channel() -> None:
 
 
 def test_the_tuner_mixes_the_given_codes() -> None:
-    g, d, pictures, w_plus = setting()
+    g, d, images, w_plus = setting()
     given = g.synthesis.styles(w_plus).map(lambda s: s + 1)
-    tuner = OneShotTuner(g, d, References(pictures, w_plus, styles=given), OneShotConfig(random_from="64px"))
+    tuner = OneShotTuner(g, d, References(images, w_plus, styles=given), OneShotConfig(random_from="64px"))
     assert torch.equal(tuner.mixing.codes(torch.tensor([0]), tuner.random)["16conv"], given["16conv"])
 
 
@@ -231,8 +231,8 @@ def test_masks_by_parts_of_the_face() -> None:
     assert mask["64up"].all()
     with pytest.raises(InputError, match="names no layer"):
         parse_mask("nose", R, features)
-    g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, References(pictures, w_plus, part_channels=features), OneShotConfig(random_layers="eyes"))
+    g, d, images, w_plus = setting()
+    tuner = OneShotTuner(g, d, References(images, w_plus, part_channels=features), OneShotConfig(random_layers="eyes"))
     a, b = tuner.mixing.codes(torch.tensor([0]), tuner.random), tuner.mixing.codes(torch.tensor([0]), tuner.random)
     assert (a["16up"][0] != b["16up"][0]).tolist() == [True] + [False] * 7
     assert torch.equal(a["8up"], b["8up"])

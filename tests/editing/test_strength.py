@@ -70,7 +70,7 @@ def test_bands_are_the_blocks_of_their_sizes(networks: tuple) -> None:
         return float(low(difference, window).abs().mean()) if window > 1 else float(difference.abs().mean())
 
     fine, coarse = Strength(0, 0, 1), Strength(1, 0, 0)
-    assert gap(fine, 16) / gap(fine, 1) < gap(coarse, 16) / gap(coarse, 1)  # coarse changes stay when pictures shrink
+    assert gap(fine, 16) / gap(fine, 1) < gap(coarse, 16) / gap(coarse, 1)  # coarse changes stay when images shrink
 
 
 def test_a_feature_code_is_in_every_mixture(networks: tuple) -> None:

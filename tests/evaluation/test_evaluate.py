@@ -51,9 +51,9 @@ def _smooth(count: int, seed: int, size: int = 64) -> Tensor:
     return F.interpolate(torch.rand(count, 3, 5, 5, generator=random) * 2 - 1, (size, size), mode="bicubic").clamp(-1, 1)
 
 
-def _save(path: Path, picture: Tensor) -> Path:
+def _save(path: Path, image: Tensor) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(((picture + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()).save(path)
+    Image.fromarray(((image + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()).save(path)
     return path
 
 
@@ -81,8 +81,8 @@ def stylizer() -> Stylizer:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with three square photos and a reference, and the place to be."""
-    for name, picture in zip("abc", _smooth(3, 1, 80), strict=True):
-        _save(tmp_path / "photos" / f"{name}.png", picture)
+    for name, image in zip("abc", _smooth(3, 1, 80), strict=True):
+        _save(tmp_path / "photos" / f"{name}.png", image)
     _save(tmp_path / "reference.png", _smooth(1, 2, 80)[0])
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -117,17 +117,17 @@ def _naive_style_distance(space: FeatureExtractor, one: Tensor, other: Tensor) -
 
 
 def test_style_distance_is_that_of_gram_matrices(instruments: MetricNetworks) -> None:
-    pictures, reference = _smooth(3, 3), _smooth(1, 4)
-    found = style_distance(instruments.looks, pictures, reference)
+    images, reference = _smooth(3, 3), _smooth(1, 4)
+    found = style_distance(instruments.looks, images, reference)
     assert found.tolist() == pytest.approx(
-        [_naive_style_distance(instruments.looks, p, reference[0]) for p in pictures], rel=1e-4
+        [_naive_style_distance(instruments.looks, p, reference[0]) for p in images], rel=1e-4
     )
     assert style_distance(instruments.looks, reference, reference).tolist() == [0.0]
     # Where something is does not matter, and of several references the mean counts.
     tile = _smooth(1, 5, 16).repeat(1, 1, 4, 4)
     whole = FeatureExtractor("pixels", 64, lambda p: [p])
     assert float(style_distance(whole, tile.roll((7, 3), (2, 3)), tile)) < 1e-3
-    between = style_distance(instruments.looks, pictures[:1], torch.cat([pictures[:1], reference]))
+    between = style_distance(instruments.looks, images[:1], torch.cat([images[:1], reference]))
     assert 0 < float(between) < float(found[0])
 
 
@@ -146,9 +146,9 @@ def test_every_layer_of_a_discriminator_counts_and_vectors_have_their_scale() ->
 def test_identity_does_not_look_at_color() -> None:
     torch.manual_seed(3)
     judge = identity_judge(MobileFaceNet().eval(), "MobileFaceNet")
-    picture = _smooth(1, 0)
-    luma = (picture * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True).expand(-1, 3, -1, -1)
-    assert torch.allclose(judge.vectors(picture), judge.vectors(luma), atol=1e-4)
+    image = _smooth(1, 0)
+    luma = (image * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True).expand(-1, 3, -1, -1)
+    assert torch.allclose(judge.vectors(image), judge.vectors(luma), atol=1e-4)
 
 
 def test_the_copy_keeps_all_and_the_collapse_nothing(instruments: MetricNetworks) -> None:
@@ -208,7 +208,7 @@ def test_sets_are_compared_by_frechet_and_kernel_distance(instruments: MetricNet
     assert "the floor" in text
 
 
-# --- other methods' pictures ---
+# --- other methods' images ---
 
 
 def _face(width: int, height: int, frame: CropFrame, name: str = "a.jpg") -> PhotoFace:
@@ -220,9 +220,9 @@ def test_whole_photos_are_cut_where_the_face_is_and_crops_are_taken_whole(tmp_pa
     photo[:, 10:30, 50:70] = 1.0  # the face
     face = _face(100, 60, CropFrame((60.0, 20.0), 20.0))
     large = F.interpolate(photo[None], (120, 200), mode="nearest")[0]
-    for name, picture in (("same", photo), ("large", large), ("crop", torch.ones(3, 40, 40))):
-        _save(tmp_path / name / "a.png", picture)
-        found = read_outputs(name, tmp_path / name, [face]).pictures[0]
+    for name, image in (("same", photo), ("large", large), ("crop", torch.ones(3, 40, 40))):
+        _save(tmp_path / name / "a.png", image)
+        found = read_outputs(name, tmp_path / name, [face]).images[0]
         assert found.shape == (3, SIDE, SIDE)
         assert float(found[:, 20:-20, 20:-20].min()) > 0.8
     with pytest.raises(InputError, match="neither the proportions"):
@@ -232,39 +232,39 @@ def test_whole_photos_are_cut_where_the_face_is_and_crops_are_taken_whole(tmp_pa
 
 
 def test_square_photos_need_a_word(tmp_path: Path) -> None:
-    picture = torch.full((3, 80, 80), -1.0)
-    picture[:, 20:60, 20:60] = 1.0
-    _save(tmp_path / "out" / "a.png", picture)
+    image = torch.full((3, 80, 80), -1.0)
+    image[:, 20:60, 20:60] = 1.0
+    _save(tmp_path / "out" / "a.png", image)
     face = _face(80, 80, CropFrame((40.0, 40.0), 40.0))
     with pytest.raises(InputError, match="outputs_are"):
         read_outputs("out", tmp_path / "out", [face])
-    assert float(read_outputs("out", tmp_path / "out", [face], "photos").pictures[0][:, 30:-30, 30:-30].min()) > 0.8
-    assert float(read_outputs("out", tmp_path / "out", [face], "crops").pictures[0].min()) < -0.9
+    assert float(read_outputs("out", tmp_path / "out", [face], "photos").images[0][:, 30:-30, 30:-30].min()) > 0.8
+    assert float(read_outputs("out", tmp_path / "out", [face], "crops").images[0].min()) < -0.9
     # A crop already: both are the same.
-    assert read_outputs("out", tmp_path / "out", [_face(80, 80, CropFrame((40.0, 40.0), 80.0))]).pictures
+    assert read_outputs("out", tmp_path / "out", [_face(80, 80, CropFrame((40.0, 40.0), 80.0))]).images
 
 
 def test_what_does_not_match_is_named(tmp_path: Path) -> None:
     faces = [_face(80, 80, CropFrame((40.0, 40.0), 80.0), f"{n}.jpg") for n in "abc"]
     _save(tmp_path / "out" / "a.png", _smooth(1, 0)[0])
     _save(tmp_path / "out" / "x.png", _smooth(1, 0)[0])
-    (tmp_path / "out" / "b.png").write_bytes(b"no picture")
+    (tmp_path / "out" / "b.png").write_bytes(b"no image")
     found = read_outputs("they", tmp_path / "out", faces)
-    assert list(found.pictures) == [0]
+    assert list(found.images) == [0]
     assert found.missing == ["c"]
     assert found.extra == ["x.png"]
     assert list(found.unusable) == ["b.png"]
     notes = " ".join(found.notes("they"))
-    assert all(part in notes for part in ("no picture of c", "x.png", "b.png is not a picture"))
+    assert all(part in notes for part in ("no image of c", "x.png", "b.png is not an image"))
     with pytest.raises(InputError, match="belongs to one of the photos"):
         read_outputs("they", tmp_path / "out", faces[2:])
     _save(tmp_path / "out" / "a.jpg", _smooth(1, 0)[0])
-    with pytest.raises(InputError, match="two pictures called 'a'"):
+    with pytest.raises(InputError, match="two images called 'a'"):
         read_outputs("they", tmp_path / "out", faces)
 
 
 def test_photos_that_cannot_be_used_fail_alone(desk: Path) -> None:
-    (desk / "photos" / "d.png").write_bytes(b"no picture")
+    (desk / "photos" / "d.png").write_bytes(b"no image")
     faces, failed = read_faces(_photos(desk), aligned=True)
     assert [f.path.stem for f in faces] == ["a", "b", "c"]
     assert list(failed) == [str(desk / "photos" / "d.png")]
@@ -303,7 +303,7 @@ def test_styles_are_drawn_as_apply_draws_them(
                 assert found.numbers["methods"][name][key] == pytest.approx(value, rel=1e-4, abs=1e-6), (name, key)
     assert found.numbers["methods"]["mine"]["seconds"]["mean"] > 0
     assert found.numbers["settings"]["render"]["strength"] == 0.8
-    # Other settings, other pictures.
+    # Other settings, other images.
     for other in (replace(render, strength=0.1), replace(render, fidelity=1.0), replace(render, refine_steps=0)):
         again = evaluate(
             _photos(desk), instruments, replace(config, render=other), stylizer=stylizer, styles={"mine": style}
@@ -352,9 +352,9 @@ def test_the_embedded_networks_judge(instruments: MetricNetworks) -> None:
     own = open_instruments("discriminator")
     assert (own.looks.name, own.identity.name) == ("mien-discriminator", "mien-identity")
     assert len({own.looks.weights, own.identity.weights}) == 2
-    pictures = _smooth(2, 1, 80)
-    assert style_distance(own.looks, pictures, pictures[:1])[0] < 1e-3 < style_distance(own.looks, pictures, pictures[:1])[1]
-    assert torch.allclose(own.identity.vectors(pictures).norm(dim=1), torch.ones(2), atol=1e-5)
+    images = _smooth(2, 1, 80)
+    assert style_distance(own.looks, images, images[:1])[0] < 1e-3 < style_distance(own.looks, images, images[:1])[1]
+    assert torch.allclose(own.identity.vectors(images).norm(dim=1), torch.ones(2), atol=1e-5)
 
 
 def test_other_networks_measure_on_demand(shared: Path) -> None:
@@ -417,10 +417,10 @@ def test_the_verb(desk: Path, stylizer: Stylizer, style: Style, capsys: pytest.C
     assert any("think before you publish" in note for note in told["warnings"])
     assert shell(f"{command} -o out".split()) == 2
     assert "--overwrite" in capsys.readouterr().err
-    (desk / "photos" / "d.png").write_bytes(b"no picture")
+    (desk / "photos" / "d.png").write_bytes(b"no image")
     assert shell(f"{command} -o out --overwrite".split()) == 1
     shown = capsys.readouterr()
-    assert "d.png is not a picture" in shown.err
+    assert "d.png is not an image" in shown.err
     assert "style distance" in shown.out
     assert shell(["evaluate", "--photos", "photos", "--outputs", "theirs=photos", "--aligned", "-o", "alone"]) == 1
     assert "no style" not in (desk / "alone" / "evaluation.md").read_text(encoding="utf-8")

@@ -54,7 +54,7 @@ def instruments() -> Instruments:
     return Instruments(features, identity, {"filters": "f", "MobileFaceNet": "i"})
 
 
-def _pictures(count: int, seed: int) -> Dataset:
+def _images(count: int, seed: int) -> Dataset:
     random = torch.Generator().manual_seed(seed)
     small = torch.rand(count, 3, 4, 4, generator=random)
     pixels = torch.nn.functional.interpolate(small, (16, 16), mode="bicubic").clamp(0, 1).mul(255).to(torch.uint8)
@@ -67,8 +67,8 @@ def _render_plainly(model: Model, z: Tensor, psi: float) -> Tensor:
     return to_uint8(generator(broadcast(w, generator.num_ws), generator.synthesis.noise("const")))
 
 
-def test_distances_truncation_and_diversity_are_those_of_the_pictures(model: Model, instruments: Instruments) -> None:
-    data = _pictures(11, 1)
+def test_distances_truncation_and_diversity_are_those_of_the_images(model: Model, instruments: Instruments) -> None:
+    data = _images(11, 1)
     numbers = measure_model(model, instruments, _CONFIG, data=data).numbers
     z = random_latents(model.generator, 5, 3)
     assert torch.equal(z, random_latents(model.generator, 9, 3)[:5])
@@ -81,11 +81,11 @@ def test_distances_truncation_and_diversity_are_those_of_the_pictures(model: Mod
     assert floor["fd"] == pytest.approx(frechet_distance(half_b, half_a), rel=1e-3)
     assert [entry["psi"] for entry in numbers["truncation"]] == [0.5, 0.7, 1.0]
     for entry in numbers["truncation"]:
-        pictures = _render_plainly(model, z, entry["psi"])
-        features = instruments.features.vectors(from_uint8(pictures))
+        images = _render_plainly(model, z, entry["psi"])
+        features = instruments.features.vectors(from_uint8(images))
         assert entry["fd"] == pytest.approx(frechet_distance(features, half_a), rel=1e-3)
         assert entry["kd"] == pytest.approx(kernel_distance(features, half_a), rel=1e-2, abs=1e-6)
-        alike = cosine_statistics(identity_features(instruments.identity, pictures))
+        alike = cosine_statistics(identity_features(instruments.identity, images))
         assert entry["identity"]["mean"] == pytest.approx(alike.mean, rel=1e-3)
     assert numbers["distribution"]["samples_vs_half_a"]["fd"] == numbers["truncation"][2]["fd"]
     real = cosine_statistics(identity_features(instruments.identity, data.pixels[order[:5]]))
@@ -95,14 +95,14 @@ def test_distances_truncation_and_diversity_are_those_of_the_pictures(model: Mod
 
 
 def test_a_copy_of_a_training_face_is_found(model: Model, instruments: Instruments) -> None:
-    data = _pictures(10, 2)
-    # The third sample becomes a training picture of half A.
+    data = _images(10, 2)
+    # The third sample becomes a training image of half A.
     order = torch.randperm(10, generator=torch.Generator().manual_seed(3))
     copied = _render_plainly(model, random_latents(model.generator, 5, 3)[2:3], 1.0)[0]
     data.pixels[order[1]] = copied
     made = measure_model(model, instruments, _CONFIG, data=data)
     assert made.numbers["nearest"]["samples_psi_1_to_half_a"]["largest"] == pytest.approx(1.0, abs=1e-4)
-    honest = measure_model(model, instruments, _CONFIG, data=_pictures(10, 2))
+    honest = measure_model(model, instruments, _CONFIG, data=_images(10, 2))
     assert honest.numbers["nearest"]["samples_psi_1_to_half_a"]["largest"] < 0.999
     assert set(made.sheets) >= {"nearest", "nearest-most-alike"}
     assert made.sheets["nearest"].shape != made.sheets["truncation"].shape
@@ -111,14 +111,14 @@ def test_a_copy_of_a_training_face_is_found(model: Model, instruments: Instrumen
 def test_a_stopped_run_goes_on_where_it_was(
     model: Model, instruments: Instruments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = _pictures(10, 1)
+    data = _images(10, 1)
     whole = measure_model(model, instruments, _CONFIG, data=data).numbers
     workspace, calls = Workspace(tmp_path / "work"), []
     real_describe = parts.describe
 
     def stopping(pixels: Tensor, networks: Instruments) -> dict[str, Tensor]:
         calls.append(len(pixels))
-        if len(calls) == 6:  # 3 batches of training pictures, 2 of each truncation
+        if len(calls) == 6:  # 3 batches of training images, 2 of each truncation
             raise KeyboardInterrupt
         return real_describe(pixels, networks)
 
@@ -130,7 +130,7 @@ def test_a_stopped_run_goes_on_where_it_was(
     assert len(calls) == 6 + 4
     for part in ("distribution", "truncation", "diversity", "nearest"):
         assert again[part] == whole[part]
-    # With everything kept, no picture is described again; another seed is another measurement.
+    # With everything kept, no image is described again; another seed is another measurement.
     measure_model(model, instruments, _CONFIG, data=data, workspace=workspace)
     assert len(calls) == 10
     measure_model(model, instruments, replace(_CONFIG, seed=4), data=data, workspace=workspace)
@@ -142,14 +142,14 @@ def test_inversion_is_judged_by_what_it_renders(model: Model, instruments: Instr
     photos = Dataset(render(model, codes), torch.ones(6), [str(i) for i in range(6)])
     asked: list[int] = []
 
-    def mean(pictures: Tensor) -> Codes:
-        return Codes(broadcast(model.generator.mapping.w_avg[None].expand(len(pictures), -1), model.generator.num_ws))
+    def mean(images: Tensor) -> Codes:
+        return Codes(broadcast(model.generator.mapping.w_avg[None].expand(len(images), -1), model.generator.num_ws))
 
-    def perfect(pictures: Tensor, start: Codes) -> Codes:
-        asked.append(len(pictures))
-        assert torch.equal(start.w_plus, mean(pictures).w_plus)
+    def perfect(images: Tensor, start: Codes) -> Codes:
+        asked.append(len(images))
+        assert torch.equal(start.w_plus, mean(images).w_plus)
         known = photos.pixels.float() / 127.5 - 1
-        return Codes(torch.stack([codes[int((known - p).abs().mean((1, 2, 3)).argmin())] for p in pictures]))
+        return Codes(torch.stack([codes[int((known - p).abs().mean((1, 2, 3)).argmin())] for p in images]))
 
     inversion = Inversion(mean, "mean code", perfect, refine_steps=9)
     made = measure_model(model, instruments, _CONFIG, held_out=photos, inversion=inversion)
@@ -174,7 +174,7 @@ def test_inversion_is_judged_by_what_it_renders(model: Model, instruments: Instr
 
 
 def test_verdicts_and_yardsticks(instruments: Instruments) -> None:
-    pixels = _pictures(3, 4).pixels
+    pixels = _images(3, 4).pixels
     same = judge(pixels, pixels, instruments, batch=2).summary()
     assert same["l1"] == 0.0
     assert same["identity_min"] == pytest.approx(1.0, abs=1e-5)
@@ -189,18 +189,18 @@ def test_verdicts_and_yardsticks(instruments: Instruments) -> None:
 
 
 def test_what_cannot_be_measured_is_left_out(model: Model, instruments: Instruments) -> None:
-    bare = measure_model(model, Instruments(), _CONFIG, data=_pictures(8, 1), held_out=_pictures(3, 2))
+    bare = measure_model(model, Instruments(), _CONFIG, data=_images(8, 1), held_out=_images(3, 2))
     assert set(bare.sheets) == {"samples-psi-0.7", "samples-psi-1", "truncation", "style-mixing", "interpolation"}
     assert not {"distribution", "truncation", "diversity", "nearest", "inversion"} & set(bare.numbers)
     no_data = measure_model(model, instruments, _CONFIG)
     assert "fd" not in no_data.numbers["truncation"][0]
     assert no_data.numbers["truncation"][0]["identity"]["count"] == 5
-    no_faces = measure_model(model, replace(instruments, identity=None), _CONFIG, data=_pictures(8, 1))
+    no_faces = measure_model(model, replace(instruments, identity=None), _CONFIG, data=_images(8, 1))
     assert no_faces.numbers["distribution"]["count"] == 4
     assert "nearest" not in no_faces.numbers
     with pytest.raises(InputError, match="at least 4"):
-        measure_model(model, instruments, _CONFIG, data=_pictures(3, 1))
-    wrong = _pictures(8, 1)
+        measure_model(model, instruments, _CONFIG, data=_images(3, 1))
+    wrong = _images(8, 1)
     wrong.pixels = wrong.pixels[:, :, :8, :8]
     with pytest.raises(ValueError, match="8 px, the model has 16 px"):
         measure_model(model, instruments, _CONFIG, data=wrong)
@@ -214,7 +214,7 @@ def test_progress_runs_from_start_to_end(model: Model, instruments: Instruments)
         lambda p: Codes(map_latents(model.generator, torch.zeros(len(p), 16), 1.0)), refine=lambda _, c: c, refine_steps=2
     )
     measure_model(
-        model, instruments, _CONFIG, data=_pictures(10, 1), held_out=_pictures(5, 2), inversion=inversion,
+        model, instruments, _CONFIG, data=_images(10, 1), held_out=_images(5, 2), inversion=inversion,
         progress=lambda done, total, _: seen.append((done, total)),
     )  # fmt: skip
     done = [d for d, _ in seen]
@@ -228,7 +228,7 @@ def test_progress_runs_from_start_to_end(model: Model, instruments: Instruments)
 
 def test_sheets_show_the_model(model: Model) -> None:
     z = random_latents(model.generator, 64, 0)
-    cell = 64  # pictures of 16 px are shown at 64
+    cell = 64  # images of 16 px are shown at 64
     samples = report_sheets.sample_sheet(model, z, 0.7)
     assert samples.shape == (3, 8 * cell, 8 * cell)
     steps = report_sheets.interpolation_sheet(model, z[:4], 0.7, steps=5)
@@ -300,8 +300,8 @@ def test_workspace_keeps_by_settings(tmp_path: Path) -> None:
         workspace.kept("y", {"seed": 1}, make)
 
 
-def test_pixels_digest_follows_the_pictures() -> None:
-    pixels = _pictures(70, 1).pixels
+def test_pixels_digest_follows_the_images() -> None:
+    pixels = _images(70, 1).pixels
     other = pixels.clone()
     other[69, 2, 15, 15] += 1
     assert pixels_digest(pixels) == pixels_digest(pixels.clone())
@@ -311,7 +311,7 @@ def test_pixels_digest_follows_the_pictures() -> None:
 def _report(model: Model, instruments: Instruments) -> ModelReport:
     inversion = Inversion(lambda p: Codes(map_latents(model.generator, torch.zeros(len(p), 16), 1.0)), "mean code")
     return measure_model(
-        model, instruments, _CONFIG, data=_pictures(10, 1), held_out=_pictures(3, 2), inversion=inversion
+        model, instruments, _CONFIG, data=_images(10, 1), held_out=_images(3, 2), inversion=inversion
     )  # fmt: skip
 
 
@@ -335,8 +335,8 @@ def test_written_reports_hold_the_numbers(model: Model, instruments: Instruments
     # Every table is rectangular.
     for block in re.findall(r"(?:^\|.*\|\n?)+", text, flags=re.MULTILINE):
         assert len({line.count("|") for line in block.strip().split("\n")}) == 1
-    with Image.open(tmp_path / "card" / "samples-psi-0.7.png") as picture:
-        assert picture.size == (512, 512)
+    with Image.open(tmp_path / "card" / "samples-psi-0.7.png") as image:
+        assert image.size == (512, 512)
 
 
 def test_reports_are_not_overwritten_silently(model: Model, tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_curve_orders_snapshots_and_draws_them() -> None:
     assert [p["hours"] for p in by_hours["points"]] == [1.0, 2.0]
     with pytest.raises(InputError, match="different feature extractors"):
         curve([_point(1, 1.0), replace(_point(2, 1.0), features="others")])
-    with pytest.raises(InputError, match="5, 7 pictures"):
+    with pytest.raises(InputError, match="5, 7 images"):
         curve([_point(1, 1.0), _point(2, 1.0, count=7)])
 
 

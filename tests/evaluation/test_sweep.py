@@ -23,7 +23,7 @@ from mien.training.freeze import method
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with pictures and a small model, and the place to be."""
+    """A folder with images and a small model, and the place to be."""
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
     (tmp_path / "cartoons").mkdir()
@@ -111,22 +111,22 @@ def test_a_sweep_measures_nearness_and_structure(desk: Path, capsys: pytest.Capt
     assert all(row["frechet"] > 0 for row in rows)
     table = (desk / "out" / "table.md").read_text()
     assert table.count("\n") == 6
-    assert "0.250 by chance" in table  # half of nine pictures
+    assert "0.250 by chance" in table  # half of nine images
     assert shell([*words.split(), "--features", "nowhere"]) == 2
     assert "nowhere" in capsys.readouterr().err
 
 
 def test_structure_kept_ignores_color_and_what_all_faces_share() -> None:
     torch.manual_seed(0)
-    pictures = torch.nn.functional.interpolate(torch.randn(12, 3, 8, 8), (64, 64), mode="bicubic").clamp(-1, 1)
-    features = layout_features(pictures)
+    images = torch.nn.functional.interpolate(torch.randn(12, 3, 8, 8), (64, 64), mode="bicubic").clamp(-1, 1)
+    features = layout_features(images)
     assert structure_kept(features, features) == Kept(pytest.approx(1.0), 1.0)
-    tinted = layout_features(-0.5 * pictures + 0.2)  # a negative has the same edges
+    tinted = layout_features(-0.5 * images + 0.2)  # a negative has the same edges
     assert structure_kept(features, tinted).structure > 0.9
     assert structure_kept(features, features.roll(1, 0)).structure < 0.1
     assert structure_kept(features, features.roll(1, 0)).found == 0
     assert structure_kept(features, features[:1].expand_as(features)).structure == 0
-    moved = layout_features(pictures.roll(4, dims=3))
+    moved = layout_features(images.roll(4, dims=3))
     assert structure_kept(features, moved).structure < 0.7
     with pytest.raises(ValueError, match="square"):
         layout_features(torch.zeros(1, 3, 64, 32))

@@ -10,7 +10,7 @@ import torch
 import mien
 from mien.cli.app import shell
 from mien.errors import InputError
-from mien.media.image_input import as_picture
+from mien.media.image_input import as_image
 
 onnx = pytest.importorskip("onnx", reason="the extra `export` is not installed")
 runtime = pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
@@ -51,8 +51,8 @@ def test_apply_takes_it_wherever_a_style_goes(toon: Path, tmp_path: Path) -> Non
     assert code == 0
     pipe = mien.Stylizer.load(device="cpu")
     expected = pipe("toon", "examples/face.png", PLAIN)
-    got, photo = (as_picture(file).pixels.astype(int)[..., :3] for file in (out, Path("examples/face.png")))
-    wanted = expected.picture.pixels.astype(int)[..., :3]
+    got, photo = (as_image(file).pixels.astype(int)[..., :3] for file in (out, Path("examples/face.png")))
+    wanted = expected.image_data.pixels.astype(int)[..., :3]
     assert np.abs(got - wanted).mean() < 1.5
     assert np.abs(got - photo).mean() > 5 * np.abs(got - wanted).mean()
 

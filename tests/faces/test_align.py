@@ -19,7 +19,7 @@ FACE = torch.tensor([[80.0, 100.0], [120.0, 100.0], [100.0, 125.0], [85.0, 145.0
 
 
 def waves(height: int, width: int) -> torch.Tensor:
-    """A smooth picture [3, H, W]."""
+    """A smooth image [3, H, W]."""
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
     return torch.stack([torch.sin(x / 7 + y / 11), torch.cos(x / 9 - y / 8), torch.sin(y / 6)]) * 0.8
 
@@ -78,30 +78,30 @@ def test_to_photo_and_to_crop_are_inverse() -> None:
 
 
 def test_box_and_whole_frame() -> None:
-    picture = waves(60, 80)
-    crop, valid = extract(picture, frame_from_box(10, 20, 32), 32)
-    assert torch.allclose(crop, picture[:, 20:52, 10:42], atol=0.01)
+    image = waves(60, 80)
+    crop, valid = extract(image, frame_from_box(10, 20, 32), 32)
+    assert torch.allclose(crop, image[:, 20:52, 10:42], atol=0.01)
     assert valid.min() == 1
-    whole, _ = extract(picture, whole_frame(80, 60), 60)
-    assert torch.allclose(whole, picture[:, :, 10:70], atol=0.01)
+    whole, _ = extract(image, whole_frame(80, 60), 60)
+    assert torch.allclose(whole, image[:, :, 10:70], atol=0.01)
     for box in ((0, 0, 0.5), (math.nan, 0, 10), (0, 0, math.inf)):
         with pytest.raises(InputError, match="not a square"):
             frame_from_box(*box)
 
 
-def test_extract_of_the_whole_is_the_picture() -> None:
-    picture = waves(64, 64)
-    crop, valid = extract(picture, whole_frame(64, 64), 64)
-    assert (crop - picture).abs().max() < 0.01
+def test_extract_of_the_whole_is_the_image() -> None:
+    image = waves(64, 64)
+    crop, valid = extract(image, whole_frame(64, 64), 64)
+    assert (crop - image).abs().max() < 0.01
     assert valid.min() == 1
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
-def test_extract_at_quarter_turns_is_a_turned_picture(turns: int) -> None:
-    picture = waves(48, 48)
-    crop, _ = extract(picture, CropFrame((24, 24), 48, 90.0 * turns), 48)
-    # A frame turned clockwise sees the picture turned anticlockwise.
-    assert torch.allclose(crop, torch.rot90(picture, turns, (1, 2)), atol=0.01)
+def test_extract_at_quarter_turns_is_a_turned_image(turns: int) -> None:
+    image = waves(48, 48)
+    crop, _ = extract(image, CropFrame((24, 24), 48, 90.0 * turns), 48)
+    # A frame turned clockwise sees the image turned anticlockwise.
+    assert torch.allclose(crop, torch.rot90(image, turns, (1, 2)), atol=0.01)
 
 
 def test_strong_reduction_does_not_alias() -> None:
@@ -119,22 +119,22 @@ def test_strong_reduction_does_not_alias() -> None:
 
 
 def test_enlarging_is_smooth() -> None:
-    picture = waves(64, 64)
-    crop, _ = extract(picture, CropFrame((32, 32), 32), 256)
+    image = waves(64, 64)
+    crop, _ = extract(image, CropFrame((32, 32), 32), 256)
     y, x = torch.meshgrid((torch.arange(256) + 0.5) / 8 + 16, (torch.arange(256) + 0.5) / 8 + 16, indexing="ij")
     exact = torch.stack([torch.sin(x / 7 + y / 11), torch.cos(x / 9 - y / 8), torch.sin(y / 6)]) * 0.8
     assert (crop - exact).abs().max() < 0.01
 
 
 def test_valid_tells_what_lies_inside_and_the_rest_fades() -> None:
-    picture = waves(100, 100)
+    image = waves(100, 100)
     frame = CropFrame((0.0, 50.0), 200.0)  # its left half is outside, as are a quarter above and below
-    crop, valid = extract(picture, frame, 100)
+    crop, valid = extract(image, frame, 100)
     assert valid[0, 50, 60] == 1
     assert valid[0, 50, 40] == 0
     assert valid.mean().item() == pytest.approx(0.25, abs=0.01)
-    inside = warp(picture, frame.to_photo(100), 100, 100).clamp(-1, 1)
-    assert torch.equal(crop[:, valid[0] == 1], inside[:, valid[0] == 1]), "the picture's own pixels are untouched"
+    inside = warp(image, frame.to_photo(100), 100, 100).clamp(-1, 1)
+    assert torch.equal(crop[:, valid[0] == 1], inside[:, valid[0] == 1]), "the image's own pixels are untouched"
     far = crop[:, 50, 0]
     assert torch.allclose(far, crop[:, 40, 0], atol=1e-6), "far outside there is one color"
     assert crop.isfinite().all()
@@ -147,19 +147,19 @@ def test_extract_far_outside_is_one_color_and_finite() -> None:
     assert crop.flatten(1).std(dim=1).max() < 1e-4
 
 
-def test_extract_of_a_one_pixel_picture() -> None:
+def test_extract_of_a_one_pixel_image() -> None:
     crop, valid = extract(torch.full((3, 1, 1), 0.5), whole_frame(1, 1), 16)
     assert torch.allclose(crop, torch.full_like(crop, 0.5))
     assert valid.min() == 1
 
 
-def test_warp_and_back_is_the_picture() -> None:
-    picture = waves(120, 120)
+def test_warp_and_back_is_the_image() -> None:
+    image = waves(120, 120)
     frame = CropFrame((60.3, 59.8), 90.0, 17.0)
-    crop = warp(picture, frame.to_photo(90), 90, 90)
+    crop = warp(image, frame.to_photo(90), 90, 90)
     back = warp(crop, frame.to_crop(90), 120, 120)
     middle = (slice(None), slice(40, 80), slice(40, 80))
-    assert (back[middle] - picture[middle]).abs().max() < 0.01
+    assert (back[middle] - image[middle]).abs().max() < 0.01
 
 
 def test_affine_inverse() -> None:
@@ -168,7 +168,7 @@ def test_affine_inverse() -> None:
     assert torch.allclose(affine.inverse()(affine(points)), points)
 
 
-def test_blur_keeps_the_mean_of_a_flat_picture() -> None:
+def test_blur_keeps_the_mean_of_a_flat_image() -> None:
     assert torch.allclose(blur(torch.full((2, 9, 9), 0.3), 2.0), torch.full((2, 9, 9), 0.3), atol=1e-6)
     spot = torch.zeros(1, 41, 41)
     spot[0, 20, 20] = 1.0

@@ -15,23 +15,23 @@ from mien.faces.config import AlignConfig
 from mien.faces.crop_reader import CropReader
 from mien.faces.locate import cut_out
 from mien.faces.paste import paste_back
-from mien.media.picture import Picture
+from mien.media.image_data import ImageData
 from peak import peak
 
 _FRAMES = (CropFrame((200.0, 150.0), 96.0), CropFrame((200.0, 150.0), 220.0, 25.0), CropFrame((20.0, 30.0), 150.0))
 
 
 @pytest.fixture
-def smooth() -> Picture:
-    """A picture without detail of single pixels, in which every place looks different."""
+def smooth() -> ImageData:
+    """An image without detail of single pixels, in which every place looks different."""
     y, x = np.mgrid[0:300, 0:400] / 60.0
     planes = [np.sin(x + 0.3 * y), np.cos(1.3 * y), np.sin(0.7 * x * y / 4)]
-    return Picture((np.stack(planes, axis=-1) * 100 + 128).astype(np.uint8))
+    return ImageData((np.stack(planes, axis=-1) * 100 + 128).astype(np.uint8))
 
 
 @pytest.mark.parametrize("frame", _FRAMES)
 @pytest.mark.parametrize("size", [32, 64])
-def test_crops_are_those_of_the_whole(smooth: Picture, frame: CropFrame, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_crops_are_those_of_the_whole(smooth: ImageData, frame: CropFrame, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, inside = extract(smooth.rgb(), frame, size)
     monkeypatch.setattr(crop_reader, "AT_ONCE", 20_000)
     reader = CropReader(smooth)
@@ -43,14 +43,14 @@ def test_crops_are_those_of_the_whole(smooth: Picture, frame: CropFrame, size: i
     assert float((there - inside).abs().mean()) < 0.02
 
 
-def test_the_smaller_copy_is_the_mean_of_blocks(smooth: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mien.media.picture._STRIP", 400 * 7)  # several strips
+def test_the_smaller_copy_is_the_mean_of_blocks(smooth: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mien.media.image_data._STRIP", 400 * 7)  # several strips
     small, full = smooth.rgb_reduced(4), smooth.rgb()
     torch.testing.assert_close(small, full.reshape(3, 75, 4, 100, 4).mean(dim=(2, 4)))
     assert smooth.rgb_reduced(7).shape == (3, 43, 58)
 
 
-def test_a_large_face_is_pasted_in_strips(smooth: Picture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_face_is_pasted_in_strips(smooth: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without detail of single pixels: those of noise depend on where the strip's finer grid begins.
     torch.manual_seed(0)
     face = F.interpolate(torch.rand(1, 3, 4, 4) * 2 - 1, (32, 32), mode="bilinear", align_corners=False)[0]
@@ -70,13 +70,13 @@ def test_a_large_face_is_pasted_in_strips(smooth: Picture, monkeypatch: pytest.M
     [AlignConfig(box=(0, 0, 1e5)), AlignConfig(box=(5e5, 0, 10)), AlignConfig(box=(0, 0, 1e300)),
      AlignConfig(landmarks=((9e5, 0), (9e5, 99), (9e5, 5), (9e5, 9), (9e5, 90)))],
 )  # fmt: skip
-def test_places_that_are_of_no_picture(smooth: Picture, config: AlignConfig) -> None:
+def test_places_that_are_of_no_image(smooth: ImageData, config: AlignConfig) -> None:
     with pytest.raises(InputError):
         cut_out(smooth, config, 32)
 
 
 _READ = (
-    "from mien.media.images import read_picture, write_picture; from mien.faces.locate import cut_out; "
+    "from mien.media.images import read_image, write_image; from mien.faces.locate import cut_out; "
     "from mien.faces.config import AlignConfig; import mien.media.deep"
 )
 
@@ -95,7 +95,7 @@ def _image(path: Path, mode: str) -> None:
 def test_the_memory_that_the_page_of_limits_promises(tmp_path: Path, mode: str, per_pixel: int) -> None:
     path = tmp_path / ("p.tif" if mode == "CMYK" else "p.png")
     _image(path, mode)
-    said, grown = peak(_READ, f"read_picture({str(path)!r})")
+    said, grown = peak(_READ, f"read_image({str(path)!r})")
     assert said == "done"
     assert grown < 100e6 + per_pixel * 20e6
 
@@ -104,7 +104,7 @@ def test_the_memory_that_the_page_of_limits_promises(tmp_path: Path, mode: str, 
 def test_a_small_file_of_119_megapixels(tmp_path: Path) -> None:
     path = tmp_path / "p.png"
     Image.new("1", (10900, 10900)).save(path)
-    work = f"cut_out(read_picture({str(path)!r}), AlignConfig(box=(100, 100, 9000)), 256)"
+    work = f"cut_out(read_image({str(path)!r}), AlignConfig(box=(100, 100, 9000)), 256)"
     said, grown = peak(_READ, work)
     assert said == "done"
     assert grown < 100e6 + 10 * 10900**2

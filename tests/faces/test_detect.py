@@ -15,12 +15,12 @@ from mien.checkpoint.face_networks import read_landmark_network, write_landmark_
 from mien.errors import CheckpointError, FaceNotFoundError, InputError
 from mien.faces import AlignConfig, CropFrame, Face, choose, extract, ffhq_frame, find_faces, find_landmarks
 from mien.faces.locate import locate, of_the_reference
-from mien.media.images import read_picture
+from mien.media.images import read_image
 from mien.models.landmarks import LandmarkConfig, LandmarkNetwork
 
 
 def photo(shared: Path, name: str) -> Tensor:
-    return read_picture(shared / "data" / name).rgb()
+    return read_image(shared / "data" / name).rgb()
 
 
 def resized(rgb: Tensor, factor: float) -> Tensor:
@@ -54,7 +54,7 @@ def test_photos_have_one_face_each_with_its_points_in_order(shared: Path) -> Non
 
 
 @pytest.mark.parametrize("turn", [1, 2, 3])
-def test_turned_pictures_give_upright_crops(shared: Path, turn: int) -> None:
+def test_turned_images_give_upright_crops(shared: Path, turn: int) -> None:
     rgb = photo(shared, "photos/portrait_03.webp")
     upright = find_faces(rgb)[0].frame()
     turned = torch.rot90(rgb, turn, (1, 2))  # anticlockwise
@@ -70,16 +70,16 @@ def test_turned_pictures_give_upright_crops(shared: Path, turn: int) -> None:
 def test_askew_faces_are_straightened(shared: Path, angle: float) -> None:
     rgb = photo(shared, "photos/portrait_08.webp")
     true = find_faces(rgb)[0].frame()
-    # A picture that is turned by `angle`: read the photo through a turned frame.
+    # An image that is turned by `angle`: read the photo through a turned frame.
     canvas = CropFrame((256.0, 256.0), 640.0, -angle)
-    picture, _ = extract(rgb, canvas, 640)
-    found = find_faces(picture)[0].frame()
+    image, _ = extract(rgb, canvas, 640)
+    found = find_faces(image)[0].frame()
     expected = canvas.to_crop(640)(true.corners())
     assert ((found.corners() - expected).norm(dim=1).mean() / true.side).item() < 0.05
     assert found.angle == pytest.approx(true.angle + angle, abs=4)
 
 
-def test_small_and_large_pictures(shared: Path) -> None:
+def test_small_and_large_images(shared: Path) -> None:
     rgb = photo(shared, "photos/iu.webp")
     whole = find_faces(rgb)[0].frame()
     for factor in (0.2, 3.0):
@@ -106,7 +106,7 @@ def test_all_faces_of_a_group_largest_first_each_once(shared: Path) -> None:
         assert sum(math.hypot(f.frame().centre[0] - x, f.frame().centre[1] - y) < 60 for f in faces) == 1
 
 
-def test_a_face_that_fills_the_picture(shared: Path) -> None:
+def test_a_face_that_fills_the_image(shared: Path) -> None:
     rgb = photo(shared, "photos/portrait_00.webp")
     tight = rgb[:, 150:450, 110:400]
     whole, close = find_faces(rgb)[0].frame(), find_faces(tight)[0].frame()
@@ -115,24 +115,24 @@ def test_a_face_that_fills_the_picture(shared: Path) -> None:
 
 
 def textures() -> list[Tensor]:
-    """Pictures without a face: noise of several sizes, stripes, a gradient."""
+    """Images without a face: noise of several sizes, stripes, a gradient."""
     rng = torch.Generator().manual_seed(3)
     y, x = torch.meshgrid(torch.arange(300.0), torch.arange(400.0), indexing="ij")
-    pictures = [torch.zeros(3, 50, 50), torch.stack([torch.sin(x / 9), torch.sin(y / 7), torch.cos((x + y) / 15)])]
+    images = [torch.zeros(3, 50, 50), torch.stack([torch.sin(x / 9), torch.sin(y / 7), torch.cos((x + y) / 15)])]
     for grain in (1, 8, 40):
         small = torch.randn(1, 3, 300 // grain + 2, 400 // grain + 2, generator=rng)
-        pictures.append(F.interpolate(small, size=(300, 400), mode="bicubic", align_corners=False)[0].clamp(-1, 1))
-    return pictures
+        images.append(F.interpolate(small, size=(300, 400), mode="bicubic", align_corners=False)[0].clamp(-1, 1))
+    return images
 
 
 def test_nothing_is_found_where_there_is_no_face() -> None:
-    for picture in textures():
-        assert find_faces(picture) == []
+    for image in textures():
+        assert find_faces(image) == []
 
 
 def test_nothing_is_found_in_animals_and_in_photos_without_their_faces(shared: Path) -> None:
     for path in sorted((shared / "data" / "styles-extreme").glob("*.webp")):
-        assert find_faces(read_picture(path).rgb()) == [], path.name
+        assert find_faces(read_image(path).rgb()) == [], path.name
     for name in ("photos/portrait_02.webp", "photos/portrait_04.webp", "photos/portrait_09.webp"):
         clothes = photo(shared, name)[:, 430:, :]
         assert find_faces(clothes) == [], name
@@ -146,18 +146,18 @@ def test_points_are_not_found_beside_a_face(shared: Path) -> None:
 
 def test_drawings_of_the_unaligned_set_are_found(shared: Path) -> None:
     for path in sorted((shared / "data" / "styles-unaligned").glob("*.webp")):
-        assert len(find_faces(read_picture(path).rgb())) == 1, path.name
+        assert len(find_faces(read_image(path).rgb())) == 1, path.name
 
 
 @pytest.fixture(scope="module")
 def drawing_errors(shared: Path) -> dict[str, tuple[float, float]]:
-    """Corner error (of the side) and degrees of each picture of styles-aligned, found again on a larger canvas, turned by 15.
+    """Corner error (of the side) and degrees of each image of styles-aligned, found again on a larger canvas, turned by 15.
 
-    These pictures are FFHQ crops: their own frame must come out.
+    These images are FFHQ crops: their own frame must come out.
     """
     errors = {}
     for path in sorted((shared / "data" / "styles-aligned").glob("*.webp")):
-        canvas, true = on_canvas(read_picture(path).rgb(), 15.0)
+        canvas, true = on_canvas(read_image(path).rgb(), 15.0)
         errors[path.stem] = frame_error(find_faces(canvas)[0].frame(), true)
     assert len(errors) == 26
     return errors
@@ -170,10 +170,10 @@ def test_crops_of_aligned_drawings_are_found_again(drawing_errors: dict[str, tup
     assert max(angle for _, angle in drawing_errors.values()) <= 6
 
 
-def on_canvas(picture: Tensor, angle: float) -> tuple[Tensor, CropFrame]:
-    """A square picture, turned by `angle`, on a canvas of 480 pixels, half as large again as itself; and its frame there."""
-    size = picture.shape[-1]
-    canvas, _ = extract(picture, CropFrame((size / 2, size / 2), size * 1.5, -angle), 480)
+def on_canvas(image: Tensor, angle: float) -> tuple[Tensor, CropFrame]:
+    """A square image, turned by `angle`, on a canvas of 480 pixels, half as large again as itself; and its frame there."""
+    size = image.shape[-1]
+    canvas, _ = extract(image, CropFrame((size / 2, size / 2), size * 1.5, -angle), 480)
     return canvas, CropFrame((240.0, 240.0), 320.0, angle)
 
 
@@ -206,7 +206,7 @@ def test_no_face_says_what_to_do() -> None:
     assert caught.value.about is align
 
 
-def test_find_faces_wants_one_rgb_picture() -> None:
+def test_find_faces_wants_one_rgb_image() -> None:
     with pytest.raises(ValueError, match=r"\[3, H, W\]"):
         find_faces(torch.zeros(1, 3, 8, 8))
 
@@ -220,8 +220,8 @@ def test_landmark_network_is_small_and_answers_in_crop_units() -> None:
     assert sum(p.numel() for p in network.parameters()) < 900_000
     size = network.config.size
     assert network(torch.zeros(2, 3, size, size)).shape == (2, 7, 2)
-    picture = torch.randn(1, 3, size, size)
-    assert torch.allclose(network(picture), network(picture * 0.5 + 0.2), atol=0.05), "brightness and contrast do not matter"
+    image = torch.randn(1, 3, size, size)
+    assert torch.allclose(network(image), network(image * 0.5 + 0.2), atol=0.05), "brightness and contrast do not matter"
 
 
 def test_landmark_network_comes_back_from_its_file(tmp_path: Path) -> None:
@@ -229,8 +229,8 @@ def test_landmark_network_comes_back_from_its_file(tmp_path: Path) -> None:
     path = tmp_path / "landmarks.safetensors"
     write_landmark_network(path, network, {"name": "test"})
     again = read_landmark_network(path)
-    picture = torch.randn(1, 3, 64, 64)
-    assert torch.allclose(again(picture), network(picture), atol=0.02)
+    image = torch.randn(1, 3, 64, 64)
+    assert torch.allclose(again(image), network(image), atol=0.02)
     assert again.config == network.config
 
 
@@ -257,9 +257,9 @@ def test_frame_of_a_face_is_that_of_its_points_unless_seen() -> None:
 
 
 def test_a_face_that_is_too_small_is_said_to_be_one() -> None:
-    face = read_picture(Path(__file__).parents[2] / "examples" / "face.png").rgb()
+    face = read_image(Path(__file__).parents[2] / "examples" / "face.png").rgb()
     small = torch.zeros(3, 300, 400)
     tiny = resized(face, 24 / face.shape[1])
     small[:, 100 : 100 + tiny.shape[1], 200 : 200 + tiny.shape[2]] = tiny
-    with pytest.raises(FaceNotFoundError, match=r"only a face of about (1|2|3)\d px with its hair, .* use a larger picture"):
+    with pytest.raises(FaceNotFoundError, match=r"only a face of about (1|2|3)\d px with its hair, .* use a larger image"):
         locate(small, AlignConfig(), name="group.jpg")

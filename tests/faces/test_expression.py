@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from mien.faces.expression import Expression, expression_distance, measure_expression
-from mien.media.images import read_picture
+from mien.media.images import read_image
 from toys import face, to_tensor
 
 
@@ -49,7 +49,7 @@ def test_the_mouth_is_followed_as_it_opens_widens_and_smiles(side: int) -> None:
     assert bool((measured(2, [face(smile=s, side=side) for s in (-0.1, 0.0, 0.1)]).diff() > 0.01).all())
 
 
-def test_each_picture_is_measured_alone_and_again_the_same() -> None:
+def test_each_image_is_measured_alone_and_again_the_same() -> None:
     crops = torch.stack([face((0.05, 0.0)), face(opened=0.2)])
     both, one = measure_expression(crops), measure_expression(crops[1:])
     torch.testing.assert_close(both.gaze[1:], one.gaze, atol=1e-5, rtol=0)
@@ -95,7 +95,7 @@ def test_blur_and_a_moved_crop_matter_less_than_the_person(shared: Path, side: i
 
 def test_drawings_are_measured_as_one_sees_them(shared: Path) -> None:
     folder = shared / "data" / "styles-aligned"
-    crops = [read_picture(folder / f"{name}.webp").rgb() for name in ("mtg_joker", "mtg_sketch", "mtg_doc_brown", "mtg_moana")]
+    crops = [read_image(folder / f"{name}.webp").rgb() for name in ("mtg_joker", "mtg_sketch", "mtg_doc_brown", "mtg_moana")]
     sides = [F.interpolate(crop[None], (128, 128), mode="bilinear", antialias=True)[0] for crop in crops]
     found = measure_expression(torch.stack(sides))
     left, straight = found.gaze[:2, 0].tolist()

@@ -43,7 +43,7 @@ def test_python_draws_the_same(group: Path, tmp_path: Path) -> None:
     assert (np.asarray(mien.number_faces(group)) == np.asarray(Image.open(tmp_path / "numbered.png"))).all()
 
 
-def test_every_number_is_inside_the_picture_and_the_photo_is_not_changed() -> None:
+def test_every_number_is_inside_the_image_and_the_photo_is_not_changed() -> None:
     photo = Image.new("RGB", (300, 200), "#808080")
     frames = [CropFrame((-20.0, -20.0), 60.0, 10.0), CropFrame((310.0, 210.0), 80.0, 0.0)]
     drawn = np.asarray(draw_numbers(photo, frames)).astype(int)

@@ -11,32 +11,32 @@ from torch import Tensor
 from mien.faces.align import CropFrame, extract
 from mien.faces.guided import along, follow, guided_lines
 from mien.faces.recolor import _solved, spread_colors
-from mien.media.images import Picture
+from mien.media.images import ImageData
 
 FRAME = CropFrame((100.0, 100.0), 80.0)
 
 
-def _scene() -> tuple[Picture, NDArray[np.bool_]]:
+def _scene() -> tuple[ImageData, NDArray[np.bool_]]:
     """A band of dark hair that leaves the crop upwards and downwards, before a light wall; and where the band is."""
     y, x = np.mgrid[0:200, 0:200] + 0.5
     hair = np.abs(x - 100) < 28
     strands = 8 * np.sin(x * 1.3)
     pixels = np.where(hair[..., None], np.array([60, 40, 30]) + strands[..., None], np.array([210, 215, 220]))
-    return Picture(pixels.round().astype(np.uint8)), hair & (y > 0)
+    return ImageData(pixels.round().astype(np.uint8)), hair & (y > 0)
 
 
-def _spread(shift: tuple[float, float, float]) -> tuple[Picture, Picture, NDArray[np.bool_]]:
-    picture, hair = _scene()
-    crop, _ = extract(picture.rgb(), FRAME, 80)
+def _spread(shift: tuple[float, float, float]) -> tuple[ImageData, ImageData, NDArray[np.bool_]]:
+    image, hair = _scene()
+    crop, _ = extract(image.rgb(), FRAME, 80)
     line = (torch.arange(80) + 0.5) - 40
     head = (line.abs() < 28).float().expand(1, 80, 80)
     drawn = crop + torch.tensor(shift)[:, None, None] * head
-    return picture, spread_colors(picture, FRAME, drawn, head, head), hair
+    return image, spread_colors(image, FRAME, drawn, head, head), hair
 
 
 def test_hair_beyond_the_crop_takes_the_drawings_colors_and_less_with_the_distance() -> None:
-    picture, result, _ = _spread((0.5, -0.1, 0.3))
-    change = result.pixels.astype(int) - picture.pixels
+    image, result, _ = _spread((0.5, -0.1, 0.3))
+    change = result.pixels.astype(int) - image.pixels
     just_above, further, far = (change[row, 90:110].mean(axis=0) for row in (56, 42, 24))
     assert just_above[0] > 0.6 * 0.5 * 127.5
     assert just_above[2] > 0.6 * 0.3 * 127.5
@@ -46,25 +46,25 @@ def test_hair_beyond_the_crop_takes_the_drawings_colors_and_less_with_the_distan
 
 
 def test_ground_stays_as_it_is_and_so_does_everything_far_away() -> None:
-    picture, result, hair = _spread((0.5, -0.1, 0.3))
+    image, result, hair = _spread((0.5, -0.1, 0.3))
     y, x = np.mgrid[0:200, 0:200]
     ground = ~hair & (np.abs(x - 100) > 34)
-    assert np.array_equal(result.pixels[ground], picture.pixels[ground])
+    assert np.array_equal(result.pixels[ground], image.pixels[ground])
     outside = (np.abs(x - 100) > 73) | (np.abs(y - 100) > 73)  # the square in which colors are carried on
-    assert np.array_equal(result.pixels[outside], picture.pixels[outside])
+    assert np.array_equal(result.pixels[outside], image.pixels[outside])
 
 
 def test_strands_keep_their_contrast() -> None:
-    picture, result, _ = _spread((0.4, 0.4, 0.4))
+    image, result, _ = _spread((0.4, 0.4, 0.4))
     row = 100
-    before, after = (p.pixels[row, 80:120, 0].astype(float).std() for p in (picture, result))
+    before, after = (p.pixels[row, 80:120, 0].astype(float).std() for p in (image, result))
     assert after == pytest.approx(before, rel=0.25)
 
 
 def test_equal_colors_change_nothing() -> None:
-    picture, result, _ = _spread((0.0, 0.0, 0.0))
-    assert np.array_equal(result.pixels, picture.pixels)
-    assert result is picture
+    image, result, _ = _spread((0.0, 0.0, 0.0))
+    assert np.array_equal(result.pixels, image.pixels)
+    assert result is image
 
 
 def test_shift_minimizes_its_energy() -> None:
@@ -121,6 +121,6 @@ def test_guided_filter_is_its_formula() -> None:
         assert torch.allclose(exact.double(), _naive(guide, plane[None], 2, 1e-2), atol=1e-4)
 
 
-def test_guided_lines_on_the_same_picture_are_the_filter() -> None:
+def test_guided_lines_on_the_same_image_are_the_filter() -> None:
     guide, planes = torch.rand(3, 20, 20), torch.rand(1, 20, 20)
     assert torch.equal(along(guide, *guided_lines(guide, planes, 3)), follow(guide, planes, 3))

@@ -9,9 +9,9 @@ import torch
 from mien.errors import MienWarning
 from mien.faces.align import CropFrame
 from mien.faces.results import AlignedFace, Result, note_little
-from mien.media.picture import Picture
+from mien.media.image_data import ImageData
 
-_PHOTO = Picture(np.zeros((100, 100, 3), np.uint8), path=Path("group.jpg"))
+_PHOTO = ImageData(np.zeros((100, 100, 3), np.uint8), path=Path("group.jpg"))
 
 
 def _face(side: float, inside: torch.Tensor) -> AlignedFace:
@@ -20,7 +20,7 @@ def _face(side: float, inside: torch.Tensor) -> AlignedFace:
 
 def test_a_face_of_few_pixels_is_noted() -> None:
     result = Result(_PHOTO, [])
-    with pytest.warns(MienWarning, match=r"group\.jpg: A face of about 80 px .* use a larger picture"):
+    with pytest.warns(MienWarning, match=r"group\.jpg: A face of about 80 px .* use a larger image"):
         note_little(result, _face(80.0, torch.ones(1, 256, 256)))
     assert len(result.notes) == 1
 

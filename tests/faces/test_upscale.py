@@ -31,9 +31,9 @@ def _toy(factor: int = 4) -> CompactUpscaler:
     return CompactUpscaler(CompactUpscalerConfig(factor, 8, 2)).eval().requires_grad_(False)
 
 
-def _reference(network: CompactUpscaler, picture: Tensor) -> Tensor:
+def _reference(network: CompactUpscaler, image: Tensor) -> Tensor:
     """The network in float64, one plain step after another, written from the paper's figure."""
-    x, factor = picture.double(), network.config.factor
+    x, factor = image.double(), network.config.factor
     for conv, slope in network.hidden:  # type: ignore[misc]
         x = F.conv2d(x, conv.weight.double(), conv.bias.double(), padding=1)
         x = torch.where(x > 0, x, x * slope.weight.double()[:, None, None])
@@ -41,19 +41,19 @@ def _reference(network: CompactUpscaler, picture: Tensor) -> Tensor:
     n, channels, height, width = x.shape
     x = x.reshape(n, channels // factor**2, factor, factor, height, width).permute(0, 1, 4, 2, 5, 3)
     x = x.reshape(n, -1, height * factor, width * factor)
-    return x + picture.double().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    return x + image.double().repeat_interleave(factor, 2).repeat_interleave(factor, 3)
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
 def test_network_is_its_formula(factor: int) -> None:
-    network, picture = _toy(factor), torch.rand(2, 3, 7, 9)
-    assert torch.allclose(network(picture).double(), _reference(network, picture), atol=1e-5)
+    network, image = _toy(factor), torch.rand(2, 3, 7, 9)
+    assert torch.allclose(network(image).double(), _reference(network, image), atol=1e-5)
 
 
 @needs_weights
 def test_network_is_the_one_of_ncnn() -> None:
     ncnn = pytest.importorskip("ncnn", reason="needs ncnn (test extra): the original run time")
-    picture = np.ascontiguousarray(((_drawing() + 1) / 2).numpy())
+    image = np.ascontiguousarray(((_drawing() + 1) / 2).numpy())
     folder = upscaler_weights._folder()
     assert folder is not None
     net = ncnn.Net()
@@ -61,9 +61,9 @@ def test_network_is_the_one_of_ncnn() -> None:
     for load, ending in ((net.load_param, "param"), (net.load_model, "bin")):
         load(str(folder / f"{upscaler_weights._NAME}.{ending}"))
     extractor = net.create_extractor()
-    extractor.input("data", ncnn.Mat(picture).clone())
+    extractor.input("data", ncnn.Mat(image).clone())
     theirs = torch.from_numpy(np.array(extractor.extract("output")[1]))
-    ours = read_upscaler()(torch.from_numpy(picture)[None])[0]
+    ours = read_upscaler()(torch.from_numpy(image)[None])[0]
     assert (ours - theirs).abs().max() < 1e-4
 
 
@@ -74,12 +74,12 @@ def test_edges_become_steeper_than_by_interpolation() -> None:
     smooth = F.interpolate(face[None], scale_factor=4, mode="bicubic", align_corners=False)[0]
     middle = slice(96, 160)
 
-    def steepest(picture: Tensor) -> float:
-        return float(picture[:, middle].mean(dim=0).diff().abs().amax(dim=1).mean())
+    def steepest(image: Tensor) -> float:
+        return float(image[:, middle].mean(dim=0).diff().abs().amax(dim=1).mean())
 
     assert sharp.shape == (3, 256, 256)
     assert steepest(sharp) > 1.3 * steepest(smooth)
-    assert (F.avg_pool2d(sharp[None], 4)[0] - face).abs().mean() < 0.05, "the same picture"
+    assert (F.avg_pool2d(sharp[None], 4)[0] - face).abs().mean() < 0.05, "the same image"
 
 
 @needs_weights

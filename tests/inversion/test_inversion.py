@@ -20,7 +20,7 @@ from mien.inversion.encode import encode
 from mien.inversion.optimize import refine
 from mien.latents import broadcast
 from mien.losses.features import feature_distance
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import Stylizer
@@ -48,7 +48,7 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def pictures(model: Model) -> torch.Tensor:
+def images(model: Model) -> torch.Tensor:
     return faces(model, mapped_codes(model.generator, 2, seed=9))
 
 
@@ -57,45 +57,45 @@ def faces(model: Model, w: torch.Tensor) -> torch.Tensor:
     return generator(broadcast(w, generator.num_ws), generator.synthesis.noise("const")).clamp(-1, 1)
 
 
-def gap(model: Model, codes: Codes, pictures: torch.Tensor) -> float:
+def gap(model: Model, codes: Codes, images: torch.Tensor) -> float:
     drawn = model.generator(codes.w_plus, model.generator.synthesis.noise("const"), detail=codes.detail)
-    return float((drawn - pictures).abs().mean())
+    return float((drawn - images).abs().mean())
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_every_method_answers_alone_as_in_a_batch(method: Method, model: Model, pictures: torch.Tensor) -> None:
+def test_every_method_answers_alone_as_in_a_batch(method: Method, model: Model, images: torch.Tensor) -> None:
     steps = None if method in ("encoder", "mean") else 3
-    together = invert(model, pictures, InvertConfig(method, steps))
+    together = invert(model, images, InvertConfig(method, steps))
     assert together.w_plus.shape == (2, 8, 16)
     assert together.detail is None
-    alone = invert(model, pictures[1:], InvertConfig(method, steps))
+    alone = invert(model, images[1:], InvertConfig(method, steps))
     assert torch.allclose(alone.w_plus, together.w_plus[1:], atol=1e-4)
 
 
-def test_encoder_and_mean_are_what_they_were(model: Model, pictures: torch.Tensor) -> None:
-    assert torch.equal(invert(model, pictures).w_plus, encode(model, pictures).w_plus)
-    assert torch.equal(invert(model, pictures, InvertConfig("mean")).w_plus, mean_code(model, 2))
-    refined = invert(model, pictures, refine_steps=4)
+def test_encoder_and_mean_are_what_they_were(model: Model, images: torch.Tensor) -> None:
+    assert torch.equal(invert(model, images).w_plus, encode(model, images).w_plus)
+    assert torch.equal(invert(model, images, InvertConfig("mean")).w_plus, mean_code(model, 2))
+    refined = invert(model, images, refine_steps=4)
     assert refined.detail is not None
-    same = refine(model, pictures, encode(model, pictures), RefineConfig(steps=4))
+    same = refine(model, images, encode(model, images), RefineConfig(steps=4))
     assert torch.equal(refined.w_plus, same.w_plus)
-    assert invert(model, pictures, InvertConfig(detail=False), refine_steps=4).detail is None
+    assert invert(model, images, InvertConfig(detail=False), refine_steps=4).detail is None
 
 
-def test_optimization_comes_nearer_in_w_and_nearer_still_in_w_plus(model: Model, pictures: torch.Tensor) -> None:
-    found = {name: invert(model, pictures, InvertConfig(name, 60)) for name in ("w", "w+")}  # type: ignore[arg-type]
+def test_optimization_comes_nearer_in_w_and_nearer_still_in_w_plus(model: Model, images: torch.Tensor) -> None:
+    found = {name: invert(model, images, InvertConfig(name, 60)) for name in ("w", "w+")}  # type: ignore[arg-type]
     assert torch.equal(found["w"].w_plus, found["w"].w_plus[:, :1].expand(-1, 8, -1))
     assert not torch.equal(found["w+"].w_plus[:, 0], found["w+"].w_plus[:, 1])
-    start = invert(model, pictures, InvertConfig("w", 0))
-    assert gap(model, found["w"], pictures) < gap(model, start, pictures)
-    assert gap(model, found["w+"], pictures) < gap(model, encode(model, pictures), pictures)
+    start = invert(model, images, InvertConfig("w", 0))
+    assert gap(model, found["w"], images) < gap(model, start, images)
+    assert gap(model, found["w+"], images) < gap(model, encode(model, images), images)
 
 
-def test_the_prior_holds_the_code_where_codes_are(model: Model, pictures: torch.Tensor) -> None:
+def test_the_prior_holds_the_code_where_codes_are(model: Model, images: torch.Tensor) -> None:
     density = CodeDensity.of(mapped_codes(model.generator, 2000))
-    free, held = (invert(model, pictures, InvertConfig(name, 60)) for name in ("w+", "prior"))  # type: ignore[arg-type]
+    free, held = (invert(model, images, InvertConfig(name, 60)) for name in ("w+", "prior"))  # type: ignore[arg-type]
     assert float(density.out(held.w_plus).mean()) < float(density.out(free.w_plus).mean())
-    loose = refine(model, pictures, encode(model, pictures), RefineConfig(steps=60, prior=0, detail_resolution=0, density=1e-9))
+    loose = refine(model, images, encode(model, images), RefineConfig(steps=60, prior=0, detail_resolution=0, density=1e-9))
     assert float(density.out(held.w_plus).mean()) < float(density.out(loose.w_plus).mean())
 
 
@@ -116,9 +116,9 @@ class _Brightness(CompactEncoder):
     usual: torch.Tensor
 
     def look(
-        self, picture: torch.Tensor, code: torch.Tensor, rendering: torch.Tensor | None = None
+        self, image: torch.Tensor, code: torch.Tensor, rendering: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return code + (picture.mean(dim=(1, 2, 3)) - self.usual)[:, None, None] * self.way, None
+        return code + (image.mean(dim=(1, 2, 3)) - self.usual)[:, None, None] * self.way, None
 
 
 def test_iteration_corrects_an_encoder_that_says_too_little() -> None:
@@ -134,50 +134,48 @@ def test_iteration_corrects_an_encoder_that_says_too_little() -> None:
     encoder.way, encoder.usual = gradient / gradient.square().sum() / 3, brightness(mean).detach()
     model.encoder = encoder
     wanted = mean.detach() + 0.05 * gradient / gradient.square().sum()
-    picture, goal = generator(wanted, generator.synthesis.noise("const")).clamp(-1, 1), brightness(wanted)
+    image, goal = generator(wanted, generator.synthesis.noise("const")).clamp(-1, 1), brightness(wanted)
     rounds = (0, 1, 4, 12)
-    off = [float((brightness(invert(model, picture, InvertConfig("iterated", n)).w_plus) - goal).abs()) for n in rounds]
+    off = [float((brightness(invert(model, image, InvertConfig("iterated", n)).w_plus) - goal).abs()) for n in rounds]
     assert off == sorted(off, reverse=True)
     assert off[-1] < 0.2 * off[0]
-    usual = invert(model, picture, InvertConfig("iterated"))
-    assert torch.equal(usual.w_plus, invert(model, picture, InvertConfig("iterated", 5)).w_plus)
-    assert torch.equal(invert(model, picture, InvertConfig("iterated", 0)).w_plus, encode(model, picture).w_plus)
+    usual = invert(model, image, InvertConfig("iterated"))
+    assert torch.equal(usual.w_plus, invert(model, image, InvertConfig("iterated", 5)).w_plus)
+    assert torch.equal(invert(model, image, InvertConfig("iterated", 0)).w_plus, encode(model, image).w_plus)
 
 
-def test_iteration_corrects_the_feature_code_too_unless_it_is_not_wanted(pictures: torch.Tensor) -> None:
+def test_iteration_corrects_the_feature_code_too_unless_it_is_not_wanted(images: torch.Tensor) -> None:
     detailed = small_model(detail=True)
-    once, more = invert(detailed, pictures), invert(detailed, pictures, InvertConfig("iterated", 3))
+    once, more = invert(detailed, images), invert(detailed, images, InvertConfig("iterated", 3))
     assert once.detail is not None
     assert more.detail is not None
     assert not torch.equal(once.detail, more.detail)
-    plain = invert(detailed, pictures, InvertConfig("iterated", 3, detail=False))
+    plain = invert(detailed, images, InvertConfig("iterated", 3, detail=False))
     assert plain.detail is None
     assert not torch.equal(plain.w_plus, more.w_plus)  # corrected for what the code alone draws
 
 
-def test_a_blend_goes_from_the_answer_to_the_mean(pictures: torch.Tensor) -> None:
+def test_a_blend_goes_from_the_answer_to_the_mean(images: torch.Tensor) -> None:
     detailed = small_model(detail=True)
-    answer, mean = invert(detailed, pictures), mean_code(detailed, 2)
-    half = invert(detailed, pictures, InvertConfig(towards_mean=0.5))
+    answer, mean = invert(detailed, images), mean_code(detailed, 2)
+    half = invert(detailed, images, InvertConfig(towards_mean=0.5))
     assert torch.allclose(half.w_plus, (answer.w_plus + mean) / 2, atol=1e-6)
     assert answer.detail is not None
     assert half.detail is not None
     assert torch.allclose(half.detail, answer.detail / 2)
-    all_the_way = invert(detailed, pictures, InvertConfig(towards_mean=1.0))
+    all_the_way = invert(detailed, images, InvertConfig(towards_mean=1.0))
     assert torch.allclose(all_the_way.w_plus, mean, atol=1e-6)
     assert all_the_way.detail is None
 
 
-def test_without_an_encoder_optimization_starts_at_the_mean(model: Model, pictures: torch.Tensor) -> None:
+def test_without_an_encoder_optimization_starts_at_the_mean(model: Model, images: torch.Tensor) -> None:
     blind = replace(model, encoder=None)
-    assert torch.equal(invert(blind, pictures, InvertConfig("w+", 0)).w_plus, mean_code(blind, 2))
-    assert gap(model, invert(blind, pictures, InvertConfig("w+", 40)), pictures) < gap(
-        model, Codes(mean_code(blind, 2)), pictures
-    )
+    assert torch.equal(invert(blind, images, InvertConfig("w+", 0)).w_plus, mean_code(blind, 2))
+    assert gap(model, invert(blind, images, InvertConfig("w+", 40)), images) < gap(model, Codes(mean_code(blind, 2)), images)
     for method in ("encoder", "iterated"):
         with pytest.raises(ModelMismatchError, match="no encoder"):
-            invert(blind, pictures, InvertConfig(method))  # type: ignore[arg-type]
-    assert invert(blind, pictures, refine_steps=2).w_plus.shape == (2, 8, 16)
+            invert(blind, images, InvertConfig(method))  # type: ignore[arg-type]
+    assert invert(blind, images, refine_steps=2).w_plus.shape == (2, 8, 16)
 
 
 def test_what_makes_no_sense_is_refused() -> None:
@@ -189,9 +187,9 @@ def test_what_makes_no_sense_is_refused() -> None:
         InvertConfig(towards_mean=1.5)
 
 
-def test_ways_beside_each_other(model: Model, pictures: torch.Tensor, tmp_path: Path) -> None:
-    for index, picture in enumerate(pictures):
-        write_picture(tmp_path / "photos" / f"{index}.png", from_tensor(picture))
+def test_ways_beside_each_other(model: Model, images: torch.Tensor, tmp_path: Path) -> None:
+    for index, image in enumerate(images):
+        write_image(tmp_path / "photos" / f"{index}.png", from_tensor(image))
     stylizer = Stylizer(model)
     photos, ways = sorted((tmp_path / "photos").iterdir()), usual_ways(steps=2)
     assert set(METHODS) < set(ways)
@@ -204,7 +202,7 @@ def test_ways_beside_each_other(model: Model, pictures: torch.Tensor, tmp_path: 
     assert made.numbers["ways"]["w+"]["inverter"]["steps"] == 2
     assert all(way["mean"]["seconds"] > 0 for way in made.numbers["ways"].values())
     assert made.numbers["ways"]["mean"]["mean"]["seconds"] < made.numbers["ways"]["w+"]["mean"]["seconds"]
-    # A picture of the model compared with itself.
+    # An image of the model compared with itself.
     perfect = compare_inverters(stylizer, photos, open_instruments(), {"w+": Way(InvertConfig("w+", 150))}, aligned=True)
     for measure in ("l1", "perceptual"):
         assert perfect.numbers["ways"]["w+"]["mean"][measure] < made.numbers["ways"]["encoder"]["mean"][measure]
@@ -224,41 +222,41 @@ def test_iterating_pays_with_the_embedded_encoder(shared: Path) -> None:
 
     def distance(config: InvertConfig) -> float:
         found = [stylizer.invert(photo, RenderConfig(inverter=config, refine_steps=0)) for photo in photos]
-        return sum(float((one.picture - one.crop).abs().mean()) for one in found)
+        return sum(float((one.rendering - one.crop).abs().mean()) for one in found)
 
     assert distance(InvertConfig("iterated")) < distance(InvertConfig())
 
 
-def test_above_the_feature_code_the_same_pictures_are_drawn_as_by_the_whole_generator(pictures: torch.Tensor) -> None:
+def test_above_the_feature_code_the_same_images_are_drawn_as_by_the_whole_generator(images: torch.Tensor) -> None:
     model = small_model(detail=True)
-    codes = encode(model, pictures)
+    codes = encode(model, images)
     assert codes.detail is not None
     above = AboveFeatureCode(model.generator.synthesis, codes.w_plus, 8, torch.float32)
     expected = model.generator(codes.w_plus, model.generator.synthesis.noise("const"), detail=codes.detail)
     torch.testing.assert_close(above(codes), expected)
 
 
-def test_in_f_space_the_feature_code_moves_as_it_does_where_all_is_drawn(pictures: torch.Tensor) -> None:
+def test_in_f_space_the_feature_code_moves_as_it_does_where_all_is_drawn(images: torch.Tensor) -> None:
     model = small_model(detail=True)
-    start = encode(model, pictures)
+    start = encode(model, images)
     assert start.detail is not None
-    quick = refine(model, pictures, start, RefineConfig(steps=5, space="f", identity=0.3))
-    whole = refine(model, pictures, start, RefineConfig(steps=5, learning_rate=0.0, identity=0.3))
+    quick = refine(model, images, start, RefineConfig(steps=5, space="f", identity=0.3))
+    whole = refine(model, images, start, RefineConfig(steps=5, learning_rate=0.0, identity=0.3))
     assert torch.equal(quick.w_plus, start.w_plus)
     assert quick.detail is not None
     assert whole.detail is not None
     assert (quick.detail - start.detail).abs().max() > 0.01
     torch.testing.assert_close(quick.detail, whole.detail, atol=1e-4, rtol=1e-3)
-    assert gap(model, quick, pictures) < gap(model, start, pictures)
+    assert gap(model, quick, images) < gap(model, start, images)
 
 
-def test_the_identity_weight_brings_renderings_nearer_in_the_identity_network(pictures: torch.Tensor) -> None:
+def test_the_identity_weight_brings_renderings_nearer_in_the_identity_network(images: torch.Tensor) -> None:
     model = small_model(detail=True)
-    start, judge = encode(model, pictures), read_identity_network()
+    start, judge = encode(model, images), read_identity_network()
 
     def apart(weight: float) -> float:
-        found = refine(model, pictures, start, RefineConfig(steps=15, space="f", features=0.0, identity=weight))
+        found = refine(model, images, start, RefineConfig(steps=15, space="f", features=0.0, identity=weight))
         drawn = model.generator(found.w_plus, model.generator.synthesis.noise("const"), detail=found.detail)
-        return float(feature_distance(judge.maps(drawn), judge.maps(pictures)))
+        return float(feature_distance(judge.maps(drawn), judge.maps(images)))
 
     assert apart(3.0) < apart(0.0)

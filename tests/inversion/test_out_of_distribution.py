@@ -1,4 +1,4 @@
-"""How far a picture lies outside the faces of a model: relative numbers, and the warning that they lead to."""
+"""How far an image lies outside the faces of a model: relative numbers, and the warning that they lead to."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from mien.inversion import OutOfDistributionScore, calibrate, out_of_distributio
 from mien.inversion.density import mapped_codes
 from mien.inversion.encode import encode
 from mien.latents import broadcast
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import OneShotConfig, Stylizer
@@ -27,9 +27,9 @@ class Oracle(CompactEncoder):
     answers: torch.Tensor
 
     def look(
-        self, picture: torch.Tensor, code: torch.Tensor, rendering: torch.Tensor | None = None
+        self, image: torch.Tensor, code: torch.Tensor, rendering: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        return self.answers[: len(picture)], None
+        return self.answers[: len(image)], None
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_learning_warns_and_extreme_does_not(
     model.encoder.answers = torch.zeros(16, 8, 16)  # type: ignore[union-attr, assignment]
     files = [tmp_path / "cat.png", tmp_path / "anna.png"]
     for file in files:
-        write_picture(file, from_tensor(torch.rand(3, R, R) * 2 - 1))
+        write_image(file, from_tensor(torch.rand(3, R, R) * 2 - 1))
     stylizer, config = Stylizer(model), OneShotConfig(steps=1, random_from="32px")
     monkeypatch.setattr(
         out_of_distribution, "out_of_distribution_scores", lambda *_: [OutOfDistributionScore(0.8), OutOfDistributionScore(0.2)]
@@ -98,7 +98,7 @@ def test_learning_warns_and_extreme_does_not(
 
 
 def test_animals_are_far_and_drawings_are_not(shared: Path) -> None:
-    """The embedded model: the animals cropped by hand against the aligned style pictures."""
+    """The embedded model: the animals cropped by hand against the aligned style images."""
     stylizer = Stylizer.load()
     known = calibrate(stylizer.model)
 

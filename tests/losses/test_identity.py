@@ -13,7 +13,7 @@ from mien.cli.app import shell
 from mien.errors import CheckpointError, InputError
 from mien.losses.face import identity_loss
 from mien.losses.features import gray
-from mien.media.image_input import as_picture
+from mien.media.image_input import as_image
 from mien.models.embedders import ArcFace
 from mien.models.identity import IdentityConfig, IdentityNetwork
 from mien.oneshot.config import OneShotConfig
@@ -54,10 +54,10 @@ def test_embeddings_have_length_one_at_every_size(side: int) -> None:
 
 
 def test_gradients_reach_the_face_and_nothing_around_it() -> None:
-    picture = torch.randn(1, 3, 64, 64, requires_grad=True)
-    small().embed_crop(picture)[0, 0].backward()
-    assert picture.grad is not None
-    touched = picture.grad[0].abs().sum(dim=0) > 0
+    image = torch.randn(1, 3, 64, 64, requires_grad=True)
+    small().embed_crop(image)[0, 0].backward()
+    assert image.grad is not None
+    touched = image.grad[0].abs().sum(dim=0) > 0
     assert bool(touched[8:56, 8:56].all())
     assert int(touched.sum()) == 48 * 48
 
@@ -65,7 +65,7 @@ def test_gradients_reach_the_face_and_nothing_around_it() -> None:
 @torch.inference_mode()
 def test_it_knows_a_person_again() -> None:
     """The same face small, gray, dark and mirrored is more alike than any other face."""
-    faces = torch.stack([as_picture(image).rgb() for image in Stylizer.load().sample(6, seed=5, psi=1.0)])
+    faces = torch.stack([as_image(image).rgb() for image in Stylizer.load().sample(6, seed=5, psi=1.0)])
     network = read_identity_network()
     own = network.embed_crop(faces)
     others = (own @ own.T)[~torch.eye(6, dtype=torch.bool)].reshape(6, 5).amax(dim=1)
@@ -80,10 +80,10 @@ def test_it_knows_a_person_again() -> None:
 
 
 def test_it_comes_back_from_its_file(tmp_path: Path) -> None:
-    network, path, picture = small(), tmp_path / "identity.safetensors", torch.randn(2, 3, 64, 64)
+    network, path, image = small(), tmp_path / "identity.safetensors", torch.randn(2, 3, 64, 64)
     write_identity_network(path, network, {"name": "test"})
     again = read_identity_network(path)
-    torch.testing.assert_close(again.embed_crop(picture), network.embed_crop(picture), rtol=0, atol=0.01)
+    torch.testing.assert_close(again.embed_crop(image), network.embed_crop(image), rtol=0, atol=0.01)
     assert not any(p.requires_grad for p in again.parameters())
 
 
@@ -107,7 +107,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("network", [small(), ArcFace(width=16).eval().requires_grad_(False)], ids=["own", "arcface"])
-def test_it_is_one_minus_the_cosine_and_zero_for_equal_pictures(network: IdentityNetwork | ArcFace) -> None:
+def test_it_is_one_minus_the_cosine_and_zero_for_equal_images(network: IdentityNetwork | ArcFace) -> None:
     a, b = torch.randn(2, 3, 3, 64, 64).clamp(-1, 1)
     assert float(identity_loss(network, a, a)) == 0.0
     expected = 1 - similarity(network, gray(a), gray(b))
@@ -116,7 +116,7 @@ def test_it_is_one_minus_the_cosine_and_zero_for_equal_pictures(network: Identit
     torch.testing.assert_close(identity_loss(network, a, b, weights), expected[0], rtol=1e-4, atol=1e-6)
 
 
-def test_it_falls_as_pictures_become_alike() -> None:
+def test_it_falls_as_images_become_alike() -> None:
     network, (a, b) = small(), torch.randn(2, 2, 3, 64, 64).clamp(-1, 1)
     losses = [float(identity_loss(network, a.lerp(b, share), b)) for share in (0.0, 0.4, 0.7, 0.9, 1.0)]
     assert losses == sorted(losses, reverse=True)
@@ -124,10 +124,10 @@ def test_it_falls_as_pictures_become_alike() -> None:
 
 def test_its_gradient_pulls_towards_the_person() -> None:
     network, (a, b) = small(), torch.randn(2, 1, 3, 64, 64).clamp(-1, 1)
-    picture = a.clone().requires_grad_(True)
-    identity_loss(network, picture, b).backward()  # type: ignore[no-untyped-call]
-    assert picture.grad is not None
-    nearer = a - 0.5 * picture.grad / picture.grad.norm()
+    image = a.clone().requires_grad_(True)
+    identity_loss(network, image, b).backward()  # type: ignore[no-untyped-call]
+    assert image.grad is not None
+    nearer = a - 0.5 * image.grad / image.grad.norm()
     assert float(similarity(network, gray(nearer), gray(b))) > float(similarity(network, gray(a), gray(b)))
 
 
@@ -154,11 +154,11 @@ class _Before(OneShotTuner):
 
 @pytest.mark.parametrize("space", ["s", "w_plus"])
 def test_without_weight_nothing_changes(space: str) -> None:
-    g, d, pictures, w_plus = setting(2)
+    g, d, images, w_plus = setting(2)
     config = OneShotConfig(random_from="32px", space=space, random_rows="3,5,9")  # type: ignore[arg-type]
     tuners = [
-        OneShotTuner(g, d, References(pictures, w_plus), config, identity=small()),
-        _Before(g, d, References(pictures, w_plus), config),
+        OneShotTuner(g, d, References(images, w_plus), config, identity=small()),
+        _Before(g, d, References(images, w_plus), config),
     ]
     losses = [[tuner.step() for _ in range(3)] for tuner in tuners]
     assert losses[0] == losses[1]
@@ -168,11 +168,11 @@ def test_without_weight_nothing_changes(space: str) -> None:
 
 @pytest.mark.parametrize("space", ["s", "w_plus"])
 def test_with_weight_faces_stay_who_they_were(space: str) -> None:
-    g, d, pictures, w_plus = setting(2)
+    g, d, images, w_plus = setting(2)
     network, noise, kept = small(), g.synthesis.noise("const"), []
     for weight in (0.0, 5.0):
         config = OneShotConfig(random_from="32px", space=space, random_rows="3,5,9", identity_weight=weight, learning_rate=0.01)  # type: ignore[arg-type]
-        tuner = OneShotTuner(g, d, References(pictures, w_plus), config, identity=network)
+        tuner = OneShotTuner(g, d, References(images, w_plus), config, identity=network)
         for _ in range(12):
             tuner.step()
         with torch.no_grad():
@@ -182,26 +182,26 @@ def test_with_weight_faces_stay_who_they_were(space: str) -> None:
 
 
 def test_it_starts_at_the_style_distance_alone() -> None:
-    g, d, pictures, w_plus = setting(2)
+    g, d, images, w_plus = setting(2)
     with_weight, without = (
-        OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(identity_weight=weight), identity=small()).step()
+        OneShotTuner(g, d, References(images, w_plus), OneShotConfig(identity_weight=weight), identity=small()).step()
         for weight in (1.0, 0.0)
     )
     assert with_weight == without, "an untuned generator is the base: nobody has changed yet"
 
 
 def test_the_plain_twin_agrees() -> None:
-    g, d, pictures, w_plus = setting(2)
+    g, d, images, w_plus = setting(2)
     network, config = small(), OneShotConfig(random_from="32px", identity_weight=0.5)
-    given = References(pictures, w_plus, (1.0, 2.0))
+    given = References(images, w_plus, (1.0, 2.0))
     fast, plain = (cls(g, d, given, config, identity=network) for cls in (OneShotTuner, ReferenceTuner))
     for _ in range(2):
         assert fast.step() == pytest.approx(plain.step(), rel=1e-3)
 
 
 def test_the_embedded_network_is_the_default_and_stays_as_it_is() -> None:
-    g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(identity_weight=0.01, steps=1))
+    g, d, images, w_plus = setting()
+    tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(identity_weight=0.01, steps=1))
     assert isinstance(tuner.identity, IdentityNetwork)
     assert tuner.identity is not read_identity_network()
     before = {name: value.clone() for name, value in tuner.identity.state_dict().items()}
@@ -216,9 +216,9 @@ def test_weights_that_are_none_are_refused() -> None:
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (picture := tmp_path / "face.png").write_bytes(b"")
+    (image := tmp_path / "face.png").write_bytes(b"")
     (arcface := tmp_path / "arcface.pth").write_bytes(b"nothing of the kind")
-    line = ["fit", str(picture), "-o", str(tmp_path / "style.safetensors"), "--identity-network", str(arcface)]
+    line = ["fit", str(image), "-o", str(tmp_path / "style.safetensors"), "--identity-network", str(arcface)]
     assert shell(line) == 2
     assert "--identity-weight" in capsys.readouterr().err
     assert shell([*line, "--identity-weight", "0.01"]) == 2

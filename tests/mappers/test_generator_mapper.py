@@ -57,16 +57,16 @@ def test_a_folded_network_is_the_network_at_every_strength(clamp: float | None) 
 
 
 def test_products_with_matrices_are_the_operations() -> None:
-    picture = torch.rand(3, 24, 24)
+    image = torch.rand(3, 24, 24)
 
     def interpolated(size: int, mode: str) -> torch.Tensor:
-        return torch.nn.functional.interpolate(picture[None], (size, size), mode=mode, antialias=True)[0]
+        return torch.nn.functional.interpolate(image[None], (size, size), mode=mode, antialias=True)[0]
 
-    torch.testing.assert_close(resizing(24, 10, "bicubic")(picture), interpolated(10, "bicubic"), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(resizing(24, 60, "bilinear")(picture), interpolated(60, "bilinear"), atol=1e-5, rtol=1e-5)
-    wide = torch.nn.functional.pad(picture[None], (2, 2, 2, 2), mode="replicate")
-    torch.testing.assert_close(averaging(24, 2)(picture), torch.nn.functional.avg_pool2d(wide, 5, 1)[0])
-    torch.testing.assert_close(blurring(24, 1.7)(picture), blur(picture, 1.7))
+    torch.testing.assert_close(resizing(24, 10, "bicubic")(image), interpolated(10, "bicubic"), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(resizing(24, 60, "bilinear")(image), interpolated(60, "bilinear"), atol=1e-5, rtol=1e-5)
+    wide = torch.nn.functional.pad(image[None], (2, 2, 2, 2), mode="replicate")
+    torch.testing.assert_close(averaging(24, 2)(image), torch.nn.functional.avg_pool2d(wide, 5, 1)[0])
+    torch.testing.assert_close(blurring(24, 1.7)(image), blur(image, 1.7))
 
 
 def test_the_same_codes_give_the_face_of_apply(pipe: mien.Stylizer, style: mien.Style, mapper: GeneratorMapper) -> None:

@@ -1,4 +1,4 @@
-"""Training pictures: found, cropped, weighted, mirrored; what cannot be used is named."""
+"""Training images: found, cropped, weighted, mirrored; what cannot be used is named."""
 
 import io
 import zipfile
@@ -57,7 +57,7 @@ def test_reads_nested_folders_and_zips(tmp_path: Path, kind: str) -> None:
 
 
 def test_broken_files_are_named_and_the_rest_is_used(tmp_path: Path) -> None:
-    files = {**GOOD, "empty.png": b"", "cut.png": GOOD["a/red.png"][:40], "text.jpg": b"no picture at all"}
+    files = {**GOOD, "empty.png": b"", "cut.png": GOOD["a/red.png"][:40], "text.jpg": b"no image at all"}
     data = load_dataset(fill(tmp_path, files), 8)
     assert len(data) == 3
     assert set(data.dropped) == {"empty.png", "cut.png", "text.jpg"}
@@ -76,7 +76,7 @@ def test_a_broken_member_of_a_zip_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "word"), [({}, "holds no pictures"), ({"a.txt": b"x"}, "holds no pictures"), ({"a.png": b"x"}, "None of the 1")]
+    ("files", "word"), [({}, "holds no images"), ({"a.txt": b"x"}, "holds no images"), ({"a.png": b"x"}, "None of the 1")]
 )
 def test_nothing_left_is_refused(tmp_path: Path, files: dict[str, bytes], word: str) -> None:
     with pytest.raises(InputError, match=word):
@@ -101,12 +101,12 @@ def test_the_middle_square_is_taken_and_counted(tmp_path: Path) -> None:
     assert data.pixels[data.names.index("wide.png")].unique().tolist() == [200]
 
 
-def test_transparent_pictures_lie_on_white(tmp_path: Path) -> None:
+def test_transparent_images_lie_on_white(tmp_path: Path) -> None:
     data = load_dataset(fill(tmp_path, {"a.png": png((10, 20, 30, 0), mode="RGBA")}), 8)
     assert data.pixels.unique().tolist() == [255]
 
 
-def test_large_pictures_are_resized_without_aliasing(tmp_path: Path) -> None:
+def test_large_images_are_resized_without_aliasing(tmp_path: Path) -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
     buffer = io.BytesIO()
@@ -131,7 +131,7 @@ def test_wrong_weights_are_refused(tmp_path: Path, weights: dict[str, float], wo
         load_dataset(fill(tmp_path, {"a/red.png": GOOD["a/red.png"]}), 8, folder_weights=weights)
 
 
-def test_mirror_flips_half_of_the_pictures(tmp_path: Path) -> None:
+def test_mirror_flips_half_of_the_images(tmp_path: Path) -> None:
     half = np.zeros((8, 8, 3), np.uint8)
     half[:, :4] = 255
     buffer = io.BytesIO()
@@ -147,7 +147,7 @@ def test_the_same_generator_state_draws_the_same_batch(tmp_path: Path) -> None:
     assert torch.equal(data.batch(6, generator()), data.batch(6, generator()))
 
 
-# --- more pictures than memory --------------------------------------------------------------------------------------------
+# --- more images than memory --------------------------------------------------------------------------------------------
 
 
 def many(folder: Path) -> Path:
@@ -176,9 +176,7 @@ def test_batches_from_a_file_are_those_from_memory_bit_for_bit(tmp_path: Path) -
     assert not list(cache.iterdir()), "the file has no name, so nothing can be left behind"
 
 
-def test_the_file_is_used_where_the_pictures_need_more_than_their_share(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_file_is_used_where_the_images_need_more_than_their_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, need = many(tmp_path), 12 * 3 * 16 * 16
     for free, share, expected in ((2 * need, 0.5, False), (2 * need - 1, 0.5, True), (need, 1.0, False), (None, 0.0, False)):
         monkeypatch.setattr(pixel_store, "free_memory", lambda free=free: free)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import MienWarning
-from mien.media.images import decode_picture, read_picture, write_picture
+from mien.media.images import decode_image, read_image, write_image
 
 _PLACE, _EXPOSURE, _MAKER_NOTE, _SERIAL = 0x8825, 0x8769, 0x927C, 0xA431
 
@@ -28,9 +28,9 @@ def photo(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
 def test_date_and_camera_are_kept_and_the_place_is_not(photo: Path, tmp_path: Path, suffix: str) -> None:
-    picture = read_picture(photo)
-    assert (picture.width, picture.height) == (20, 40)
-    with Image.open(write_picture(tmp_path / f"out{suffix}", picture)) as written:
+    image = read_image(photo)
+    assert (image.width, image.height) == (20, 40)
+    with Image.open(write_image(tmp_path / f"out{suffix}", image)) as written:
         exif = written.getexif()
         exposure = exif.get_ifd(_EXPOSURE)
         assert written.size == (20, 40)
@@ -46,34 +46,34 @@ def test_date_and_camera_are_kept_and_the_place_is_not(photo: Path, tmp_path: Pa
 
 def test_the_resolution_is_kept_as_each_format_states_it(photo: Path, tmp_path: Path) -> None:
     for suffix in (".jpg", ".png", ".tif"):
-        with Image.open(write_picture(tmp_path / f"out{suffix}", read_picture(photo))) as written:
+        with Image.open(write_image(tmp_path / f"out{suffix}", read_image(photo))) as written:
             assert written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
 def test_sixteen_bits_keep_it(photo: Path, tmp_path: Path, suffix: str) -> None:
-    picture = read_picture(photo)
-    deep = replace(picture, pixels=picture.pixels.astype(np.uint16) * 257)
-    with Image.open(write_picture(tmp_path / f"out{suffix}", deep)) as written:
+    image = read_image(photo)
+    deep = replace(image, pixels=image.pixels.astype(np.uint16) * 257)
+    with Image.open(write_image(tmp_path / f"out{suffix}", deep)) as written:
         exif = written.getexif()
         assert (exif[0x010F], exif.get_ifd(_EXPOSURE)[0x9003]) == ("Maker", "2026:05:01 10:00:00")
         assert float(exif.get_ifd(_EXPOSURE)[0x829D]) == pytest.approx(2.8)
         assert suffix == ".png" or written.info["dpi"] == pytest.approx((300, 300), abs=0.1)
-    assert (read_picture(tmp_path / f"out{suffix}").pixels == deep.pixels).all()
+    assert (read_image(tmp_path / f"out{suffix}").pixels == deep.pixels).all()
 
 
 def test_a_photo_without_metadata_gets_none(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    assert read_picture(tmp_path / "a.png").exif is None
+    assert read_image(tmp_path / "a.png").exif is None
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_of_a_moving_picture_the_first_frame_is_taken_and_said(kind: str) -> None:
+def test_of_a_moving_image_the_first_frame_is_taken_and_said(kind: str) -> None:
     frames = [Image.new("RGB", (16, 16), color) for color in ("red", "blue", "green")]
     stream = io.BytesIO()
     frames[0].save(stream, kind, save_all=True, append_images=frames[1:])
     with pytest.warns(MienWarning, match="first frame alone"):
-        picture = decode_picture(stream.getvalue(), Path("moving"))
-    red = picture.pixels[8, 8]
+        image = decode_image(stream.getvalue(), Path("moving"))
+    red = image.pixels[8, 8]
     assert red[0] > 200
     assert red[2] < 60

@@ -32,7 +32,7 @@ def test_frechet_distance_agrees_with_scipy(n: int, m: int, d: int) -> None:
     assert frechet_distance(a, b) == pytest.approx(_frechet_with_scipy(a, b), rel=1e-8)
 
 
-def test_frechet_distance_is_exact_with_fewer_pictures_than_dimensions() -> None:
+def test_frechet_distance_is_exact_with_fewer_images_than_dimensions() -> None:
     # Covariances of rank 5 and 8 in 20 dimensions: compare with the roots of the five eigenvalues that are not zero.
     a, b = _features(6, 20, 3), _features(9, 20, 4)
     ca, cb = np.cov(a.numpy(), rowvar=False), np.cov(b.numpy(), rowvar=False)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mien.checkpoint import feature_network
 from mien.checkpoint.feature_network import has_feature_network, read_feature_network
 from mien.errors import CheckpointError, InputError
-from mien.media.images import read_picture
+from mien.media.images import read_image
 from mien.models.efficientnet_lite import EfficientNetLite, SameConv2d
 
 _SNOW_LEOPARD = 289  # of the ImageNet classes, which are those of n02128757
@@ -51,7 +51,7 @@ def test_it_knows_snow_leopards(shared: Path) -> None:
         pytest.skip("the package of mien[measure] is not installed")
     network = read_feature_network()
     for path in sorted((shared / "data" / "styles-extreme").glob("n02128757_*")):
-        rgb = read_picture(path).rgb()[None]
+        rgb = read_image(path).rgb()[None]
         side = min(rgb.shape[2:])
         top, left = (rgb.shape[2] - side) // 2, (rgb.shape[3] - side) // 2
         square = F.interpolate(rgb[:, :, top : top + side, left : left + side], (240, 240), mode="bicubic", antialias=True)

@@ -20,15 +20,15 @@ def test_shapes_at_every_size(resolution: int) -> None:
     g, d = tiny(resolution), tiny_discriminator(resolution)
     with torch.inference_mode():
         w_plus = broadcast(g.mapping(torch.randn(1, 16)), g.num_ws)
-        picture = g(w_plus, g.synthesis.noise("const"))
-        logit = d(picture)
+        image = g(w_plus, g.synthesis.noise("const"))
+        logit = d(image)
     k = resolution.bit_length() - 1
     assert g.num_ws == num_ws(resolution) == 2 * k - 2
     assert len(style_layers(resolution)) == 3 * k - 4
     assert len(g.synthesis.noise("none")) == 2 * k - 3
-    assert picture.shape == (1, 3, resolution, resolution)
+    assert image.shape == (1, 3, resolution, resolution)
     assert logit.shape == (1, 1)
-    assert picture.std() > 0
+    assert image.std() > 0
 
 
 def test_layer_table_of_1024() -> None:
@@ -47,9 +47,9 @@ def test_twins_agree_through_both_networks(clamp: float | None) -> None:
 
         def gradients(z: torch.Tensor = z) -> list[torch.Tensor]:
             w_plus = broadcast(g.mapping(z), g.num_ws)
-            picture = g(w_plus, g.synthesis.noise("const"))
-            loss = d(picture).sum()
-            return [picture, loss, *torch.autograd.grad(loss, list(g.synthesis.parameters()) + list(d.parameters()))]
+            image = g(w_plus, g.synthesis.noise("const"))
+            loss = d(image).sum()
+            return [image, loss, *torch.autograd.grad(loss, list(g.synthesis.parameters()) + list(d.parameters()))]
 
         fast = gradients()
         with use_ops("plain"):
@@ -89,7 +89,7 @@ def test_wrong_shapes_are_named() -> None:
     g, d = tiny(), tiny_discriminator()
     with pytest.raises(ValueError, match=r"w_plus must be \[N, 8, 16\], got \[1, 18, 512\]: this model is 32 px"):
         g.synthesis.styles(torch.zeros(1, 18, 512))
-    with pytest.raises(ValueError, match="pictures must be"):
+    with pytest.raises(ValueError, match="images must be"):
         d(torch.zeros(1, 3, 64, 64))
     with pytest.raises(ValueError, match="power of two"):
         GeneratorConfig(100)
@@ -101,17 +101,17 @@ def test_features_are_those_of_the_rendering() -> None:
     noise = g.synthesis.noise("const")
     found = g.synthesis.features(styles, noise, (4, 16))
     assert {r: tuple(f.shape) for r, f in found.items()} == {4: (2, 8, 4, 4), 16: (2, 8, 16, 16)}
-    picture = g.synthesis.render(styles, noise)
-    maps = d.features(picture, (32, 16, 4))
+    image = g.synthesis.render(styles, noise)
+    maps = d.features(image, (32, 16, 4))
     assert {r: tuple(f.shape) for r, f in maps.items()} == {32: (2, 8, 32, 32), 16: (2, 8, 16, 16), 4: (2, 8, 4, 4)}
-    torch.testing.assert_close(d.b4(maps[4]), d(picture))
+    torch.testing.assert_close(d.b4(maps[4]), d(image))
 
 
 def test_minibatch_deviation() -> None:
     x = torch.randn(4, 3, 4, 4)
     expected = (x.var(dim=0, unbiased=False) + 1e-8).sqrt().mean()
     torch.testing.assert_close(minibatch_std(x, 4), expected.expand(4, 1, 4, 4))
-    assert minibatch_std(x[:1], 4).abs().max() < 1e-3  # a single picture has no deviation
+    assert minibatch_std(x[:1], 4).abs().max() < 1e-3  # a single image has no deviation
     with pytest.raises(ValueError, match="does not split"):
         minibatch_std(torch.randn(6, 3, 4, 4), 4)
 
@@ -151,12 +151,12 @@ def test_style_codes_are_arithmetic() -> None:
 
 def test_encoder_answers_with_an_offset_to_what_it_is_given() -> None:
     encoder = CompactEncoder(CompactEncoderConfig(32, num_ws=8, w_dim=16, width=8, max_width=16, iterations=2))
-    code, picture = torch.randn(2, 8, 16), torch.randn(2, 3, 32, 32)
-    first = encoder(picture, code)
-    second = encoder(picture, code, picture)
+    code, image = torch.randn(2, 8, 16), torch.randn(2, 3, 32, 32)
+    first = encoder(image, code)
+    second = encoder(image, code, image)
     assert first.shape == (2, 8, 16)
     assert not torch.allclose(first, second)  # it looks at the rendering
-    torch.testing.assert_close(encoder(picture, code + 1) - 1, first, rtol=0, atol=1e-5)
+    torch.testing.assert_close(encoder(image, code + 1) - 1, first, rtol=0, atol=1e-5)
 
 
 def test_a_feature_code_acts_in_its_block_and_above() -> None:
@@ -169,18 +169,18 @@ def test_a_feature_code_acts_in_its_block_and_above() -> None:
     detail[:, :, 4, 4] = 1.0
     changed = (g.synthesis.render(styles, noise, detail=detail) - plain).abs().amax(dim=(0, 1))
     assert changed[8:10, 8:10].min() > 0
-    assert changed[16:, 16:].max() == 0  # a spot of the map is a spot of the picture
+    assert changed[16:, 16:].max() == 0  # a spot of the map is a spot of the image
 
 
 def test_an_encoder_with_a_feature_code() -> None:
     config = CompactEncoderConfig(32, 8, 16, width=8, max_width=16, detail_channels=5)
     encoder = CompactEncoder(config)
-    picture, start = torch.randn(2, 3, 32, 32), torch.zeros(2, 8, 16)
-    code, detail = encoder.look(picture, start)
-    assert torch.equal(code, encoder(picture, start))
+    image, start = torch.randn(2, 3, 32, 32), torch.zeros(2, 8, 16)
+    code, detail = encoder.look(image, start)
+    assert torch.equal(code, encoder(image, start))
     assert detail is not None
     assert detail.shape == (2, 5, 16, 16)
     assert detail.abs().max() == 0  # nothing is said before it is learned
-    assert CompactEncoder(replace(config, detail_channels=0)).look(picture, start)[1] is None
+    assert CompactEncoder(replace(config, detail_channels=0)).look(image, start)[1] is None
     with pytest.raises(ValueError, match="needs an encoder of more"):
         CompactEncoder(replace(config, resolution=16))

@@ -10,7 +10,7 @@ import torch
 
 from mien.errors import CheckpointError, InputError
 from mien.folder_lock import only_process
-from mien.media.images import read_picture
+from mien.media.images import read_image
 from mien.models.model import Model
 from mien.oneshot import callbacks as follow_module
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
@@ -26,8 +26,8 @@ CONFIG = OneShotConfig(steps=12, batch=1)
 @pytest.fixture
 def task() -> tuple[Model, References]:
     torch.manual_seed(0)
-    g, d, pictures, w_plus = setting(2)
-    return Model(g, d), References(pictures, w_plus, (1.0, 2.0), left_half().expand(2, -1, -1, -1))
+    g, d, images, w_plus = setting(2)
+    return Model(g, d), References(images, w_plus, (1.0, 2.0), left_half().expand(2, -1, -1, -1))
 
 
 def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,10 +107,10 @@ def test_previews_show_the_style_as_it_grows(task: tuple[Model, References], tmp
     assert all(torch.equal(found[name], plain[name]) for name in plain)  # looking changes nothing
     files = sorted((tmp_path / "watch").iterdir())
     assert [file.name for file in files] == ["step-00005.png", "step-00010.png", "step-00012.png"]
-    pictures = [read_picture(file).rgb() for file in files]
-    half = pictures[0].shape[1] // 2
-    assert torch.equal(pictures[0][:, :half], pictures[2][:, :half])  # the row of the base model
-    gaps = [float((p[:, half:] - pictures[0][:, half:]).abs().mean()) for p in pictures]
+    images = [read_image(file).rgb() for file in files]
+    half = images[0].shape[1] // 2
+    assert torch.equal(images[0][:, :half], images[2][:, :half])  # the row of the base model
+    gaps = [float((p[:, half:] - images[0][:, half:]).abs().mean()) for p in images]
     assert 0 == gaps[0] < gaps[1] < gaps[2]
     with pytest.raises(InputError, match="at least 1"):
         SnapshotConfig(preview_every=0)

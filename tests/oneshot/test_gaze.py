@@ -10,7 +10,7 @@ import torch
 from mien.errors import InputError
 from mien.faces.expression import expression_region
 from mien.losses.face import eye_and_mouth_loss
-from mien.media.images import read_picture
+from mien.media.images import read_image
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.reference_tuner import ReferenceTuner
 from mien.oneshot.references import References
@@ -39,7 +39,7 @@ def test_the_region_covers_eyes_and_mouth_and_little_else(side: int) -> None:
     assert 0.04 < float(region.mean()) < 0.12
 
 
-def test_layout_loss_is_zero_for_equal_pictures_and_two_for_opposite_ones() -> None:
+def test_layout_loss_is_zero_for_equal_images_and_two_for_opposite_ones() -> None:
     a, region = torch.randn(2, 3, R, R), torch.rand(2, 1, R, R)
     assert float(eye_and_mouth_loss(a, a, region)) == 0.0
     assert float(eye_and_mouth_loss(a, -a, region)) == pytest.approx(2, abs=0.02)
@@ -56,7 +56,7 @@ def test_layout_loss_minds_neither_contrast_nor_color_nor_what_is_outside() -> N
     assert float(eye_and_mouth_loss(other, a, region)) < 1e-6
 
 
-def test_layout_loss_weighs_pictures() -> None:
+def test_layout_loss_weighs_images() -> None:
     a, b, region = torch.randn(2, 3, R, R), torch.randn(2, 3, R, R), torch.ones(2, 1, R, R)
     alone = eye_and_mouth_loss(a[1:], b[1:], region[1:])
     torch.testing.assert_close(eye_and_mouth_loss(a, b, region, torch.tensor([0.0, 2.0])), alone)
@@ -64,11 +64,11 @@ def test_layout_loss_weighs_pictures() -> None:
 
 @pytest.mark.parametrize("color", ["reference", "photo"])
 def test_the_layout_of_eyes_and_mouth_stays_nearer_to_the_models(color: str) -> None:
-    g, d, pictures, w_plus = drawn(2)
-    region, noise, gaps = expression_region(pictures), g.synthesis.noise("const"), []
+    g, d, images, w_plus = drawn(2)
+    region, noise, gaps = expression_region(images), g.synthesis.noise("const"), []
     for gaze in (None, "photo"):
         config = OneShotConfig(random_from="32px", color=color, gaze=gaze, learning_rate=0.003, noise="const")  # type: ignore[arg-type]
-        tuner = OneShotTuner(g, d, References(pictures, w_plus), config)
+        tuner = OneShotTuner(g, d, References(images, w_plus), config)
         for _ in range(25):
             tuner.step()
         with torch.no_grad():
@@ -78,14 +78,14 @@ def test_the_layout_of_eyes_and_mouth_stays_nearer_to_the_models(color: str) -> 
 
 
 def test_without_it_eyes_and_mouth_are_learned_as_all_else() -> None:
-    g, d, pictures, w_plus = drawn()
-    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_from="32px"))
+    g, d, images, w_plus = drawn()
+    tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(random_from="32px"))
     assert [term.name for term in tuner.terms] == ["style"]
 
 
 def test_the_plain_twin_agrees() -> None:
-    g, d, pictures, w_plus = drawn(2)
-    config, given = OneShotConfig(random_from="32px", gaze="photo"), References(pictures, w_plus, (1.0, 2.0))
+    g, d, images, w_plus = drawn(2)
+    config, given = OneShotConfig(random_from="32px", gaze="photo"), References(images, w_plus, (1.0, 2.0))
     fast, plain = (kind(g, d, given, config) for kind in (OneShotTuner, ReferenceTuner))
     for _ in range(2):
         assert fast.step() == pytest.approx(plain.step(), rel=1e-3)
@@ -110,4 +110,4 @@ def test_the_tool_measures_three_ways_and_draws_them(
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["reference", "ink", "ink", "ink", "mean", "mean", "mean"]
     assert all(0 <= float(number) < 1 for line in lines[1:] for number in line.split()[-3:])
-    assert read_picture(out).rgb().shape[1] > 5 * 128
+    assert read_image(out).rgb().shape[1] > 5 * 128

@@ -46,16 +46,16 @@ def test_presets_are_the_published_masks() -> None:
 
 
 def test_random_layers_are_the_random_ones_of_the_family() -> None:
-    g, d, pictures, w_plus = setting()
+    g, d, images, w_plus = setting()
     for text in ("color", "32px", "8up,64conv"):
-        tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_layers=text))
+        tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(random_layers=text))
         a, b = tuner.mixing.codes(torch.tensor([0]), tuner.random), tuner.mixing.codes(torch.tensor([0]), tuner.random)
         assert {name for name in a if not torch.equal(a[name], b[name])} == parse_layers(text, 64)
     # Half of `color="photo"` alone: the mask without the gray loss, and the gray loss with another mask.
-    half = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_layers="m2"))
+    half = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(random_layers="m2"))
     assert half.mixing.layers == random_layers(64, OneShotConfig(color="photo"))
     assert OneShotTuner(
-        g, d, References(pictures, w_plus), OneShotConfig(color="photo", random_layers="color")
+        g, d, References(images, w_plus), OneShotConfig(color="photo", random_layers="color")
     ).mixing.layers == parse_layers("color", 64)
     with pytest.raises(InputError, match="`random_layers`"):
         OneShotConfig(space="w_plus", random_layers="m2")
@@ -103,10 +103,10 @@ def test_the_sheet_has_a_row_per_mask() -> None:
 
 
 def test_learning_warns() -> None:
-    g, d, pictures, w_plus = setting()
+    g, d, images, w_plus = setting()
     # A layer that does nothing: the family around it is one code.
     g.synthesis.layer("8up").affine.weight.zero_()
-    references = References(pictures, w_plus)
+    references = References(images, w_plus)
     with pytest.warns(UserWarning, match="differ too little"):
         learn(Model(g, d), references, OneShotConfig(steps=1, random_layers="8up"))
     with warnings.catch_warnings():

@@ -19,7 +19,7 @@ from mien.inversion.encode import encode
 from mien.inversion.own_faces import own_faces
 from mien.inversion.reference_codes import reference_codes
 from mien.latents import Codes, StyleCodes, broadcast
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
@@ -60,9 +60,9 @@ def given(w_plus: Tensor, **more: Tensor) -> References:
     return References(torch.zeros(len(w_plus), 3, R, R), w_plus, **more)  # type: ignore[arg-type]
 
 
-def with_mirror_image(picture: Tensor, m: Model) -> References:
+def with_mirror_image(image: Tensor, m: Model) -> References:
     return References(
-        torch.cat([picture, picture.flip(3)]), codes(2, m), feature_codes=0.1 * torch.randn(2, 16, 8, 8), views=2,
+        torch.cat([image, image.flip(3)]), codes(2, m), feature_codes=0.1 * torch.randn(2, 16, 8, 8), views=2,
         mixing_latents=codes(4, m),
     )  # fmt: skip
 
@@ -129,8 +129,8 @@ def test_a_step_with_feature_codes_and_mirror_images_agrees_with_its_reference_i
     m = model()
     assert m.discriminator is not None
     torch.manual_seed(0)
-    picture = torch.rand(1, 3, R, R) * 2 - 1
-    references, config = with_mirror_image(picture, m), OneShotConfig(random_from=RANDOM)
+    image = torch.rand(1, 3, R, R) * 2 - 1
+    references, config = with_mirror_image(image, m), OneShotConfig(random_from=RANDOM)
     fast = OneShotTuner(m.generator, m.discriminator, references, config)
     plain = ReferenceTuner(m.generator, m.discriminator, references, config)
     for _ in range(4):
@@ -140,13 +140,13 @@ def test_a_step_with_feature_codes_and_mirror_images_agrees_with_its_reference_i
 def test_every_step_sees_references_or_their_mirror_images() -> None:
     m = model()
     assert m.discriminator is not None
-    pictures = torch.rand(6, 3, R, R) * 2 - 1
-    references = References(pictures, codes(6, m), views=2)
+    images = torch.rand(6, 3, R, R) * 2 - 1
+    references = References(images, codes(6, m), views=2)
     tuner = OneShotTuner(m.generator, m.discriminator, references, OneShotConfig(random_from=RANDOM, batch=2))
     chosen = [tuner._choose().tolist() for _ in range(60)]
     assert {len(one) for one in chosen} == {2}
     assert {i for one in chosen for i in one} == set(range(6))
-    assert all(one[0] % 3 != one[1] % 3 for one in chosen)  # never a picture beside its own mirror image
+    assert all(one[0] % 3 != one[1] % 3 for one in chosen)  # never an image beside its own mirror image
 
 
 def test_own_faces_are_what_the_encoder_says_of_them() -> None:
@@ -158,9 +158,9 @@ def test_own_faces_are_what_the_encoder_says_of_them() -> None:
     z = torch.randn(64, 16, generator=torch.Generator().manual_seed(1))
     noise = m.generator.synthesis.noise("const")
     with torch.no_grad():
-        pictures = m.generator(broadcast(m.generator.mapping(z[:8]), m.generator.num_ws), noise).clamp(-1, 1)
-        torch.testing.assert_close(found.w_plus[:8], encode(m, pictures).w_plus)
-        torch.testing.assert_close(found.heads[:8], coarse_head_mask(pictures))
+        images = m.generator(broadcast(m.generator.mapping(z[:8]), m.generator.num_ws), noise).clamp(-1, 1)
+        torch.testing.assert_close(found.w_plus[:8], encode(m, images).w_plus)
+        torch.testing.assert_close(found.heads[:8], coarse_head_mask(images))
         mapped = own_faces(m, seed=1, encoded=False).w_plus[:8]
         assert torch.equal(mapped, broadcast(m.generator.mapping(z[:8]), m.generator.num_ws))
     with pytest.raises(ModelMismatchError, match="no encoder"):
@@ -177,7 +177,7 @@ def test_whose_codes_are_random(family: str, encoder: bool, wanted: bool) -> Non
 @pytest.fixture
 def reference(tmp_path: Path) -> Path:
     torch.manual_seed(5)
-    write_picture(tmp_path / "reference.png", from_tensor(torch.rand(3, R, R) * 2 - 1))
+    write_image(tmp_path / "reference.png", from_tensor(torch.rand(3, R, R) * 2 - 1))
     return tmp_path / "reference.png"
 
 
@@ -230,10 +230,10 @@ def test_fidelity_is_eased_outside_the_face() -> None:
 @pytest.mark.filterwarnings("ignore:.*far from a face")
 def test_only_the_usual_inverter_gives_references_a_feature_code(reference: Path) -> None:
     m = Stylizer(model()).model
-    pictures = torch.rand(1, 3, R, R) * 2 - 1
-    assert reference_codes(m, pictures, None, None, ["a"]).detail is not None
-    assert reference_codes(m, pictures, None, 2, ["a"]).detail is None
-    assert reference_codes(replace(m, encoder=None), pictures, None, 1, ["a"]).detail is None
+    images = torch.rand(1, 3, R, R) * 2 - 1
+    assert reference_codes(m, images, None, None, ["a"]).detail is not None
+    assert reference_codes(m, images, None, 2, ["a"]).detail is None
+    assert reference_codes(replace(m, encoder=None), images, None, 1, ["a"]).detail is None
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
@@ -251,10 +251,10 @@ def test_a_style_of_the_encoders_codes_draws_random_faces_as_the_encoder_sees_th
 
 def test_refinement_beside_a_feature_code_holds_the_code() -> None:
     m = model()
-    pictures = torch.rand(1, 3, R, R) * 2 - 1
-    start = encode(m, pictures)
-    held = invert(m, pictures, refine_steps=100)
-    free = refine(m, pictures, start, RefineConfig(steps=100))
+    images = torch.rand(1, 3, R, R) * 2 - 1
+    start = encode(m, images)
+    held = invert(m, images, refine_steps=100)
+    free = refine(m, images, start, RefineConfig(steps=100))
     assert float((held.w_plus - start.w_plus).norm()) < 0.5 * float((free.w_plus - start.w_plus).norm())
     assert held.detail is not None
     assert start.detail is not None
@@ -289,9 +289,9 @@ def test_other_losses_take_feature_codes_and_mirror_images(overrides: dict[str, 
     m = model()
     assert m.discriminator is not None
     torch.manual_seed(0)
-    picture = torch.rand(1, 3, R, R) * 2 - 1
+    image = torch.rand(1, 3, R, R) * 2 - 1
     config = OneShotConfig(random_from=RANDOM, **overrides)  # type: ignore[arg-type]
-    references = with_mirror_image(picture, m)
+    references = with_mirror_image(image, m)
     tuners = [kind(m.generator, m.discriminator, references, config) for kind in (OneShotTuner, ReferenceTuner)]
     assert tuners[0].step() == pytest.approx(tuners[1].step(), rel=1e-4)
 
@@ -300,17 +300,17 @@ def test_weights_and_valid_parts_belong_to_their_references_and_mirror_images() 
     m = model()
     assert m.discriminator is not None
     torch.manual_seed(0)
-    pictures = torch.rand(4, 3, R, R) * 2 - 1
+    images = torch.rand(4, 3, R, R) * 2 - 1
     valid = torch.ones(4, 1, R, R)
     valid[1, :, :, :16] = 0
     valid[3, :, :, 16:] = 0
-    references = References(pictures, codes(4, m), (1.0, 3.0), valid, views=2)
+    references = References(images, codes(4, m), (1.0, 3.0), valid, views=2)
     tuner = OneShotTuner(m.generator, m.discriminator, references, OneShotConfig(random_from=RANDOM, batch=1))
     shown = torch.rand(1, 3, R, R) * 2 - 1
     for i in range(4):
         index = torch.tensor([i])
         wanted = (0.5, 1.5)[i % 2]
-        one = References(pictures[index], codes(1, m), valid=valid[index])
+        one = References(images[index], codes(1, m), valid=valid[index])
         own = OneShotTuner(m.generator, m.discriminator, one, OneShotConfig(random_from=RANDOM))
         torch.testing.assert_close(tuner.style_distance(shown, index), wanted * own.style_distance(shown, torch.tensor([0])))
 

@@ -29,10 +29,10 @@ from toys import R, left_half, setting, tiny_discriminator
 @pytest.mark.parametrize("space", ["s", "w_plus"])
 @pytest.mark.parametrize("color", ["reference", "photo"])
 def test_fast_path_is_the_plain_one(space: str, color: str) -> None:
-    g, d, pictures, w_plus = setting(2)
+    g, d, images, w_plus = setting(2)
     config = OneShotConfig(space=space, color=color, noise="random", random_from="32px", random_rows="3,5,9")  # type: ignore[arg-type]
-    fast = OneShotTuner(g, d, References(pictures, w_plus), config)
-    plain = ReferenceTuner(g, d, References(pictures, w_plus), config)
+    fast = OneShotTuner(g, d, References(images, w_plus), config)
+    plain = ReferenceTuner(g, d, References(images, w_plus), config)
     first = True
     for _ in range(4):
         a, b = fast.step(), plain.step()
@@ -44,17 +44,17 @@ def test_fast_path_is_the_plain_one(space: str, color: str) -> None:
 
 
 def test_the_plain_loop_knows_valid_parts_too() -> None:
-    g, d, pictures, w_plus = setting()
+    g, d, images, w_plus = setting()
     tuners = [
-        kind(g, d, References(pictures, w_plus, valid=left_half()), OneShotConfig()) for kind in (OneShotTuner, ReferenceTuner)
+        kind(g, d, References(images, w_plus, valid=left_half()), OneShotConfig()) for kind in (OneShotTuner, ReferenceTuner)
     ]
     for _ in range(2):
         assert tuners[0].step() == pytest.approx(tuners[1].step(), rel=1e-3)
 
 
 def test_nothing_is_learned_outside_the_valid_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, References(pictures, w_plus, valid=left_half()), OneShotConfig())
+    g, d, images, w_plus = setting()
+    tuner = OneShotTuner(g, d, References(images, w_plus, valid=left_half()), OneShotConfig())
     drawn = torch.randn(1, 3, R, R, requires_grad=True)
     monkeypatch.setattr(tuner.synthesis, "render", lambda *_: drawn)
     [gradient] = torch.autograd.grad(tuner.loss(torch.tensor([0])), [drawn])
@@ -64,16 +64,16 @@ def test_nothing_is_learned_outside_the_valid_part(monkeypatch: pytest.MonkeyPat
 
 def test_the_valid_part_is_learned_as_before_and_the_rest_is_not() -> None:
     g, d, _, w_plus = setting()
-    pictures = torch.zeros(1, 3, R, R)
-    pictures[..., R // 2 :] = torch.tensor([1.0, -1.0, 1.0])[:, None, None]  # what the crop made up: magenta
+    images = torch.zeros(1, 3, R, R)
+    images[..., R // 2 :] = torch.tensor([1.0, -1.0, 1.0])[:, None, None]  # what the crop made up: magenta
     gaps = []
     for valid in (None, left_half()):
         config = OneShotConfig(steps=25, random_from="64px", noise="const", learning_rate=0.02)
-        tuner = OneShotTuner(g, d, References(pictures, w_plus, valid=valid), config)
+        tuner = OneShotTuner(g, d, References(images, w_plus, valid=valid), config)
         tuner.run()
         with torch.no_grad():
             styles = g.synthesis.styles(w_plus)
-            gap = (tuner.synthesis.render(styles, g.synthesis.noise("const")) - pictures).abs().mean(dim=(0, 1, 2))
+            gap = (tuner.synthesis.render(styles, g.synthesis.noise("const")) - images).abs().mean(dim=(0, 1, 2))
         gaps.append((float(gap[: R // 2].mean()), float(gap[R // 2 :].mean())))
     assert gaps[1][1] > 1.1 * gaps[0][1]
     assert gaps[1][0] < 1.1 * gaps[0][0], gaps
@@ -92,10 +92,10 @@ def test_distances_over_valid_parts() -> None:
 def test_frozen_features_are_the_discriminators() -> None:
     for clamp in (None, 0.3):
         d = tiny_discriminator(R, clamp=clamp).requires_grad_(False)
-        pictures = torch.randn(2, 3, R, R)
+        images = torch.randn(2, 3, R, R)
         sizes = (R, *loss_resolutions(R))
-        slow = d.features(pictures, sizes)
-        for size, found in zip(sizes, FrozenFeatures(d, sizes)(pictures), strict=True):
+        slow = d.features(images, sizes)
+        for size, found in zip(sizes, FrozenFeatures(d, sizes)(images), strict=True):
             torch.testing.assert_close(found, slow[size], rtol=1e-4, atol=1e-5)
 
 
@@ -105,9 +105,9 @@ def test_loss_resolutions_are_the_published_ones() -> None:
 
 
 def test_fine_tuning_lowers_the_loss_and_leaves_the_base_alone() -> None:
-    g, d, pictures, w_plus = setting()
+    g, d, images, w_plus = setting()
     before = {k: v.clone() for k, v in g.state_dict().items()}
-    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=30, random_from="32px"))
+    tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(steps=30, random_from="32px"))
     losses = tuner.run()
     assert len(losses) == 30
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
@@ -115,10 +115,10 @@ def test_fine_tuning_lowers_the_loss_and_leaves_the_base_alone() -> None:
 
 
 def test_same_seed_same_result_other_seed_another() -> None:
-    g, d, pictures, w_plus = setting()
+    g, d, images, w_plus = setting()
 
     def tuned(seed: int) -> torch.Tensor:
-        tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=3, seed=seed))
+        tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(steps=3, seed=seed))
         tuner.run()
         return tuner.synthesis.b64.conv1.weight.detach()  # type: ignore[union-attr, return-value]
 
@@ -127,9 +127,9 @@ def test_same_seed_same_result_other_seed_another() -> None:
 
 
 def test_space_s_leaves_the_affine_layers_alone_and_w_plus_trains_them() -> None:
-    g, d, pictures, w_plus = setting()
+    g, d, images, w_plus = setting()
     for space, trained in (("s", False), ("w_plus", True)):
-        tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=2, space=space, random_rows="7,8"))  # type: ignore[arg-type]
+        tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(steps=2, space=space, random_rows="7,8"))  # type: ignore[arg-type]
         tuner.run()
         touched = changes(g.synthesis, tuner.synthesis)
         assert any("affine" in name for name in touched) is trained
@@ -167,8 +167,8 @@ def test_random_from_and_masks() -> None:
 
 
 def test_family_of_codes_keeps_the_reference_below_the_mask() -> None:
-    g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_from="32px"))
+    g, d, images, w_plus = setting()
+    tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(random_from="32px"))
     reference = g.synthesis.styles(w_plus)
     a, b = tuner.mixing.codes(torch.tensor([0]), tuner.random), tuner.mixing.codes(torch.tensor([0]), tuner.random)
     for name in reference:
@@ -178,55 +178,55 @@ def test_family_of_codes_keeps_the_reference_below_the_mask() -> None:
 
 
 def test_color_of_the_photo_makes_the_loss_gray() -> None:
-    g, d, pictures, w_plus = setting()
-    swapped = pictures.roll(1, dims=1)
-    shade = gray(pictures)
+    g, d, images, w_plus = setting()
+    swapped = images.roll(1, dims=1)
+    shade = gray(images)
     torch.testing.assert_close(shade[:, 0], shade[:, 2])
     assert not torch.allclose(gray(swapped), shade)
     config = OneShotConfig(color="photo", noise="const")
-    gray_loss = OneShotTuner(g, d, References(pictures, w_plus), config).step()
+    gray_loss = OneShotTuner(g, d, References(images, w_plus), config).step()
     same = OneShotTuner(g, d, References(shade.clone(), w_plus), config).step()
     assert gray_loss == pytest.approx(same, rel=1e-4)  # only the luma of the reference counts
-    assert OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(noise="const")).step() != pytest.approx(
+    assert OneShotTuner(g, d, References(images, w_plus), OneShotConfig(noise="const")).step() != pytest.approx(
         gray_loss, rel=1e-3
     )
 
 
 def test_batch_bounds_the_references_of_a_step() -> None:
-    g, d, pictures, w_plus = setting(5)
-    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(batch=2))
+    g, d, images, w_plus = setting(5)
+    tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(batch=2))
     chosen = [tuner._choose() for _ in range(20)]
     assert all(len(index) == 2 for index in chosen)
     assert set(torch.cat(chosen).tolist()) == {0, 1, 2, 3, 4}
-    assert len(OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(batch=0))._choose()) == 5
+    assert len(OneShotTuner(g, d, References(images, w_plus), OneShotConfig(batch=0))._choose()) == 5
 
 
 def test_weights_of_references() -> None:
-    g, d, pictures, w_plus = setting(2)
-    a, b = pictures
+    g, d, images, w_plus = setting(2)
+    a, b = images
     assert merge_duplicates([a, b, a.clone()]) == ([0, 1], (2.0, 1.0))
     assert merge_duplicates([a, b], [1.0, 3.0]) == ([0, 1], (1.0, 3.0))
     with pytest.raises(ValueError, match="3 weights for 2"):
-        References(pictures, w_plus, (1.0, 1.0, 1.0))
+        References(images, w_plus, (1.0, 1.0, 1.0))
     config = OneShotConfig(noise="const")
-    one = [OneShotTuner(g, d, References(pictures[:1], w_plus[:1], (w,)), config).step() for w in (1.0, 7.0)]
+    one = [OneShotTuner(g, d, References(images[:1], w_plus[:1], (w,)), config).step() for w in (1.0, 7.0)]
     assert one[0] == one[1]  # one reference: its weight does not matter
-    even = OneShotTuner(g, d, References(pictures, w_plus), config).step()
-    odd = OneShotTuner(g, d, References(pictures, w_plus, (1.0, 5.0)), config).step()
+    even = OneShotTuner(g, d, References(images, w_plus), config).step()
+    odd = OneShotTuner(g, d, References(images, w_plus, (1.0, 5.0)), config).step()
     assert even != odd
 
 
 def test_bf16_is_near_float32() -> None:
-    g, d, pictures, w_plus = setting()
-    exact = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(noise="const")).step()
-    near = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(noise="const"), dtype=torch.bfloat16).step()
+    g, d, images, w_plus = setting()
+    exact = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(noise="const")).step()
+    near = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(noise="const"), dtype=torch.bfloat16).step()
     assert near == pytest.approx(exact, rel=0.03)
     assert near != exact
 
 
 def test_saved_changes_rebuild_the_tuned_network() -> None:
-    g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=5))
+    g, d, images, w_plus = setting()
+    tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(steps=5))
     tuner.run()
     gaps = changes(g.synthesis, tuner.synthesis)
     assert all(gap.dtype == torch.float16 for gap in gaps.values())
@@ -237,8 +237,8 @@ def test_saved_changes_rebuild_the_tuned_network() -> None:
 
 
 def test_strength_goes_from_the_base_to_the_style() -> None:
-    g, d, pictures, w_plus = setting()
-    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=10))
+    g, d, images, w_plus = setting()
+    tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(steps=10))
     tuner.run()
     tuned = tuner.synthesis.eval().requires_grad_(False)
     styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
@@ -265,10 +265,10 @@ def test_a_model_of_another_size_tunes_too() -> None:
 
 
 def test_a_model_without_noise_stays_without() -> None:
-    g, d, pictures, w_plus = setting()
+    g, d, images, w_plus = setting()
     with torch.no_grad():
         g.synthesis.b64.conv1.noise_strength.zero_()  # type: ignore[union-attr, operator]
-    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(steps=3))
+    tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(steps=3))
     tuner.run()
     touched = changes(g.synthesis, tuner.synthesis)
     assert "b64.conv1.noise_strength" not in touched
@@ -278,8 +278,8 @@ def test_a_model_without_noise_stays_without() -> None:
 @pytest.mark.parametrize("loss", ["discriminator", "pixels", "identity", "efficientnet-lite1"])
 def test_losses(loss: str) -> None:
     """Each distance falls while it is the loss, and each leads elsewhere than the discriminator."""
-    g, d, pictures, w_plus = setting()
-    given = References(pictures, w_plus, valid=left_half())
+    g, d, images, w_plus = setting()
+    given = References(images, w_plus, valid=left_half())
     config = OneShotConfig(loss=loss, random_from="32px", noise="const", learning_rate=0.01)  # type: ignore[arg-type]
     torch.manual_seed(0)
     extractor = efficientnet_maps(EfficientNetLite(64).eval().requires_grad_(False)) if loss == "efficientnet-lite1" else None
@@ -292,14 +292,14 @@ def test_losses(loss: str) -> None:
 
 
 def test_identity_maps_see_the_whole_frame_and_pixels_are_pixels() -> None:
-    picture = torch.randn(1, 3, R, R).clamp(-1, 1)
-    assert torch.equal(pixels(picture)[0], picture)
+    image = torch.randn(1, 3, R, R).clamp(-1, 1)
+    assert torch.equal(pixels(image)[0], image)
     judge = identity_maps(read_identity_network())
-    maps = judge(picture)
+    maps = judge(image)
     assert len(maps) == 4
     assert all(m.shape[-1] * 2 == n.shape[-1] for n, m in itertools.pairwise(maps))
     assert torch.allclose(maps[0].norm(dim=1), torch.ones(1), atol=1e-4)
-    corner = picture.clone()
+    corner = image.clone()
     corner[..., -4:, -4:] *= -1  # outside of the face that the embedding sees
     assert not torch.equal(judge(corner)[0][..., -3:, -3:], maps[0][..., -3:, -3:])
 
@@ -307,17 +307,17 @@ def test_identity_maps_see_the_whole_frame_and_pixels_are_pixels() -> None:
 def test_every_loss_is_in_the_one_list_of_extractors(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(get_args(Loss)) == set(EXTRACTORS)
     assert all(known.about for known in EXTRACTORS.values())
-    g, d, pictures, w_plus = setting()
+    g, d, images, w_plus = setting()
     monkeypatch.setattr(feature_network, "_PACKAGE", "no_such_package")
     with pytest.raises(InputError, match="not installed"):
-        OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(loss="efficientnet-lite1"))
+        OneShotTuner(g, d, References(images, w_plus), OneShotConfig(loss="efficientnet-lite1"))
     with pytest.raises(ValueError, match="reference implementation"):
-        ReferenceTuner(g, d, References(pictures, w_plus), OneShotConfig(loss="pixels"))
+        ReferenceTuner(g, d, References(images, w_plus), OneShotConfig(loss="pixels"))
 
 
 def test_mean_layers_put_the_mean_face_in_place_of_the_reference() -> None:
-    g, d, pictures, w_plus = setting(2)
-    tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(mean_layers="16up,32up"))
+    g, d, images, w_plus = setting(2)
+    tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(mean_layers="16up,32up"))
     own, mean = g.synthesis.styles(w_plus), g.synthesis.styles(broadcast(g.mapping.w_avg[None], g.num_ws))
     for name in own:
         wanted = mean[name].expand(2, -1) if name in ("16up", "32up") else own[name]
@@ -325,16 +325,16 @@ def test_mean_layers_put_the_mean_face_in_place_of_the_reference() -> None:
     with pytest.raises(InputError, match="`mean_layers`"):
         OneShotConfig(mean_layers="16up", space="w_plus", random_rows="5")
     with pytest.raises(InputError, match="names no layer"):
-        OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(mean_layers="nose"))
+        OneShotTuner(g, d, References(images, w_plus), OneShotConfig(mean_layers="nose"))
 
 
 def test_color_halves_are_expert_options() -> None:
     """Mask and gray loss are chosen together by `color`, and alone by `random_layers` (the paper's figure 17)."""
-    g, d, pictures, w_plus = setting()
+    g, d, images, w_plus = setting()
 
     def made(**options: str) -> tuple[bool, bool]:
-        tuner = OneShotTuner(g, d, References(pictures, w_plus), OneShotConfig(random_from="32px", **options))  # type: ignore[arg-type]
-        seen = tuner._seen(pictures)
+        tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(random_from="32px", **options))  # type: ignore[arg-type]
+        seen = tuner._seen(images)
         return tuner.mixing.layers == parse_layers("m2", R), bool((seen[:, 0] == seen[:, 1]).all())
 
     assert made() == (False, False)

@@ -75,7 +75,7 @@ def test_resampling_gradients(name: str) -> None:
     assert torch.autograd.gradgradcheck(function, x)
 
 
-def test_resampling_keeps_the_mean_of_a_flat_picture() -> None:
+def test_resampling_keeps_the_mean_of_a_flat_image() -> None:
     x = torch.ones(1, 1, 16, 16)
     torch.testing.assert_close(upsample2(x)[..., 4:-4, 4:-4], torch.ones(1, 1, 24, 24))
     torch.testing.assert_close(downsample2(x)[..., 2:-2, 2:-2], torch.ones(1, 1, 4, 4))
@@ -83,11 +83,11 @@ def test_resampling_keeps_the_mean_of_a_flat_picture() -> None:
 
 def naive_modulated_conv(x: Tensor, weight: Tensor, styles: Tensor, demodulate: bool) -> Tensor:
     out = []
-    for picture, style in zip(x, styles, strict=True):
+    for image, style in zip(x, styles, strict=True):
         w = weight * style[None, :, None, None]
         if demodulate:
             w = w / torch.stack([(o.square().sum() + 1e-8).sqrt() for o in w])[:, None, None, None]
-        out.append(torch.nn.functional.conv2d(picture[None], w, padding=weight.shape[-1] // 2)[0])
+        out.append(torch.nn.functional.conv2d(image[None], w, padding=weight.shape[-1] // 2)[0])
     return torch.stack(out)
 
 

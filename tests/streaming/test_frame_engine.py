@@ -15,7 +15,7 @@ from mien.evaluation.flicker import measured, moved_photo
 from mien.faces.align import CropFrame
 from mien.latents import Codes
 from mien.mappers import Mapped
-from mien.media.image_input import as_picture
+from mien.media.image_input import as_image
 from mien.streaming.frame_engine import PARTS
 
 FACE = Path(__file__).parents[2] / "examples" / "face.png"
@@ -169,7 +169,7 @@ def test_between_drawings_a_face_moves_along(photo: np.ndarray) -> None:
 
 
 def test_the_embedded_model_flickers_no_more_than_the_camera() -> None:
-    face = as_picture(Image.open(FACE).convert("RGB").resize((256, 256))).rgb()
+    face = as_image(Image.open(FACE).convert("RGB").resize((256, 256))).rgb()
     square = CropFrame((128.0, 128.0), 230.0)
     frames = moved_photo(face, square, frames=10, size=(320, 240))
     before, after = measured(frames, square, mien.Stream.load("ink", dtype="bfloat16"))

@@ -11,8 +11,8 @@ from PIL import Image
 from mien.faces.align import CropFrame, extract
 from mien.faces.paste import paste_back
 from mien.faces.warp import blur
-from mien.media.image_input import as_picture
-from mien.media.picture import Picture
+from mien.media.image_data import ImageData
+from mien.media.image_input import as_image
 from mien.streaming.cuts import SceneCuts
 from mien.streaming.motion import Motion, Template
 from mien.streaming.quick_crop import fading_edges, quick_crops, quick_paste
@@ -51,7 +51,7 @@ def test_a_known_motion_is_found(right: float, down: float, factor: float, turn:
     assert likeness > 0.98
 
 
-def test_another_picture_is_not_the_same_face() -> None:
+def test_another_image_is_not_the_same_face() -> None:
     square = CropFrame((160.0, 120.0), 150.0)
     assert Template(patch(texture(), square)).motion_to(patch(texture(seed=1), square)) is None
 
@@ -65,14 +65,14 @@ def test_brightness_and_contrast_move_nothing() -> None:
 
 @pytest.mark.parametrize("side", [60.0, 130.0, 500.0])
 def test_quick_crops_show_what_careful_ones_show(side: float) -> None:
-    rgb = as_picture(FACE).rgb()
+    rgb = as_image(FACE).rgb()
     square = CropFrame((rgb.shape[2] / 2, rgb.shape[1] / 2), side, 7.0)
     frame = np.asarray(Image.open(FACE).convert("RGB"))
     careful, quick = extract(rgb, square, 64)[0], quick_crops(frame, [square], 64)[0]
     assert float((careful - quick).abs().mean()) < 0.03
 
 
-def test_a_crop_outside_the_frame_is_still_a_picture() -> None:
+def test_a_crop_outside_the_frame_is_still_a_image() -> None:
     crops = quick_crops(texture(20, 30), [CropFrame((-40.0, 90.0), 20.0), CropFrame((3.0, 3.0), 60.0, 30.0)], 32)
     assert crops.shape == (2, 3, 32, 32)
     assert bool(crops.isfinite().all())
@@ -84,7 +84,7 @@ def test_quick_pasting_is_what_careful_pasting_is() -> None:
     place = torch.linspace(-1, 1, 64)
     mask = torch.sigmoid((0.6 - (place[None] ** 2 + place[:, None] ** 2).sqrt()) * 20)[None]
     mask = mask * (mask > 0.01)
-    wanted = paste_back(Picture(frame), square, face, mask, match_colors=False, faithful=False).pixels
+    wanted = paste_back(ImageData(frame), square, face, mask, match_colors=False, faithful=False).pixels
     drawn = frame.copy()
     mask = fading_edges(mask, square, 320, 240)
     quick_paste(drawn, square, face * mask, mask)
@@ -104,7 +104,7 @@ def test_masks_fade_where_the_frame_goes_on_alone() -> None:
     assert float(below[0, 0].max()) < 0.1
 
 
-def test_cuts_are_other_pictures_and_motion_is_none() -> None:
+def test_cuts_are_other_images_and_motion_is_none() -> None:
     one, other = texture(), 255 - texture(seed=5) // 2
     noisy = (one.astype(int) + np.random.default_rng(0).integers(-8, 9, one.shape)).clip(0, 255).astype(np.uint8)
     is_cut = SceneCuts()

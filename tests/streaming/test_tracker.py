@@ -11,7 +11,7 @@ from PIL import Image
 
 from mien.evaluation.flicker import MovedFrame, moved_photo
 from mien.faces.align import CropFrame
-from mien.media.image_input import as_picture
+from mien.media.image_input import as_image
 from mien.streaming import StreamConfig
 from mien.streaming.tracker import Tracker
 
@@ -21,7 +21,7 @@ WHOLE = CropFrame((128.0, 128.0), 230.0)
 
 @pytest.fixture(scope="module")
 def clip() -> list[MovedFrame]:
-    photo = as_picture(Image.open(FACE).convert("RGB").resize((256, 256))).rgb()
+    photo = as_image(Image.open(FACE).convert("RGB").resize((256, 256))).rgb()
     return list(moved_photo(photo, WHOLE, frames=20, size=(320, 240)))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mien.checkpoint.model_file import write_model
-from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.images import from_tensor, read_image, write_image
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import Stylizer
@@ -31,7 +31,7 @@ def desk(tmp_path: Path) -> Path:
     write_model(tmp_path / "model.safetensors", Model(generator, tiny_discriminator(R), encoder))
     for name in ("photos/a.png", "photos/b.png", "references/one.png", "references/two.png"):
         smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6) * 2 - 1, (80, 80), mode="bicubic")[0]
-        write_picture(tmp_path / name, from_tensor(smooth.clamp(-1, 1)))
+        write_image(tmp_path / name, from_tensor(smooth.clamp(-1, 1)))
     return tmp_path
 
 
@@ -49,7 +49,7 @@ def test_tables_sheets_and_no_work_twice(
     ask(tool, desk, "losses presets several --steps 1")
     assert "EfficientNet-Lite1 is left out" in capsys.readouterr().out
     for question in ("losses", "presets", "several"):
-        assert read_picture(desk / "out" / f"{question}.png").width > 100
+        assert read_image(desk / "out" / f"{question}.png").width > 100
         page = (desk / "out" / f"{question}.md").read_text()
         assert "style distance" in page
         numbers = json.loads((desk / "out" / f"{question}.json").read_text())
@@ -73,7 +73,7 @@ def test_a_reference_that_cannot_be_used_is_left_out(
     tool: ModuleType, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tool, "USUAL", tool.USUAL | {"refine": 0})
-    (desk / "references" / "three.png").write_bytes(b"no picture")
+    (desk / "references" / "three.png").write_bytes(b"no image")
     ask(tool, desk, "color --steps 1")
     assert "three" in capsys.readouterr().out
     numbers = json.loads((desk / "out" / "color.json").read_text())

@@ -1,4 +1,4 @@
-"""The benchmark of the cluster runs, and both ways make the same pictures."""
+"""The benchmark of the cluster runs, and both ways make the same images."""
 
 from pathlib import Path
 

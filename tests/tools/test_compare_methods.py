@@ -9,7 +9,7 @@ import torch
 
 from mien.checkpoint.model_file import write_model
 from mien.evaluation.votes import count_votes
-from mien.media.images import from_tensor, read_picture, write_picture
+from mien.media.images import from_tensor, read_image, write_image
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.render_config import RenderConfig
@@ -41,7 +41,7 @@ def test_sheets_table_and_study(tool: ModuleType, tmp_path: Path, capsys: pytest
     write_model(tmp_path / "model.safetensors", Model(generator, tiny_discriminator(R), encoder))
     for name in ("photos/a.png", "photos/b.png", "references/one.png", "references/two.png"):
         smooth = torch.nn.functional.interpolate(torch.rand(1, 3, 6, 6) * 2 - 1, (80, 80), mode="bicubic")[0]
-        write_picture(tmp_path / name, from_tensor(smooth.clamp(-1, 1)))
+        write_image(tmp_path / name, from_tensor(smooth.clamp(-1, 1)))
     words = f"-o {tmp_path}/out --references {tmp_path}/references --photos {tmp_path}/photos --aligned --references-aligned"
     given = [*words.split(), "--model", f"{tmp_path}/model.safetensors", "--steps", "1", "--threads", "1"]
     tool.main([*given, "--features", "discriminator"])
@@ -53,7 +53,7 @@ def test_sheets_table_and_study(tool: ModuleType, tmp_path: Path, capsys: pytest
     both = [numbers["each"][name]["mien"]["identity"]["mean"] for name in ("one", "two")]
     assert numbers["methods"]["mien"]["identity"] == pytest.approx(sum(both) / 2)
     assert all(of["learning"] > 0 and of["seconds"] > 0 for of in numbers["methods"].values())
-    assert read_picture(out / "one.png").width > 300
+    assert read_image(out / "one.png").width > 300
     # Four pairs, each side twice; the crops are what the key says.
     key = json.loads((out / "study" / ".key.json").read_text(encoding="utf-8"))
     assert sorted(pair["photo"] for pair in key["pairs"].values()) == ["one--a.png", "one--b.png", "two--a.png", "two--b.png"]

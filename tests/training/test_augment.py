@@ -23,7 +23,7 @@ def _generator(seed: int = 0) -> torch.Generator:
 
 
 def _smooth(n: int, r: int, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Band-limited pictures, so that sampling has a right answer."""
+    """Band-limited images, so that sampling has a right answer."""
     t = (torch.arange(r, dtype=dtype) + 0.5) / r
     phase = torch.rand(n, 3, 1, 1, generator=_generator(5), dtype=dtype) * 2 * math.pi
     wave: Tensor = (2 * math.pi * (t[None, :] + 2 * t[:, None]) + phase).sin()
@@ -37,7 +37,7 @@ def test_p_zero_is_the_identity_and_draws_nothing() -> None:
     assert torch.equal(before, g.get_state())
 
 
-def test_p_one_changes_every_picture() -> None:
+def test_p_one_changes_every_image() -> None:
     x = torch.randn(64, 3, 16, 16, generator=_generator(1))
     y = AdaptiveAugment(1.0)(x, _generator())
     assert y.shape == x.shape
@@ -45,7 +45,7 @@ def test_p_one_changes_every_picture() -> None:
     assert ((y - x).abs().amax(dim=(1, 2, 3)) > 1e-3).all()
 
 
-def test_the_same_generator_state_gives_the_same_pictures() -> None:
+def test_the_same_generator_state_gives_the_same_images() -> None:
     x = torch.randn(8, 3, 16, 16)
     a, b, c = (AdaptiveAugment(0.6)(x, _generator(seed)) for seed in (3, 3, 4))
     assert torch.equal(a, b)
@@ -102,7 +102,7 @@ def test_groups_switch(group: str) -> None:
         flat = x.new_tensor([0.3, -0.2, 0.1]).reshape(1, 3, 1, 1).expand(4, 3, 16, 16).contiguous()
         y = AdaptiveAugment(1.0, **{**off, group: True})(flat, _generator())
         assert y.flatten(2).std(dim=2).max() < 1e-5
-    else:  # a constant picture has nothing to move
+    else:  # a constant image has nothing to move
         flat = torch.full((4, 3, 16, 16), 0.25)
         assert torch.allclose(AdaptiveAugment(1.0, **{**off, group: True})(flat, _generator()), flat, atol=1e-5)
 
@@ -117,7 +117,7 @@ def test_geometry_agrees_with_exact_flips_turns_and_moves(kind: int) -> None:
     tolerance = 1e-4 if kind == grid_sampling.PIXELS else 0.02
     mirror, turn = torch.diag(torch.tensor([-1.0, 1, 1])), torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
     move = torch.eye(3)
-    move[0, 2] = 2 * 3 / 32  # taken three pixels further right: the picture moves left
+    move[0, 2] = 2 * 3 / 32  # taken three pixels further right: the image moves left
     inner = (..., slice(4, -4), slice(4, -8))
     assert torch.allclose(_warp(x, mirror, kind)[inner], x.flip(3)[inner], atol=tolerance)
     assert torch.allclose(_warp(x, turn, kind)[inner], x.rot90(1, (2, 3))[inner], atol=tolerance)
@@ -230,7 +230,7 @@ def test_filtering_changes_strengths_and_nothing_else() -> None:
     assert torch.allclose(_only("filter")(x.transpose(2, 3), _generator()), y.transpose(2, 3))
 
 
-def test_untouched_pictures_pass_bit_for_bit() -> None:
+def test_untouched_images_pass_bit_for_bit() -> None:
     x = torch.randn(64, 3, 8, 8, generator=_generator(1))
     y = _only("filter", "corruption", p=0.1)(x, _generator())
     same = (y == x).flatten(1).all(dim=1)

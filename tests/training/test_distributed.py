@@ -24,9 +24,9 @@ _CODE = (
 )
 
 
-def _config(pictures: Path) -> TrainConfig:
+def _config(images: Path) -> TrainConfig:
     overrides = {
-        "data": str(pictures), "stages": (8,), "network.z_dim": 8, "network.w_dim": 8, "network.mapping_layers": 2,
+        "data": str(images), "stages": (8,), "network.z_dim": 8, "network.w_dim": 8, "network.mapping_layers": 2,
         "network.channel_base": 64, "network.channel_max": 8, "network.mbstd_group": 2, "adversarial.batch": 8,
         "adversarial.micro_batch": 4, "adversarial.r1_interval": 3, "stats_steps": 1, "adversarial.pl_weight": 1.0,
         "adversarial.pl_interval": 2, "kimg": 0.048, "adversarial.ada_kimg": 0.5,
@@ -66,12 +66,12 @@ def test_every_process_hears_what_the_first_says() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo between processes is tried on Linux and macOS")
 def test_two_processes_equal_two_rounds(tmp_path: Path) -> None:
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    images = tmp_path / "images"
+    images.mkdir()
     random = np.random.default_rng(0)
     for i in range(6):
-        Image.fromarray(random.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(pictures / f"{i}.png")
-    config = _config(pictures)
+        Image.fromarray(random.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(images / f"{i}.png")
+    config = _config(images)
     (tmp_path / "c.toml").write_text(to_toml(config), encoding="utf-8")
     train(config, tmp_path / "one")
 

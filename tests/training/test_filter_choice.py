@@ -44,12 +44,12 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> set[FirMethod]:
 
 @pytest.fixture
 def config(tmp_path: Path) -> TrainConfig:
-    pictures = tmp_path / "pictures"
-    pictures.mkdir()
+    images = tmp_path / "images"
+    images.mkdir()
     random = np.random.default_rng(0)
     for i in range(4):
-        Image.fromarray(random.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(pictures / f"{i}.png")
-    made = TrainConfig(data=str(pictures), stages=(8,), network=TINY, stats_steps=1, kimg=0.008, snapshot_minutes=0.0)
+        Image.fromarray(random.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(images / f"{i}.png")
+    made = TrainConfig(data=str(images), stages=(8,), network=TINY, stats_steps=1, kimg=0.008, snapshot_minutes=0.0)
     return replace(made, adversarial=replace(made.adversarial, batch=4))
 
 

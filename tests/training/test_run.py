@@ -43,18 +43,16 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
     random = np.random.default_rng(0)
     for i in range(6):
         Image.fromarray(random.integers(0, 255, (16, 16, 3), dtype=np.uint8)).save(folder / f"{i}.png")
     return folder
 
 
-def config(pictures: Path, **more: Any) -> TrainConfig:
-    return resolve(
-        {"data": str(pictures), **TINY, **{k.replace("__", "."): v for k, v in more.items()}}, size="lean", bf16=False
-    )
+def config(images: Path, **more: Any) -> TrainConfig:
+    return resolve({"data": str(images), **TINY, **{k.replace("__", "."): v for k, v in more.items()}}, size="lean", bf16=False)
 
 
 def losses(run: Path) -> list[dict[str, Any]]:
@@ -80,10 +78,10 @@ def weights_equal(a: Path, b: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def straight(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def straight(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of eight steps without interruption."""
     run = tmp_path_factory.mktemp("straight")
-    outcome = train(config(pictures), run)
+    outcome = train(config(images), run)
     assert outcome.complete
     assert (outcome.images, outcome.steps) == (32, 8)
     return run
@@ -101,7 +99,7 @@ def test_a_run_leaves_everything_it_should(straight: Path) -> None:
     assert model.resolution == 8
     assert model.provenance.images_seen == 32
     assert model.discriminator is not None
-    assert "6 pictures of 8 px" in (straight / "data.txt").read_text()
+    assert "6 images of 8 px" in (straight / "data.txt").read_text()
     assert "frozen blocks: none" in (straight / "plan.txt").read_text()
     with Image.open(next((straight / "samples").iterdir())) as grid:
         assert grid.size == (64, 32)
@@ -110,42 +108,42 @@ def test_a_run_leaves_everything_it_should(straight: Path) -> None:
 
 @pytest.mark.parametrize("stops", [(3,), (1, 4), (2, 2)])
 def test_a_continued_run_equals_an_uninterrupted_one(
-    pictures: Path, straight: Path, tmp_path: Path, stops: tuple[int, ...]
+    images: Path, straight: Path, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
     for stop in stops:
-        assert not train(config(pictures), tmp_path, after(stop)).complete
-    assert train(config(pictures), tmp_path).complete
+        assert not train(config(images), tmp_path, after(stop)).complete
+    assert train(config(images), tmp_path).complete
     assert losses(tmp_path) == losses(straight)
     assert weights_equal(tmp_path / "model.safetensors", straight / "model.safetensors")
 
 
 def test_a_run_killed_between_snapshots_repeats_only_what_was_lost(
-    pictures: Path, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(config(pictures), tmp_path, after(3))
+    train(config(images), tmp_path, after(3))
     # Killed: steps and lines after the last snapshot, then nothing more is written.
     monkeypatch.setattr(train_module._Run, "snapshot", lambda self: None)
-    train(config(pictures), tmp_path, after(4))
+    train(config(images), tmp_path, after(4))
     assert len(losses(tmp_path)) == 3
     (tmp_path / "stats.jsonl").open("a").write('{"px": 8, "ima')
     for place in (tmp_path, tmp_path / "samples"):
         (place / ".model.safetensors.0123abcd.part").write_bytes(b"half of it")
     monkeypatch.undo()
     seen: list[Mapping[str, Any]] = []
-    assert train(config(pictures), tmp_path, Session(show=seen.append)).complete
+    assert train(config(images), tmp_path, Session(show=seen.append)).complete
     assert not list(tmp_path.rglob(".*.part"))
     assert [line["steps"] for line in seen] == [4, 6, 8]
     assert losses(tmp_path) == losses(straight)
 
 
 @pytest.mark.slow
-def test_a_run_really_killed_goes_on(pictures: Path, tmp_path: Path) -> None:
+def test_a_run_really_killed_goes_on(images: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from mien.training.run import train;"
         "from mien.config import from_toml; from mien.training.config import TrainConfig;"
         "train(from_toml(TrainConfig, Path(sys.argv[1])), Path(sys.argv[2]))"
     )
-    wanted = config(pictures, snapshot_kimg=0.016, kimg=100.0)
+    wanted = config(images, snapshot_kimg=0.016, kimg=100.0)
     RunFolder(tmp_path).write_config(wanted)
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "config.toml"), str(tmp_path)])
     try:
@@ -155,20 +153,20 @@ def test_a_run_really_killed_goes_on(pictures: Path, tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
-    images = RunFolder(tmp_path).grids()
-    assert len(images) >= 3
+    grids = RunFolder(tmp_path).grids()
+    assert len(grids) >= 3
     outcome = train(wanted, tmp_path, after(2))
     assert outcome.images >= 4 * 4 * 2 + 8
 
 
-def test_pictures_in_a_file_train_alike(pictures: Path, straight: Path, tmp_path: Path) -> None:
-    train(config(pictures), tmp_path / "run", Session(memory_share=0.0))
+def test_images_in_a_file_train_alike(images: Path, straight: Path, tmp_path: Path) -> None:
+    train(config(images), tmp_path / "run", Session(memory_share=0.0))
     assert losses(tmp_path / "run") == losses(straight)
     assert "lie in a file" in (tmp_path / "run" / "data.txt").read_text()
 
 
-def test_grown_stages_continue_and_keep_their_models(pictures: Path, tmp_path: Path) -> None:
-    wanted = config(pictures, stages=(8, 16), stage_kimg=(0.016,))
+def test_grown_stages_continue_and_keep_their_models(images: Path, tmp_path: Path) -> None:
+    wanted = config(images, stages=(8, 16), stage_kimg=(0.016,))
     train(wanted, tmp_path / "a")
     for stop in (2, 3):
         train(wanted, tmp_path / "b", after(stop))
@@ -183,8 +181,8 @@ def test_grown_stages_continue_and_keep_their_models(pictures: Path, tmp_path: P
     assert wanted.adversarial_at(1).r1_gamma == wanted.adversarial.r1_gamma
 
 
-def test_max_minutes_stops_with_a_snapshot(pictures: Path, tmp_path: Path) -> None:
-    outcome = train(config(pictures, kimg=0.0), tmp_path, Session(max_minutes=0.0))
+def test_max_minutes_stops_with_a_snapshot(images: Path, tmp_path: Path) -> None:
+    outcome = train(config(images, kimg=0.0), tmp_path, Session(max_minutes=0.0))
     assert not outcome.complete
     assert outcome.model.exists()
     assert (tmp_path / "state" / "state.json").exists()
@@ -195,42 +193,42 @@ def test_max_minutes_stops_with_a_snapshot(pictures: Path, tmp_path: Path) -> No
     [({"snapshot_kimg": 0.012}, 3), ({"snapshot_minutes": 1e-9}, 9), ({"keep_kimg": 0.016}, 3), ({}, 1)],
 )
 def test_snapshot_intervals(
-    pictures: Path, tmp_path: Path, setting: dict[str, float], expected: int, monkeypatch: pytest.MonkeyPatch
+    images: Path, tmp_path: Path, setting: dict[str, float], expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
     original = train_module._Run.snapshot
     monkeypatch.setattr(
         train_module._Run, "snapshot", lambda self: (calls.append(self.trainer.images), original(self))[1], raising=True
     )
-    train(config(pictures, **setting), tmp_path)
+    train(config(images, **setting), tmp_path)
     assert len(calls) == expected
     assert len(list(tmp_path.glob("model-0*.safetensors"))) == (2 if "keep_kimg" in setting else 0)
 
 
-def test_other_options_other_pictures_and_other_machines(pictures: Path, tmp_path: Path) -> None:
-    train(config(pictures), tmp_path / "run", after(2))
+def test_other_options_other_images_and_other_machines(images: Path, tmp_path: Path) -> None:
+    train(config(images), tmp_path / "run", after(2))
     with pytest.raises(InputError, match=r"adversarial\.batch = 4, not 2"):
-        train(config(pictures, adversarial__batch=2), tmp_path / "run")
+        train(config(images, adversarial__batch=2), tmp_path / "run")
     with pytest.raises(InputError, match="seed"):
-        train(config(pictures, seed=1), tmp_path / "run")
+        train(config(images, seed=1), tmp_path / "run")
     moved = tmp_path / "elsewhere"
     moved.mkdir()
-    for file in pictures.iterdir():
+    for file in images.iterdir():
         (moved / file.name).write_bytes(file.read_bytes())
-    train(config(moved, kimg=0.012), tmp_path / "run")  # the same pictures at another place, and another length
+    train(config(moved, kimg=0.012), tmp_path / "run")  # the same images at another place, and another length
     (moved / "5.png").unlink()
     with pytest.raises(InputError, match="does not hold the images"):
         train(config(moved), tmp_path / "run")
 
 
-def test_config_file_round_trip(pictures: Path, tmp_path: Path) -> None:
-    wanted = config(pictures, stages=(8, 16), stage_kimg=(0.5,), folder_weights={"a b": 2.0, 'c"d': 0.5}, plan__freeze_d=1)
+def test_config_file_round_trip(images: Path, tmp_path: Path) -> None:
+    wanted = config(images, stages=(8, 16), stage_kimg=(0.5,), folder_weights={"a b": 2.0, 'c"d': 0.5}, plan__freeze_d=1)
     RunFolder(tmp_path).write_config(wanted)
     assert from_toml(TrainConfig, tmp_path / "config.toml") == wanted
 
 
-def test_settings_by_their_former_names_are_read(pictures: Path, tmp_path: Path) -> None:
-    wanted = config(pictures, reconstruction__feature_code=0.25, reconstruction__feature_code_share=0.75)
+def test_settings_by_their_former_names_are_read(images: Path, tmp_path: Path) -> None:
+    wanted = config(images, reconstruction__feature_code=0.25, reconstruction__feature_code_share=0.75)
     RunFolder(tmp_path).write_config(wanted)
     text = (tmp_path / "config.toml").read_text(encoding="utf-8")
     for name, former in (("feature_code", "detail"), ("feature_code_share", "detail_share"), ("degraded_share", "disturb")):
@@ -240,49 +238,49 @@ def test_settings_by_their_former_names_are_read(pictures: Path, tmp_path: Path)
     assert RunFolder(tmp_path).config() == wanted
 
 
-def test_a_data_set_alone_takes_the_usual_settings(pictures: Path, tmp_path: Path) -> None:
-    outcome = train(str(pictures), str(tmp_path / "run"), after(0))
+def test_a_data_set_alone_takes_the_usual_settings(images: Path, tmp_path: Path) -> None:
+    outcome = train(str(images), str(tmp_path / "run"), after(0))
     assert (outcome.steps, outcome.complete) == (0, False)
     stored = RunFolder(tmp_path / "run").config()
-    assert stored == resolve({"data": str(pictures)}, size="lean", bf16=False)
-    RunFolder(tmp_path / "tiny").write_config(config(pictures))
-    assert train(pictures, tmp_path / "tiny").complete, "a run that is there goes on with its own settings"
+    assert stored == resolve({"data": str(images)}, size="lean", bf16=False)
+    RunFolder(tmp_path / "tiny").write_config(config(images))
+    assert train(images, tmp_path / "tiny").complete, "a run that is there goes on with its own settings"
 
 
-def test_state_in_parts_without_moments(pictures: Path, tmp_path: Path) -> None:
+def test_state_in_parts_without_moments(images: Path, tmp_path: Path) -> None:
     told: list[str] = []
-    train(config(pictures), tmp_path, Session(stop=after(2).stop, part_bytes=4096, moments=False))
+    train(config(images), tmp_path, Session(stop=after(2).stop, part_bytes=4096, moments=False))
     parts = list((tmp_path / "state").glob("*.part"))
     assert len(parts) > 1
     assert max(p.stat().st_size for p in parts) <= 4096
-    train(config(pictures), tmp_path, Session(tell=told.append))
+    train(config(images), tmp_path, Session(tell=told.append))
     assert any("without Adam's moments" in line for line in told)
     parts = sorted((tmp_path / "state").glob("*.part"))
     parts[0].write_bytes(b"x")
     with pytest.raises(CheckpointError, match="checksum"):
-        train(config(pictures), tmp_path)
+        train(config(images), tmp_path)
 
 
-def test_infinite_losses_stop_the_run_and_keep_the_snapshot(pictures: Path, tmp_path: Path) -> None:
-    wanted = config(pictures, adversarial__learning_rate=1e30, snapshot_kimg=0.004)
+def test_infinite_losses_stop_the_run_and_keep_the_snapshot(images: Path, tmp_path: Path) -> None:
+    wanted = config(images, adversarial__learning_rate=1e30, snapshot_kimg=0.004)
     with pytest.raises(DivergedError, match="lower learning_rate"):
         train(wanted, tmp_path)
     assert all(np.isfinite(v) for line in losses(tmp_path) for v in line.values())
 
 
-def test_weights_that_are_no_numbers_are_not_written(pictures: Path, tmp_path: Path) -> None:
-    train(config(pictures), tmp_path, after(3))
+def test_weights_that_are_no_numbers_are_not_written(images: Path, tmp_path: Path) -> None:
+    train(config(images), tmp_path, after(3))
     before = (tmp_path / "model.safetensors").read_bytes(), (tmp_path / "state" / "state.json").read_bytes()
-    broken = train_module._Run(config(pictures), RunFolder(tmp_path), Session(), Processes())
+    broken = train_module._Run(config(images), RunFolder(tmp_path), Session(), Processes())
     next(broken.trainer.generator.synthesis.parameters()).data.fill_(float("nan"))
     with pytest.raises(DivergedError):
         broken.snapshot()
     assert ((tmp_path / "model.safetensors").read_bytes(), (tmp_path / "state" / "state.json").read_bytes()) == before
 
 
-def test_rates_rise_and_fall_over_a_run(pictures: Path, tmp_path: Path) -> None:
+def test_rates_rise_and_fall_over_a_run(images: Path, tmp_path: Path) -> None:
     wanted = config(
-        pictures, adversarial__warmup_steps=4, adversarial__decay_share=0.5, adversarial__decay_floor=0.1, stats_steps=1
+        images, adversarial__warmup_steps=4, adversarial__decay_share=0.5, adversarial__decay_floor=0.1, stats_steps=1
     )
     train(wanted, tmp_path / "a")
     rates = [line["rate"] for line in losses(tmp_path / "a")]
@@ -293,9 +291,9 @@ def test_rates_rise_and_fall_over_a_run(pictures: Path, tmp_path: Path) -> None:
     assert losses(tmp_path / "b") == losses(tmp_path / "a")
 
 
-def test_an_encoder_grows_with_the_stages_and_continues(pictures: Path, tmp_path: Path) -> None:
+def test_an_encoder_grows_with_the_stages_and_continues(images: Path, tmp_path: Path) -> None:
     wanted = config(
-        pictures, stages=(8, 16), stage_kimg=(0.016,), adversarial__pl_weight=0.0, reconstruction__share=0.5,
+        images, stages=(8, 16), stage_kimg=(0.016,), adversarial__pl_weight=0.0, reconstruction__share=0.5,
         reconstruction__resolution=16, reconstruction__width=8, reconstruction__max_width=16,
     )  # fmt: skip
     train(wanted, tmp_path / "a")
@@ -310,15 +308,15 @@ def test_an_encoder_grows_with_the_stages_and_continues(pictures: Path, tmp_path
     assert (large.config.resolution, large.config.width) == (16, 8)
     with pytest.raises(InputError, match="cannot be grown"):
         train(
-            config(pictures, stages=(8, 16), stage_kimg=(0.016,), reconstruction__share=0.5, reconstruction__max_width=8),
+            config(images, stages=(8, 16), stage_kimg=(0.016,), reconstruction__share=0.5, reconstruction__max_width=8),
             tmp_path / "c",
         )
 
 
 def test_a_full_disk_leaves_the_last_snapshot(
-    pictures: Path, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: Path, straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    train(config(pictures), tmp_path, after(3))
+    train(config(images), tmp_path, after(3))
     before = (tmp_path / "state" / "state.json").read_bytes()
 
     def full(*_: object, **__: object) -> None:
@@ -326,10 +324,10 @@ def test_a_full_disk_leaves_the_last_snapshot(
 
     monkeypatch.setattr("mien.files.os.replace", full)
     with pytest.raises(MienError, match="No space"):
-        train(config(pictures), tmp_path, after(2))
+        train(config(images), tmp_path, after(2))
     monkeypatch.undo()
     assert (tmp_path / "state" / "state.json").read_bytes() == before
-    train(config(pictures), tmp_path)
+    train(config(images), tmp_path)
     assert losses(tmp_path) == losses(straight)
 
 
@@ -341,12 +339,12 @@ class TestFromModel:
         write_model(path, read_model(straight / "model.safetensors"))
         return path
 
-    def test_starts_from_its_weights(self, pictures: Path, source: Path, tmp_path: Path) -> None:
-        train(config(pictures, source=str(source), seed=3), tmp_path / "run", after(0))
+    def test_starts_from_its_weights(self, images: Path, source: Path, tmp_path: Path) -> None:
+        train(config(images, source=str(source), seed=3), tmp_path / "run", after(0))
         assert weights_equal(tmp_path / "run" / "model.safetensors", source)
 
-    def test_takes_its_networks_and_continues_without_the_file(self, pictures: Path, source: Path, tmp_path: Path) -> None:
-        wanted = config(pictures, source=str(source), network__channel_max=4, plan__structure=1, plan__freeze_d=1)
+    def test_takes_its_networks_and_continues_without_the_file(self, images: Path, source: Path, tmp_path: Path) -> None:
+        wanted = config(images, source=str(source), network__channel_max=4, plan__structure=1, plan__freeze_d=1)
         train(wanted, tmp_path / "a")
         assert from_toml(TrainConfig, tmp_path / "a" / "config.toml").network.channel_max == 8
         train(wanted, tmp_path / "b", after(3))
@@ -357,8 +355,8 @@ class TestFromModel:
         assert losses(tmp_path / "a")[0]["structure"] >= 0
         assert "structure loss: 8 px" in (tmp_path / "a" / "plan.txt").read_text()
 
-    def test_begins_wider_than_it(self, pictures: Path, source: Path, tmp_path: Path) -> None:
-        wanted = config(pictures, source=str(source), widen=2)
+    def test_begins_wider_than_it(self, images: Path, source: Path, tmp_path: Path) -> None:
+        wanted = config(images, source=str(source), widen=2)
         train(wanted, tmp_path / "run", after(0))
         old, new = (read_model(p).generator for p in (source, tmp_path / "run" / "model.safetensors"))
         assert new.config.channels(8) == 2 * old.config.channels(8)
@@ -368,26 +366,26 @@ class TestFromModel:
         train(wanted, tmp_path / "run", after(2))
         assert train(wanted, tmp_path / "run").complete
 
-    def test_grows_beyond_it(self, pictures: Path, source: Path, tmp_path: Path) -> None:
-        wanted = config(pictures, source=str(source), stages=(16,), plan__structure=1, plan__freeze_g=1, plan__freeze_styles=1)
+    def test_grows_beyond_it(self, images: Path, source: Path, tmp_path: Path) -> None:
+        wanted = config(images, source=str(source), stages=(16,), plan__structure=1, plan__freeze_g=1, plan__freeze_styles=1)
         train(wanted, tmp_path / "run", after(2))
         old, new = (read_model(p).generator.state_dict() for p in (source, tmp_path / "run" / "model.safetensors"))
         assert all(torch.equal(old[k], new[k]) for k in old if k.startswith("synthesis.b4."))
         assert not torch.equal(old["synthesis.b8.conv1.weight"], new["synthesis.b8.conv1.weight"])
 
-    def test_refusals(self, pictures: Path, source: Path, tmp_path: Path) -> None:
+    def test_refusals(self, images: Path, source: Path, tmp_path: Path) -> None:
         model = read_model(source)
         write_model(tmp_path / "bare.safetensors", Model(model.generator))
         with pytest.raises(InputError, match="no discriminator"):
-            train(config(pictures, source=str(tmp_path / "bare.safetensors")), tmp_path / "run")
+            train(config(images, source=str(tmp_path / "bare.safetensors")), tmp_path / "run")
         with pytest.raises(InputError, match="give source"):
-            train(config(pictures, plan__structure=1), tmp_path / "run")
+            train(config(images, plan__structure=1), tmp_path / "run")
         with pytest.raises(InputError, match="freeze_d is 9"):
-            train(config(pictures, source=str(source), plan__freeze_d=9), tmp_path / "run")
+            train(config(images, source=str(source), plan__freeze_d=9), tmp_path / "run")
         assert not (tmp_path / "run" / "config.toml").exists()
-        train(config(pictures), tmp_path / "other", after(1))
+        train(config(images), tmp_path / "other", after(1))
         with pytest.raises(InputError, match="not begun from a model"):
-            train(config(pictures, source=str(source)), tmp_path / "other")
+            train(config(images, source=str(source)), tmp_path / "other")
 
 
 def test_the_page_stands_alone_and_shows_curves_and_grids(straight: Path) -> None:
@@ -399,13 +397,13 @@ def test_the_page_stands_alone_and_shows_curves_and_grids(straight: Path) -> Non
     assert "discriminator" in text
 
 
-def test_page_escapes_names(pictures: Path, tmp_path: Path) -> None:
+def test_page_escapes_names(images: Path, tmp_path: Path) -> None:
     run = tmp_path / "a<b>&c"
     try:
         run.mkdir()
     except OSError:
         pytest.skip("this file system does not allow such names")
-    train(config(pictures), run, after(2))
+    train(config(images), run, after(2))
     assert "<b>" not in (run / "index.html").read_text(encoding="utf-8")
 
 
@@ -417,18 +415,18 @@ def test_page_escapes_names(pictures: Path, tmp_path: Path) -> None:
         ({"kimg": -1.0}, "kimg must be"), ({"stats_steps": 0}, "stats_steps"), ({"stages": ()}, "rising"),
     ],
 )  # fmt: skip
-def test_impossible_configurations_are_refused(pictures: Path, overrides: dict[str, Any], word: str) -> None:
+def test_impossible_configurations_are_refused(images: Path, overrides: dict[str, Any], word: str) -> None:
     with pytest.raises(InputError, match=word):
-        config(pictures, **overrides)
+        config(images, **overrides)
 
 
-def test_impossible_batches_are_refused_before_anything_is_written(pictures: Path, tmp_path: Path) -> None:
+def test_impossible_batches_are_refused_before_anything_is_written(images: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not split"):
-        train(config(pictures, adversarial__batch=3), tmp_path / "run")
+        train(config(images, adversarial__batch=3), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_presets(pictures: Path) -> None:
+def test_presets(images: Path) -> None:
     lean, large = preset(64, "lean", bf16=True), preset(256, "large", bf16=False)
     assert lean["adversarial.r1_gamma"] == 0.1
     assert lean["adversarial.bf16"] is True
@@ -443,13 +441,13 @@ def test_presets(pictures: Path) -> None:
         resolve(overrides, size="huge", bf16=False)
 
 
-def test_augmentation_letters_reach_the_pipeline(pictures: Path, tmp_path: Path) -> None:
+def test_augmentation_letters_reach_the_pipeline(images: Path, tmp_path: Path) -> None:
     for letters, expected in (
         ("bgc", (True, True, True, False, False)), ("c", (False, False, True, False, False)),
         ("nbf", (True, False, False, True, True)), ("", None),
     ):  # fmt: skip
         run = train_module._Run(
-            config(pictures, augment=letters), RunFolder(tmp_path / (letters or "none")), Session(), Processes()
+            config(images, augment=letters), RunFolder(tmp_path / (letters or "none")), Session(), Processes()
         )
         augment = run.trainer.augment
         groups = ("blit", "geometry", "color", "filter", "corruption")
@@ -505,7 +503,7 @@ def test_the_script_for_lent_gpus_joins_pieces_and_goes_on_from_its_parts(tmp_pa
 
     first = subprocess.run(words, env=environment, capture_output=True, text=True)
     assert first.returncode == 0, first.stderr
-    assert "8 pictures of" in first.stderr
+    assert "8 images of" in first.stderr
     parts = sorted((tmp_path / "out").glob("model.part-*"))
     assert parts
     assert max(part.stat().st_size for part in parts) <= 15_000_000
@@ -538,9 +536,9 @@ def test_growing_is_repeatable_wherever_the_memory_lies() -> None:
     assert all(torch.equal(weight, grown[0]) for weight in grown)
 
 
-def test_a_run_belongs_to_one_process(pictures: Path, tmp_path: Path) -> None:
+def test_a_run_belongs_to_one_process(images: Path, tmp_path: Path) -> None:
     with only_process(tmp_path / "run"):
         with pytest.raises(InputError, match=f"run is in use by process {os.getpid()} on "):
-            train(config(pictures), tmp_path / "run")
+            train(config(images), tmp_path / "run")
         assert not (tmp_path / "run" / "config.toml").exists()
-    assert train(config(pictures), tmp_path / "run").complete
+    assert train(config(images), tmp_path / "run").complete

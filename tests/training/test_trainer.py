@@ -337,7 +337,7 @@ class TestStructureLoss:
         reached = {n.split(".")[0] for n, p in target.synthesis.named_parameters() if p.grad is not None}
         assert reached == {"b4", "b8"}
 
-    def test_rgb_compares_pictures_and_reaches_torgb(self) -> None:
+    def test_rgb_compares_images_and_reaches_torgb(self) -> None:
         target = networks(2)[0]
         self.loss(networks(1)[0], target, resolutions=(16,), on="rgb").backward()
         assert target.synthesis.block(4).torgb.weight.grad is not None
@@ -345,8 +345,8 @@ class TestStructureLoss:
         g = torch.Generator().manual_seed(0)
         codes = broadcast(networks(1)[0].mapping(torch.randn(3, 8, generator=g)), 6)
         noise = networks(1)[0].synthesis.noise("random", 3, g)
-        pictures = [networks(seed)[0](codes, noise) for seed in (1, 2)]
-        assert torch.allclose(full, (pictures[0] - pictures[1]).square().mean())
+        images = [networks(seed)[0](codes, noise) for seed in (1, 2)]
+        assert torch.allclose(full, (images[0] - images[1]).square().mean())
 
     def test_in_training_equal_networks_start_at_zero_and_the_weight_matters(self) -> None:
         def structures(weight: float, code: str = "source") -> list[float]:
@@ -359,7 +359,7 @@ class TestStructureLoss:
         assert structures(1.0, "own")[1] != structures(1.0)[1]
 
 
-def test_growing_keeps_the_picture_and_the_old_weights() -> None:
+def test_growing_keeps_the_image_and_the_old_weights() -> None:
     g, d = networks()
     bigger, judge = grow_generator(g, 32), grow_discriminator(d, 32)
     codes = broadcast(g.mapping(torch.randn(2, 8)), g.num_ws)
@@ -370,7 +370,7 @@ def test_growing_keeps_the_picture_and_the_old_weights() -> None:
     assert all(torch.equal(judge.state_dict()[k], v) for k, v in d.state_dict().items() if not k.startswith("fromrgb"))
 
 
-def test_a_grown_discriminator_judges_the_smaller_picture_as_before() -> None:
+def test_a_grown_discriminator_judges_the_smaller_image_as_before() -> None:
     torch.manual_seed(0)
     d = Discriminator(DiscriminatorConfig(R, 1024, 32, mbstd_group=2))
     for _ in range(2):  # the second time, the new fromRGB has half as many maps
@@ -388,8 +388,8 @@ def test_a_grown_encoder_answers_as_before() -> None:
     encoder = small_encoder()
     grown = grow_encoder(encoder, 9)
     start = torch.zeros(2, 9, 8)
-    pictures = reals(2, torch.Generator().manual_seed(0))
-    before, after = encoder(pictures, start[:, :6]), grown(pictures, start)
+    images = reals(2, torch.Generator().manual_seed(0))
+    before, after = encoder(images, start[:, :6]), grown(images, start)
     assert torch.allclose(after[:, :6], before, atol=1e-6)
     assert torch.allclose(after[:, 6:], before[:, 5:].expand(-1, 3, -1), atol=1e-6)
     assert grow_encoder(grown, 6).config == encoder.config
@@ -444,9 +444,9 @@ def test_an_encoder_beside_the_generator_learns_to_reconstruct() -> None:
 
 
 def test_weights_of_the_reconstruction_do_what_they_say() -> None:
-    pictures, codes = reals(2, torch.Generator().manual_seed(0)), Codes(torch.randn(2, 6, 8), torch.randn(2, 8, 8, 8))
+    images, codes = reals(2, torch.Generator().manual_seed(0)), Codes(torch.randn(2, 6, 8), torch.randn(2, 8, 8, 8))
     _, d = networks()
-    args = (pictures * 0.5, pictures, codes, torch.randn(4, 8), torch.zeros(8), d, torch.float32)
+    args = (images * 0.5, images, codes, torch.randn(4, 8), torch.zeros(8), d, torch.float32)
     with torch.no_grad():
         plain = rebuilding().losses(*args)
         doubled = rebuilding(pixels=8.0, features=2.0, prior=0.04, flat=0.04, feature_code=0.006).losses(*args)

@@ -43,7 +43,7 @@ def test_frames_are_drawn_and_each_visitor_has_a_stream(server: Served, tmp_path
     former = anna.stream
     cameras.draw(anna, "comic", sent)
     assert anna.stream is not former, "another style is another stream"
-    with pytest.raises(InputError, match="the frame is not a picture"):
+    with pytest.raises(InputError, match="the frame is not an image"):
         cameras.draw(anna, "comic", b"Dear diary")
     with pytest.raises(TooLargeError):
         cameras.draw(anna, "comic", jpeg(Image.new("L", (1600, 1600))))

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import InputError
-from mien.media.images import decode_picture
+from mien.media.images import decode_image
 from mien.styles import Style
 from served import EXAMPLES, Served
 
@@ -51,7 +51,7 @@ def drop(page: Any, file: Path, where: str = "photo") -> None:
 
 
 def finished(page: Any, style: str) -> bytes:
-    """The picture that the page offers, once it is drawn in that style."""
+    """The image that the page offers, once it is drawn in that style."""
     link = page.wait_for_selector(f'.downloads a[download*="-{style}."]', timeout=WAIT)
     return page.request.get(page.url.rstrip("/") + "/" + link.get_attribute("href")).body()
 
@@ -121,7 +121,7 @@ def test_a_style_is_learned_kept_renamed_used_and_deleted(visit: Callable[..., A
     assert not kept.exists()
 
 
-def test_a_style_file_is_added_and_a_picture_is_none(visit: Callable[..., Any]) -> None:
+def test_a_style_file_is_added_and_a_image_is_none(visit: Callable[..., Any]) -> None:
     from mien.styles import find_style
 
     page = visit()
@@ -139,7 +139,7 @@ def test_mistakes_are_told_in_the_words_of_the_terminal(visit: Callable[..., Any
     drop(page, text)
     said = page.wait_for_selector(".problem", timeout=WAIT).inner_text()
     with pytest.raises(InputError) as told:
-        decode_picture(b"Dear diary", Path("letter.png"))
+        decode_image(b"Dear diary", Path("letter.png"))
     assert said == str(told.value)
     Image.new("RGB", (320, 200), "#88aa66").save(tmp_path / "meadow.png")
     drop(page, tmp_path / "meadow.png")
@@ -156,7 +156,7 @@ def test_mistakes_are_told_in_the_words_of_the_terminal(visit: Callable[..., Any
     assert page.evaluate("document.documentElement.scrollWidth") <= 390, "nothing sticks out of a phone's screen"
 
 
-def test_two_people_see_their_own_pictures_and_do_not_wait_for_learning(visit: Callable[..., Any], server: Served) -> None:
+def test_two_people_see_their_own_images_and_do_not_wait_for_learning(visit: Callable[..., Any], server: Served) -> None:
     gate = threading.Event()
     slow = [server.studio.learners.join(lambda progress: gate.wait(120)) for _ in range(3)]  # two that learn, one that waits
     try:

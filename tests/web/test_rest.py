@@ -1,4 +1,4 @@
-"""The REST calls: pictures come out, settings act, and errors are JSON with the sentence of the terminal and a status."""
+"""The REST calls: images come out, settings act, and errors are JSON with the sentence of the terminal and a status."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ def test_a_style_file_does_what_the_ready_one_does(server: Served) -> None:
     style = ("mine.safetensors", find_style("ink").read_bytes())
     sent, named = post(server, photo=("me.png", FACE), style=style), post(server, {"style": "ink"}, photo=("me.png", FACE))
     assert (pixels(sent) == pixels(named)).all()
-    picture = post(server, photo=("me.png", FACE), style=("ink.png", FACE))
-    assert picture.status_code == 400
-    assert picture.json()["error"].startswith("ink.png is a picture"), "our own names of files are nobody's business"
+    image = post(server, photo=("me.png", FACE), style=("ink.png", FACE))
+    assert image.status_code == 400
+    assert image.json()["error"].startswith("ink.png is an image"), "our own names of files are nobody's business"
 
 
 @pytest.mark.slow
@@ -82,7 +82,7 @@ def test_a_style_is_learned_from_a_reference(server: Served) -> None:
 @pytest.mark.parametrize(
     ("fields", "photo", "status", "sentence"),
     [
-        ({"style": "ink"}, ("notes.txt", b"Dear diary"), 400, "notes.txt is not a picture that mien can read"),
+        ({"style": "ink"}, ("notes.txt", b"Dear diary"), 400, "notes.txt is not an image that mien can read"),
         ({"style": "ink"}, ("empty.png", b""), 400, "empty.png is empty"),
         ({"style": "inc"}, ("me.png", FACE), 400, "There is no style inc.*Did you mean ink"),
         ({"style": "/etc/passwd"}, ("me.png", FACE), 400, "There is no style /etc/passwd"),
@@ -105,7 +105,7 @@ def test_errors_are_sentences(server: Served, fields: dict, photo: tuple, status
     assert re.search(sentence, answer.json()["error"]), answer.json()
 
 
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(server: Served) -> None:
+def test_a_image_of_too_many_pixels_is_refused_before_it_is_decoded(server: Served) -> None:
     stream = io.BytesIO()
     Image.new("1", (9000, 9000)).save(stream, "PNG")  # a few kilobytes that would be 243 MB
     answer = post(server, {"style": "ink"}, photo=("bomb.png", stream.getvalue()))

@@ -27,11 +27,11 @@ def test_who_leaves_takes_everything_along(tmp_path: Path) -> None:
     for number in range(2):
         path = tmp_path / "uploads" / str(number) / "me.png"
         path.parent.mkdir(parents=True)
-        path.write_bytes(b"picture")
+        path.write_bytes(b"image")
         sent.append(path)
     anna.sent.update(sent)
     bert.sent.add(sent[1])
-    Upload.keep(b"picture", "me.png", anna.folder)
+    Upload.keep(b"image", "me.png", anna.folder)
     started = threading.Event()
 
     def work(progress: object) -> None:
@@ -45,7 +45,7 @@ def test_who_leaves_takes_everything_along(tmp_path: Path) -> None:
     assert anna.learning.future.exception(10) is not None, "the work ends"
     assert not anna.folder.exists()
     assert not sent[0].exists()
-    assert sent[1].exists(), "the same picture of another visitor stays"
+    assert sent[1].exists(), "the same image of another visitor stays"
     assert bert.folder.exists()
     visitors.leave("a")
     visitors.close()

@@ -1,4 +1,4 @@
-"""The account of a batch: a JSON document per line and picture, appended as each is finished."""
+"""The account of a batch: a JSON document per line and image, appended as each is finished."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Account:
         os.close(self._file)
 
     def without_line(self, jobs: Iterable[Job]) -> list[Job]:
-        """Those of `jobs` whose outputs no line tells of: their writer was killed between the picture and its line."""
+        """Those of `jobs` whose outputs no line tells of: their writer was killed between the image and its line."""
         told = {line.get("output") for line in lines(self.path) if line.get("error") is None}
         return [job for job in jobs if str(job.out) not in told]
 

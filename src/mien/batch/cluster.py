@@ -1,6 +1,6 @@
 """The same work on a Ray cluster: every worker loads the model once, and photos go to whoever is free.
 
-A worker that is killed loses nothing: its photos go to another. It doubles nothing either: a picture that it wrote before it
+A worker that is killed loses nothing: its photos go to another. It doubles nothing either: an image that it wrote before it
 could say so is there, appears whole or not at all, and is not made again.
 """
 
@@ -50,7 +50,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Share:
-    """The pictures of one photo, and how often a worker was lost with it."""
+    """The images of one photo, and how often a worker was lost with it."""
 
     jobs: list[Job]
     tries: int = 0
@@ -84,7 +84,7 @@ class Worker:
             raise self.broken
 
     def work(self, jobs: Sequence[Job], again: bool) -> list[Done]:
-        """The pictures of one photo; `again`: after a worker was lost with it."""
+        """The images of one photo; `again`: after a worker was lost with it."""
         there = [job for job in jobs if again and not self.order.overwrite and is_file(job.out)]
         done = [Done(job, self.styles[job.style].name, 0.0) for job in there]
         left = [job for job in jobs if job not in there]
@@ -113,7 +113,7 @@ class _Crew:
         self.busy[worker.ready.remote()] = worker, None
 
     def give(self, share: Share) -> None:
-        """Let an idle worker do the pictures of a photo."""
+        """Let an idle worker do the images of a photo."""
         worker = self.idle.popleft()
         self.busy[worker.work.remote(share.jobs, share.tries > 0)] = worker, share
 
@@ -123,7 +123,7 @@ class _Crew:
         return any(share is not None for _, share in self.busy.values())
 
     def next(self) -> tuple[Share | None, list[Done] | None]:
-        """Wait until a worker is ready (None), has finished its share or is lost with it (no pictures)."""
+        """Wait until a worker is ready (None), has finished its share or is lost with it (no images)."""
         (answer,), _ = self.ray.wait(list(self.busy), num_returns=1)
         worker, share = self.busy.pop(answer)
         try:
@@ -146,7 +146,7 @@ class _Crew:
 
 
 def each_done_on_ray(task: Task, jobs: Sequence[Job], files: BatchConfig) -> Iterator[Done]:
-    """Make the pictures on the cluster that `files.ray` names, in the order in which they are finished.
+    """Make the images on the cluster that `files.ray` names, in the order in which they are finished.
 
     Raises `InputError` where there is no Ray, no such cluster, or no worker that can load the model.
     """
@@ -207,5 +207,5 @@ def _check_answer(address: str) -> None:
 
 
 def _lost(job: Job, task: Task) -> Done:
-    error = InputError(f"{job.photo} ended its worker {_TRIES} times: give a smaller picture, or more memory per worker.")
+    error = InputError(f"{job.photo} ended its worker {_TRIES} times: give a smaller image, or more memory per worker.")
     return Done(job, Path(task.styles[job.style]).stem, 0.0, error=error)

@@ -12,7 +12,7 @@ from mien.errors import InputError
 
 @dataclass(frozen=True)
 class FilesConfig:
-    """Which photos are taken, and which pictures are written."""
+    """Which photos are taken, and which images are written."""
 
     overwrite: Annotated[bool, "replace outputs that exist"] = False
     skip_existing: Annotated[bool, "skip outputs that exist already: resumes an interrupted run"] = False
@@ -26,9 +26,7 @@ class BatchConfig(FilesConfig):
     shard: Annotated[
         str | None, "of N machines that work on the same photos, the share of the I-th, written I/N, such as 3/16"
     ] = None
-    report: Annotated[Path | None, "JSON lines to append to, one per picture: input, output, style, faces, seconds, error"] = (
-        None
-    )
+    report: Annotated[Path | None, "JSON lines to append to, one per image: input, output, style, faces, seconds, error"] = None
     ray: Annotated[
         str | None, "work on this Ray cluster: its address, such as auto or ray://head:10001, or local for this machine"
     ] = None

@@ -16,7 +16,7 @@ from mien.errors import InputError, MienWarning
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to make: the photo, the index of the style and the file to write."""
+    """One image to make: the photo, the index of the style and the file to write."""
 
     photo: Path
     style: int
@@ -24,14 +24,14 @@ class Job:
 
 
 def jobs_in_folder(photos: Mapping[Path, str], styles: Sequence[str], out: Path) -> list[Job]:
-    """The jobs of several pictures {photo: its name in the folder that was given}, under names that say what they are of.
+    """The jobs of several images {photo: its name in the folder that was given}, under names that say what they are of.
 
     `<stem>.png` for one style and `<stem>_<style>.png` for several. Photos of one stem get their ending too: `<stem>_jpg.png`.
     Out of deeper folders their names come before: `<folder>_<stem>.png`. Raises `InputError` where two would have one name.
     """
     twice = [name for name, count in Counter(styles).items() if count > 1]
     if twice:
-        raise InputError(f"Two styles are called '{twice[0]}', so their pictures would have one name: rename one of the files.")
+        raise InputError(f"Two styles are called '{twice[0]}', so their images would have one name: rename one of the files.")
     named = {photo: "_".join(Path(name).with_suffix("").parts) for photo, name in photos.items()}
     stems = Counter(named.values())
     jobs = []
@@ -62,7 +62,7 @@ def divided(jobs: Sequence[Job], photos: Mapping[Path, str], files: FilesConfig)
         jobs = share_of(jobs, photos, files.shard_numbers)
     there = [job for job in jobs if files.skip_existing and is_file(job.out)]
     if there:
-        warnings.warn(f"{len(there)} of {len(jobs)} pictures were there already.", MienWarning, stacklevel=3)
+        warnings.warn(f"{len(there)} of {len(jobs)} images were there already.", MienWarning, stacklevel=3)
     done = {job.out for job in there}
     return [job for job in jobs if job.out not in done], there
 

@@ -1,4 +1,4 @@
-"""Where photos lie and pictures go: files, or any address that fsspec knows (s3://bucket/folder, sftp://host/folder).
+"""Where photos lie and images go: files, or any address that fsspec knows (s3://bucket/folder, sftp://host/folder).
 
 An address is a `upath.UPath`, which has the methods of `Path`. Nothing here waits for torch or for the net before it is used.
 """
@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from mien.errors import InputError, MienError, shown
-from mien.media.listing import SUFFIXES, list_pictures
+from mien.media.listing import SUFFIXES, list_images
 from mien.shipped import refuse_address
 
 if TYPE_CHECKING:
-    from mien.media.picture import Picture
+    from mien.media.image_data import ImageData
 
 # One letter is a drive of Windows; an address that became a path has one slash.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,3}(.*)")
@@ -84,42 +84,42 @@ def is_there(path: Path) -> bool:
 
 
 def photos_of(folder: Path, *, recursive: bool = False) -> dict[Path, str]:
-    """{photo: its name within the folder}, as `list_pictures` finds and orders them."""
+    """{photo: its name within the folder}, as `list_images` finds and orders them."""
     if not is_address(folder):
-        return {path: path.relative_to(folder).as_posix() for path in list_pictures(folder, recursive=recursive)}
+        return {path: path.relative_to(folder).as_posix() for path in list_images(folder, recursive=recursive)}
     with _answering(folder):
         found = [path for path in (folder.rglob("*") if recursive else folder.iterdir()) if path.suffix.lower() in SUFFIXES]
     if not found:
-        raise InputError(f"{folder} has no pictures in it: give another folder.")
+        raise InputError(f"{folder} has no images in it: give another folder.")
     start = len(folder.path.rstrip("/")) + 1  # type: ignore[attr-defined]
     names = {path: str(path.path)[start:] for path in found}  # type: ignore[attr-defined]
     return dict(sorted(names.items(), key=lambda item: (item[1].casefold(), item[1])))
 
 
-def read_photo(path: Path) -> Picture:
-    """Read a picture from a file or an address."""
-    from mien.media.images import MAX_BYTES, decode_picture, read_picture
+def read_photo(path: Path) -> ImageData:
+    """Read an image from a file or an address."""
+    from mien.media.images import MAX_BYTES, decode_image, read_image
 
     if not is_address(path):
-        return read_picture(path)
+        return read_image(path)
     with _answering(path):
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path} is larger than the {MAX_BYTES >> 20} MiB that are read: give a smaller one.")
         data = path.read_bytes()
-    return decode_picture(data, Path(path.name))
+    return decode_image(data, Path(path.name))
 
 
-def write_photo(path: Path, picture: Picture, *, overwrite: bool = False) -> None:
-    """Write a picture to a file or an address, where it appears whole or not at all. Raises `InputError`."""
-    from mien.media.images import encode_picture, write_picture
+def write_photo(path: Path, image: ImageData, *, overwrite: bool = False) -> None:
+    """Write an image to a file or an address, where it appears whole or not at all. Raises `InputError`."""
+    from mien.media.images import encode_image, write_image
 
     if not is_address(path):
-        write_picture(path, picture, overwrite=overwrite)
+        write_image(path, image, overwrite=overwrite)
         return
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     with _answering(path):
         if path.exists() and not overwrite:
             raise InputError(f"{path} exists already: choose another name or allow to `overwrite` it.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(encode_picture(picture, "PNG"))
+        part.write_bytes(encode_image(image, "PNG"))
         path.fs.mv(part.path, path.path)  # type: ignore[attr-defined]

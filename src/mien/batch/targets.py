@@ -1,4 +1,4 @@
-"""Where pictures are to be written: every problem is told before any work starts."""
+"""Where images are to be written: every problem is told before any work starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mien.batch.storage import is_address, is_folder, is_there
 from mien.errors import InputError
 
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
-"""Endings that pictures are written in."""
+"""Endings that images are written in."""
 
 
 def check_outputs(outs: Sequence[Path], inputs: Iterable[Path], *, overwrite: bool) -> None:

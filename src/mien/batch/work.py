@@ -1,4 +1,4 @@
-"""Picture after picture: photos are read ahead, searched once, and drawn in every style that is asked for."""
+"""Image after image: photos are read ahead, searched once, and drawn in every style that is asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mien.faces.results import AlignedPhoto
-    from mien.media.picture import Picture
+    from mien.media.image_data import ImageData
     from mien.pipeline import Stylizer
     from mien.styles import Style
 
@@ -42,7 +42,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one picture."""
+    """What became of one image."""
 
     job: Job
     style: str
@@ -72,22 +72,22 @@ class Done:
 
 def each_done(
     pipe: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], order: Order, *, found: AlignedPhoto | None = None,
-    write: Callable[[Path, Picture], None] | None = None,
+    write: Callable[[Path, ImageData], None] | None = None,
 ) -> Iterator[Done]:  # fmt: skip
-    """Make the pictures one after the other; one that fails says so in its `Done`, and the work goes on.
+    """Make the images one after the other; one that fails says so in its `Done`, and the work goes on.
 
     Jobs of one photo must follow each other: it is read and searched once. `found` is what is in the first photo, if that is
-    known. `write` writes the pictures; None: as `write_photo` does.
+    known. `write` writes the images; None: as `write_photo` does.
     """
-    write = write or (lambda path, picture: write_photo(path, picture, overwrite=order.overwrite))
+    write = write or (lambda path, image: write_photo(path, image, overwrite=order.overwrite))
     of_photos = [(photo, list(same)) for photo, same in groupby(jobs, key=lambda job: job.photo)]
-    pictures = _read_ahead([photo for photo, _ in of_photos][1 if found else 0 :])
+    images = _read_ahead([photo for photo, _ in of_photos][1 if found else 0 :])
     try:
         for _, same in of_photos:
             begun, trouble = time.monotonic(), None
             if found is None:
                 try:
-                    found = pipe.align(next(pictures).result(), order.align.one() if order.config.crop else order.align)
+                    found = pipe.align(next(images).result(), order.align.one() if order.config.crop else order.align)
                 except MienError as error:
                     trouble = error
             for job in same:
@@ -95,29 +95,29 @@ def each_done(
                 begun = time.monotonic()
             found = None
     finally:
-        pictures.close()
+        images.close()
 
 
 def _done(
     pipe: Stylizer, style: Style, job: Job, order: Order, found: AlignedPhoto | MienError | None,
-    write: Callable[[Path, Picture], None], begun: float,
+    write: Callable[[Path, ImageData], None], begun: float,
 ) -> Done:  # fmt: skip
     error: MienError | None = found if isinstance(found, MienError) else None
     faces: tuple[float, ...] | None = None
     if found is not None and not isinstance(found, MienError):
         try:
             result = pipe.apply(style, found, order.config)
-            write(job.out, result.compared() if order.compare else result.picture)
+            write(job.out, result.compared() if order.compare else result.image_data)
             faces = tuple(round(face.scale, 3) for face in result.faces)
         except MienError as problem:
             error = problem
     return Done(job, style.name, time.monotonic() - begun, faces, error, worker=f"{platform.node()}:{os.getpid()}")
 
 
-def _read_ahead(photos: Sequence[Path]) -> Generator[Future[Picture], None, None]:
+def _read_ahead(photos: Sequence[Path]) -> Generator[Future[ImageData], None, None]:
     """The photos in their order, each read in a thread while the ones before are worked on."""
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
-        waiting: deque[Future[Picture]] = deque()
+        waiting: deque[Future[ImageData]] = deque()
         try:
             for photo in photos:
                 waiting.append(pool.submit(read_photo, photo))

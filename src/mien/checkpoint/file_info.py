@@ -33,7 +33,7 @@ class FileInfo:
     sha256: str
     """Of the whole file."""
     resolution: int | None = None
-    """Side of the pictures in pixels."""
+    """Side of the images in pixels."""
     parameters: dict[str, int] = field(default_factory=dict)
     """Numbers in each part: `{"generator": 24_767_458, ...}`."""
     channels: dict[int, int] = field(default_factory=dict)

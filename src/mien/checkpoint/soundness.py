@@ -34,7 +34,7 @@ def problems_of(networks: Mapping[str, nn.Module | None]) -> Iterator[str]:
     if isinstance(generator, Generator) and isinstance(judge, Discriminator):
         drawn, judged = generator.config.resolution, judge.config.resolution
         if drawn != judged:
-            yield f"its discriminator is for pictures of {judged} px, and its generator draws {drawn} px"
+            yield f"its discriminator is for images of {judged} px, and its generator draws {drawn} px"
 
 
 def check_networks(networks: Mapping[str, nn.Module | None], path: Path) -> None:

@@ -30,9 +30,9 @@ def _is_row_of_squares(thumbnail: Tensor) -> bool:
     return rest == 0 and 1 <= count <= _MOST_REFERENCES
 
 
-def thumbnail(pictures: Tensor) -> Tensor:
+def thumbnail(images: Tensor) -> Tensor:
     """The first eight of [N, 3, R, R] in [-1, 1] side by side, [3, 96, 96 * N] uint8."""
-    first = pictures[:_MOST_REFERENCES].cpu()
+    first = images[:_MOST_REFERENCES].cpu()
     small = F.interpolate(first, (_SIDE, _SIDE), mode="bicubic", antialias=True, align_corners=False)
     row = torch.cat(list(small), dim=2)
     return to_uint8(row)
@@ -47,7 +47,7 @@ class StyleFile:
     base: str
     """Digest of the generator it belongs to (`Provenance.digest`)."""
     resolution: int
-    """Side of that generator's pictures in pixels."""
+    """Side of that generator's images in pixels."""
     changes: dict[str, Tensor]
     """{parameter of the synthesis network: difference to the base model}, float16."""
     thumbnail: Tensor
@@ -69,14 +69,14 @@ class StyleFile:
             )
 
     @property
-    def of_pictures(self) -> bool:
-        """Whether it was learned from pictures; otherwise it is a model that was fine-tuned on a data set."""
+    def of_images(self) -> bool:
+        """Whether it was learned from images; otherwise it is a model that was fine-tuned on a data set."""
         return "references" in self.settings
 
     @property
     def fidelity(self) -> float:
         """The default weight of the feature code: 0 where a whole data set moved the features that it is added to."""
-        return USUAL_FIDELITY if self.of_pictures else 0.0
+        return USUAL_FIDELITY if self.of_images else 0.0
 
     def references(self) -> Tensor:
         """The aligned references (the first eight), [N, 3, H, H] in [-1, 1], as small as the thumbnail is."""

@@ -122,7 +122,7 @@ def _verdict(error: BaseException, *, has_batch: bool = False) -> tuple[int, str
     if "os error 28" in message:  # safetensors' wording of a full disk
         return EXIT_USER, "No space left on the device; nothing half-written was left behind."
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or _NO_MEMORY.search(message):
-        smaller = "a smaller --batch, a smaller model" if has_batch else "a smaller picture or model"
+        smaller = "a smaller --batch, a smaller model" if has_batch else "a smaller image or model"
         return EXIT_USER, f"Out of memory: use {smaller}, or another --device."
     return (
         EXIT_BUG,

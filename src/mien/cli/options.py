@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mien.pipeline import Stylizer
 
 Photos = Annotated[list[Path], Argument(metavar="PHOTO...", help="Photos, or folders of photos; - is stdin.")]
-Out = Annotated[Path, Option("--out", "-o", help="File to write; a folder where several pictures come out; - is stdout.")]
+Out = Annotated[Path, Option("--out", "-o", help="File to write; a folder where several images come out; - is stdout.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exist.")]
 PresetOption = Annotated[
     PresetName | None,
@@ -116,9 +116,9 @@ def give_regions(stylizer: Stylizer, file: Path | None) -> None:
         stylizer.regions = known
 
 
-def one_by_hand(align: AlignConfig, pictures: Sequence[Path]) -> None:
-    """Refuse a box or landmarks for several pictures."""
-    if len(set(pictures)) > 1 and (align.box or align.landmarks):
-        error = InputError(f"A `box` or `landmarks` belong to one picture, and there are {len(set(pictures))}: give one.")
+def one_by_hand(align: AlignConfig, images: Sequence[Path]) -> None:
+    """Refuse a box or landmarks for several images."""
+    if len(set(images)) > 1 and (align.box or align.landmarks):
+        error = InputError(f"A `box` or `landmarks` belong to one image, and there are {len(set(images))}: give one.")
         error.about = align
         raise error

@@ -21,11 +21,11 @@ from mien.media.listing import VIDEOS
 from mien.shipped import refuse_address, shipped
 
 if TYPE_CHECKING:
-    from mien.media.picture import Picture
+    from mien.media.image_data import ImageData
 
 
 def named_photos(inputs: Sequence[Path], *, recursive: bool = False) -> dict[Path, str]:
-    """{picture: its name in the folder that was named}, of files, folders (sorted, `recursive`: also deeper) and addresses.
+    """{image: its name in the folder that was named}, of files, folders (sorted, `recursive`: also deeper) and addresses.
 
     - is stdin.
     """
@@ -44,7 +44,7 @@ def named_photos(inputs: Sequence[Path], *, recursive: bool = False) -> dict[Pat
 
 
 def photos_in(inputs: Sequence[Path], *, recursive: bool = False) -> list[Path]:
-    """The pictures named, and those in the folders named, each once; - is stdin."""
+    """The images named, and those in the folders named, each once; - is stdin."""
     return list(named_photos(inputs, recursive=recursive))
 
 
@@ -76,10 +76,10 @@ def _from_stdin() -> Path:
     from mien.media.images import MAX_BYTES
 
     if sys.stdin is None or sys.stdin.isatty():
-        raise InputError("- is a picture from stdin, which is a terminal here: send a file, as in `cat me.jpg | mien ...`.")
+        raise InputError("- is an image from stdin, which is a terminal here: send a file, as in `cat me.jpg | mien ...`.")
     content = sys.stdin.buffer.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
-        raise InputError(f"stdin gives more than the {MAX_BYTES >> 20} MiB that are read: give a smaller picture.")
+        raise InputError(f"stdin gives more than the {MAX_BYTES >> 20} MiB that are read: give a smaller image.")
     folder = Path(tempfile.mkdtemp(prefix="mien-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "stdin").write_bytes(content)
@@ -90,50 +90,50 @@ def plan(inputs: Sequence[Path], styles: Sequence[str], out: Path, files: FilesC
     """What to make of `inputs` (files and folders) in each of `styles` (names), and where; and what of it is there already.
 
     One photo and one style: `out` is the file, or a folder to put `<stem>.png` into. Otherwise `out` is a folder, with names as
-    `jobs_in_folder` gives them. - is stdout, for one picture. With `files.skip_existing`, what is there is not made again.
+    `jobs_in_folder` gives them. - is stdout, for one image. With `files.skip_existing`, what is there is not made again.
     """
     photos = named_photos(inputs, recursive=files.recursive)
     single, out = len(photos) == 1 and len(styles) == 1 and not any(is_folder(place(p)) for p in inputs), place(out)
     if str(out) == STDOUT:
         if not single:
-            raise InputError(f"-o - writes one picture to stdout, and {len(photos) * len(styles)} come out: give a folder.")
+            raise InputError(f"-o - writes one image to stdout, and {len(photos) * len(styles)} come out: give a folder.")
         if sys.stdout.isatty():
-            raise InputError("-o - writes the picture to stdout, which is a terminal here: send it elsewhere.")
+            raise InputError("-o - writes the image to stdout, which is a terminal here: send it elsewhere.")
         return [Job(next(iter(photos)), 0, out)], []
     if single and not is_folder(out) and out.suffix:
-        jobs = [Job(next(iter(photos)), 0, picture_name(out))]
+        jobs = [Job(next(iter(photos)), 0, image_name(out))]
     else:
         if is_there(out) and not is_folder(out):
-            raise InputError(f"{out} is a file, and {len(photos) * len(styles)} pictures need a folder: give another -o.")
+            raise InputError(f"{out} is a file, and {len(photos) * len(styles)} images need a folder: give another -o.")
         if out.suffix.lower() in WRITABLE and not is_folder(out):
-            raise InputError(f"-o {out} looks like one file, but {len(photos) * len(styles)} pictures come out: give a folder.")
+            raise InputError(f"-o {out} looks like one file, but {len(photos) * len(styles)} images come out: give a folder.")
         jobs = jobs_in_folder(photos, styles, out)
     jobs, there = divided(jobs, photos, files)
     check_outputs([job.out for job in jobs], photos, overwrite=files.overwrite)
     return jobs, there
 
 
-def write_out(out: Path, picture: Picture, *, overwrite: bool) -> None:
-    """Write a picture to its file, or as PNG to stdout. What another process has written meanwhile is not replaced unasked."""
-    from mien.media.images import encode_picture
+def write_out(out: Path, image: ImageData, *, overwrite: bool) -> None:
+    """Write an image to its file, or as PNG to stdout. What another process has written meanwhile is not replaced unasked."""
+    from mien.media.images import encode_image
 
     if str(out) == STDOUT:
-        write_bytes(encode_picture(picture, "PNG"))
+        write_bytes(encode_image(image, "PNG"))
     else:
-        write_photo(out, picture, overwrite=overwrite)
+        write_photo(out, image, overwrite=overwrite)
 
 
 def make_folder(out: Path, why: str) -> None:
-    """Make the folder that several pictures go into; raises `InputError`, which says `why` it is one, for a file's name."""
+    """Make the folder that several images go into; raises `InputError`, which says `why` it is one, for a file's name."""
     if str(out) == STDOUT or out.suffix.lower() in WRITABLE or out.is_file():
         raise InputError(f"-o {out} is one file, and {why}: give a folder.")
     writable_folder(out)
 
 
-def picture_name(out: Path) -> Path:
-    """The path, if its ending is one that pictures are written in."""
+def image_name(out: Path) -> Path:
+    """The path, if its ending is one that images are written in."""
     if out.suffix.lower() not in WRITABLE:
-        raise InputError(f"{out} must end in one of {', '.join(WRITABLE)}: that says in which format the picture is written.")
+        raise InputError(f"{out} must end in one of {', '.join(WRITABLE)}: that says in which format the image is written.")
     return out
 
 

@@ -67,7 +67,7 @@ class ProgressLine:
 def progress_text(line: Mapping[str, Any]) -> str:
     """Statistics in one line for people."""
     parts = [
-        f"{line['px']} px  {line['images'] / 1000:.1f}k pictures  {line['images_per_second']:.1f}/s",
+        f"{line['px']} px  {line['images'] / 1000:.1f}k images  {line['images_per_second']:.1f}/s",
         f"G {line['generator']:.3f}  D {line['discriminator']:.3f}",
     ]
     parts += [f"{name} {line[name]:.3g}" for name in _SHOWN if name in line]

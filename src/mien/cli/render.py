@@ -1,4 +1,4 @@
-"""What `stylize` and `apply` share: finding styles by name, and making picture after picture."""
+"""What `stylize` and `apply` share: finding styles by name, and making image after image."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from mien.batch.config import FilesConfig
 from mien.batch.plan import Job
-from mien.cli.paths import check_outputs, existing, photos_in, picture_name, write_out
+from mien.cli.paths import check_outputs, existing, image_name, photos_in, write_out
 from mien.cli.result import Report, begin, progress
 from mien.cli.streams import STDOUT
 from mien.errors import InputError, MienWarning
-from mien.media.listing import refuse_picture_as_style
+from mien.media.listing import refuse_image_as_style
 from mien.shipped import find_style, ready_styles, shipped
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mien.cli.machine import Machine
     from mien.cli.options import InvertingModel
     from mien.faces.results import AlignedPhoto
-    from mien.media.picture import Picture
+    from mien.media.image_data import ImageData
     from mien.pipeline import Stylizer
     from mien.styles import Style
 
@@ -40,7 +40,7 @@ def find_styles(text: str) -> list[Path]:
     names = [plain] if Path(plain).exists() else [name.strip() for name in plain.split(",")]
     files = [existing(find_style(name)) for name in names]
     for file in files:
-        refuse_picture_as_style(file)
+        refuse_image_as_style(file)
     return files
 
 
@@ -53,7 +53,7 @@ def styles_of_people(text: str) -> list[Path | None]:
 
 
 def learned_already(references: Sequence[Path], save_style: Path | None) -> str | None:
-    """The ready style, style file or model among what should be references, which needs no learning; None: pictures.
+    """The ready style, style file or model among what should be references, which needs no learning; None: images.
 
     Raises `InputError` where it is to be mixed with others, or saved again.
     """
@@ -68,7 +68,7 @@ def learned_already(references: Sequence[Path], save_style: Path | None) -> str 
 
 
 def report_on(dones: Iterator[Done], count: int, *, quiet: bool, alone: bool) -> Report:
-    """Follow pictures as they are made; a photo that cannot be used fails alone, one that is `alone` raises its error."""
+    """Follow images as they are made; a photo that cannot be used fails alone, one that is `alone` raises its error."""
     report, begun = Report(), time.monotonic()
     with progress("photos", quiet=quiet or count == 1, rate=True) as advance:
         for number, done in enumerate(dones, 1):
@@ -83,16 +83,16 @@ def report_on(dones: Iterator[Done], count: int, *, quiet: bool, alone: bool) ->
     seconds = time.monotonic() - begun
     if count > 1:
         speed = count / max(seconds, 1e-9)
-        report.document |= {"seconds": round(seconds, 3), "pictures_per_second": round(speed, 3)}
+        report.document |= {"seconds": round(seconds, 3), "images_per_second": round(speed, 3)}
         if not quiet:
-            print(f"mien: {count} pictures in {seconds:.0f} s, {speed:.2f}/s", file=sys.stderr)
+            print(f"mien: {count} images in {seconds:.0f} s, {speed:.2f}/s", file=sys.stderr)
     return report
 
 
 def render(
     stylizer: Stylizer, style: Style, jobs: Sequence[Job], order: Order, *, found: AlignedPhoto | None, quiet: bool
 ) -> Report:
-    """Make the jobs' pictures in one style; `found` is what is in the first photo, if that is known."""
+    """Make the jobs' images in one style; `found` is what is in the first photo, if that is known."""
     from mien.batch.work import each_done
 
     dones = each_done(stylizer, [style], jobs, order, found=found, write=writer(order))
@@ -100,7 +100,7 @@ def render(
 
 
 def apply_here(stylizer: Stylizer, styles: Sequence[Path], jobs: Sequence[Job], order: Order) -> Iterator[Done]:
-    """Make the jobs' pictures in this process, in the styles of these files."""
+    """Make the jobs' images in this process, in the styles of these files."""
     from mien.batch.work import each_done
     from mien.styles import open_style
 
@@ -111,7 +111,7 @@ def sheet_inputs(photos: Sequence[Path], out: Path, files: FilesConfig) -> list[
     """The photos of a contact sheet, whose file is free."""
     found = photos_in(photos, recursive=files.recursive)
     if str(out) != STDOUT:
-        check_outputs([picture_name(out)], found, overwrite=files.overwrite)
+        check_outputs([image_name(out)], found, overwrite=files.overwrite)
     return found
 
 
@@ -120,13 +120,13 @@ def write_sheet(
 ) -> Report:
     """Draw photos in styles on one contact sheet, and write it."""
     from mien.many_styles import style_sheet
-    from mien.media.image_input import as_picture
+    from mien.media.image_input import as_image
     from mien.styles import open_style
 
     looks, report = [open_style(file, stylizer.model) for file in styles], Report()
-    with progress("pictures", quiet=quiet) as advance:
+    with progress("images", quiet=quiet) as advance:
         image = style_sheet(photos, looks, order.config, align=order.align, model=stylizer, progress=advance)
-    write_out(out, as_picture(image), overwrite=order.overwrite)
+    write_out(out, as_image(image), overwrite=order.overwrite)
     report.wrote(out, {"photos": list(map(str, photos)), "styles": [look.name for look in looks]})
     return report
 
@@ -139,12 +139,12 @@ def task_of(order: Order, styles: Sequence[Path], model: InvertingModel, machine
     return Task(order, names, model.model, model.encoder, regions, machine.device, machine.dtype, machine.threads or 1)
 
 
-def writer(order: Order) -> Callable[[Path, Picture], None]:
-    """What writes pictures, also to stdout."""
+def writer(order: Order) -> Callable[[Path, ImageData], None]:
+    """What writes images, also to stdout."""
 
-    def write(path: Path, picture: Picture) -> None:
+    def write(path: Path, image: ImageData) -> None:
         begin(path)
-        write_out(path, picture, overwrite=order.overwrite)
+        write_out(path, image, overwrite=order.overwrite)
 
     return write
 

@@ -132,7 +132,7 @@ class Report:
         if as_json:
             failed = [{"input": name, "error": message} for name, message in self.failed.items()]
             document = {"ok": not failed, **self.document, "failed": failed, "warnings": self.warnings}
-            # Where stdout is the picture, the document is told beside it.
+            # Where stdout is the image, the document is told beside it.
             print(as_document(document), file=sys.stderr if any(w["out"] == STDOUT for w in written) else sys.stdout)
         else:
             for index, line in enumerate(self.lines):
@@ -148,12 +148,12 @@ def as_document(values: Mapping[str, Any]) -> str:
 
 
 def together(warnings: Sequence[str]) -> list[str]:
-    """Warnings of one kind, which differ in their picture and their numbers alone, as one with a count."""
+    """Warnings of one kind, which differ in their image and their numbers alone, as one with a count."""
     kinds: dict[str, list[str]] = {}
     for warning in warnings:
         head, colon, tail = warning.partition(": ")
-        of_a_picture = bool(colon) and Path(head).suffix.lower() in SUFFIXES
-        kinds.setdefault(_NUMBER.sub("#", tail if of_a_picture else warning), []).append(warning)
+        of_a_image = bool(colon) and Path(head).suffix.lower() in SUFFIXES
+        kinds.setdefault(_NUMBER.sub("#", tail if of_a_image else warning), []).append(warning)
     return [same[0] if len(same) == 1 else f"{same[0]} (and {len(same) - 1} more like this)" for same in kinds.values()]
 
 

@@ -62,7 +62,7 @@ _ALIGN = Shown(
     sentences={"landmarks": "eyes, nose, mouth corners by hand, left first as seen, in pixels; or a file of 5 or 68 points"},
 )
 OF_THE_REFERENCE = replace(_ALIGN, panel="Where the reference's face is", common=(), prefix="style-")
-"""The same for the pictures behind `--style`."""
+"""The same for the images behind `--style`."""
 
 _RENDER = Shown(
     "Rendering",

@@ -1,1 +1,1 @@
-"""Training data from pictures as they come: cropped, sorted out, written as a folder or a zip that `mien train` reads."""
+"""Training data from images as they come: cropped, sorted out, written as a folder or a zip that `mien train` reads."""

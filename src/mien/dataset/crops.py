@@ -1,4 +1,4 @@
-"""From the bytes of one picture to the crops in it: where its faces are, how large, how sharp. Nothing is decided here."""
+"""From the bytes of one image to the crops in it: where its faces are, how large, how sharp. Nothing is decided here."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from mien.errors import FaceNotFoundError, InputError
 from mien.faces.background import soften_ground
 from mien.faces.config import AlignConfig
 from mien.faces.locate import cut_out
+from mien.media.image_data import ImageData, from_tensor
 from mien.media.image_dataset import middle_square
-from mien.media.images import decode_picture, encode_picture
-from mien.media.picture import Picture, from_tensor
+from mien.media.images import decode_image, encode_image
 
 Why = Literal["unreadable", "no face", "too small", "blurred", "same file", "alike"]
-"""Why a picture, or a face in it, is left out."""
+"""Why an image, or a face in it, is left out."""
 
 _WRITERS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
 
 
 @dataclass(frozen=True)
 class Crop:
-    """One square of a picture, encoded, and what is to be known of it."""
+    """One square of an image, encoded, and what is to be known of it."""
 
     data: bytes
     side: int
@@ -39,7 +39,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found in a picture: crops, or the reason why there is none."""
+    """What was found in an image: crops, or the reason why there is none."""
 
     crops: tuple[Crop, ...] = ()
     why: Why | None = None
@@ -47,24 +47,24 @@ class Examined:
 
 
 def examine(data: bytes, name: str, config: CropConfig) -> Examined:
-    """The crops of a picture file, the largest face first. Never raises for what is wrong with the picture."""
+    """The crops of an image file, the largest face first. Never raises for what is wrong with the image."""
     try:
-        picture = decode_picture(data, Path(name))
+        image = decode_image(data, Path(name))
     except InputError as error:
         return Examined(why="unreadable", detail=str(error).removeprefix(f"{Path(name)} "))
     if not config.align:
-        square = Picture(middle_square(picture, config.resolution))
-        return Examined((_crop(square, min(picture.height, picture.width), config),))
+        square = ImageData(middle_square(image, config.resolution))
+        return Examined((_crop(square, min(image.height, image.width), config),))
     try:
-        found = cut_out(picture, AlignConfig(face=config.face), config.resolution)
+        found = cut_out(image, AlignConfig(face=config.face), config.resolution)
     except FaceNotFoundError:
         return Examined(why="no face", detail="no face was found")
     return Examined(tuple(_crop(from_tensor(crop), round(frame.side), config) for frame, crop, _ in found))
 
 
-def _crop(square: Picture, side: int, config: CropConfig) -> Crop:
+def _crop(square: ImageData, side: int, config: CropConfig) -> Crop:
     pixels = square.pixels
     own, mirrored = perceptual_hash(pixels), perceptual_hash(np.ascontiguousarray(pixels[:, ::-1]))
     hashes = None if own is None or mirrored is None else (own.tobytes().hex(), mirrored.tobytes().hex())
     stored = from_tensor(soften_ground(square.rgb())) if config.blurred_background else square
-    return Crop(encode_picture(stored, _WRITERS[config.format]), side, round(sharpness(pixels), 4), hashes)
+    return Crop(encode_image(stored, _WRITERS[config.format]), side, round(sharpness(pixels), 4), hashes)

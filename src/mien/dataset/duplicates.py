@@ -1,7 +1,7 @@
 """How sharp a crop is, and which crops show the same.
 
 Likeness is a perceptual hash (Zauner 2010): the signs, around their median, of the lowest 16 x 16 cosine frequencies of the
-gray picture. Copies of aligned faces that were saved again or made smaller differ in up to 16 of the 256 bits (most in fewer
+gray image. Copies of aligned faces that were saved again or made smaller differ in up to 16 of the 256 bits (most in fewer
 than 6), brightened ones in up to 22; among 13 million pairs of faces, mostly studio portraits of one kind, none was below 22.
 """
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mien.media.picture import Pixels
+from mien.media.image_data import Pixels
 
 Hash = NDArray[np.uint8]
 """[32]: 256 bits."""
@@ -56,12 +56,12 @@ def perceptual_hash(pixels: Pixels) -> Hash | None:
     return found
 
 
-def _gray(picture: Image.Image) -> NDArray[np.float32]:
-    return np.asarray(picture.convert("L"), dtype=np.float32)
+def _gray(image: Image.Image) -> NDArray[np.float32]:
+    return np.asarray(image.convert("L"), dtype=np.float32)
 
 
 class Alike:
-    """The hashes of pictures seen so far, to find one that shows the same."""
+    """The hashes of images seen so far, to find one that shows the same."""
 
     def __init__(self, most_bits: int) -> None:
         """`most_bits` of 256 may differ; 0 finds nothing alike."""
@@ -69,7 +69,7 @@ class Alike:
         self._hashes: Hash = np.empty((256, 32), dtype=np.uint8)
 
     def find(self, *hashes: Hash | None) -> int | None:
-        """The number, in the order of `add`, of the picture that is most like one of `hashes`; None where none is alike."""
+        """The number, in the order of `add`, of the image that is most like one of `hashes`; None where none is alike."""
         best: tuple[int, int] | None = None
         for wanted in hashes:
             if wanted is None or not self.count or not self.most_bits:

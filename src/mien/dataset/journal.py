@@ -1,7 +1,7 @@
 """What was found so far, on disk beside the output, so that a preparation that was stopped goes on where it was.
 
 settings.json     what the crops were made with; under other settings the work begins anew
-found.jsonl       one line per picture file, by the SHA-256 of its content
+found.jsonl       one line per image file, by the SHA-256 of its content
 <sha>-<n>         the n-th crop of that file, encoded
 """
 

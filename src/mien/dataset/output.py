@@ -29,7 +29,7 @@ def report_files(out: Path) -> tuple[Path, Path]:
 
 
 def work_folder(out: Path) -> Path:
-    """Where half-done work lies; hidden, so that no reader takes it for pictures."""
+    """Where half-done work lies; hidden, so that no reader takes it for images."""
     return out.with_name(f".{out.name}.work")
 
 
@@ -88,7 +88,7 @@ def write_output(out: Path, kept: Iterable[Kept], ending: str, reports: Mapping[
 def _write_zip(out: Path, named: Iterable[tuple[str, Path]]) -> None:
     with written_whole(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, file in named:
-            # One date for all: the same pictures make the same bytes.
+            # One date for all: the same images make the same bytes.
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, file.read_bytes())

@@ -1,4 +1,4 @@
-"""A data set from folders, zips and pictures: every file is examined once, then the best are kept and written."""
+"""A data set from folders, zips and images: every file is examined once, then the best are kept and written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mien.dataset.selection import Dropped, Kept, SourceFile, select, target_of
 from mien.dataset.workers import each
 from mien.errors import InputError
 from mien.folder_lock import only_process
-from mien.media.collection import picture_names, read_pictures
+from mien.media.collection import image_names, read_images
 from mien.runtime import Progress
 
 _FEW = 16  # images for which another process is not worth its start
@@ -29,11 +29,11 @@ _FEW = 16  # images for which another process is not worth its start
 
 @dataclass(frozen=True)
 class Preparation:
-    """What became of the pictures."""
+    """What became of the images."""
 
     out: Path
     files: int
-    """Pictures that were found in the sources."""
+    """Images that were found in the sources."""
     kept: list[Kept]
     dropped: list[Dropped]
     settings: dict[str, Any]
@@ -50,7 +50,7 @@ class Preparation:
             "kept": len(self.kept),
             "dropped": dict(Counter(drop.why for drop in self.dropped)),
             "folders": self.folders(),
-            "pictures": [
+            "images": [
                 {"name": k.target, "source": k.source, "side": k.crop.crop.side, "sharpness": k.crop.crop.sharpness}
                 for k in self.kept
             ],
@@ -58,19 +58,19 @@ class Preparation:
         }
 
     def folders(self) -> dict[str, int]:
-        """How many pictures each top-level folder has; those in none are under ''."""
+        """How many images each top-level folder has; those in none are under ''."""
         return dict(sorted(Counter(k.target.rpartition("/")[0].split("/")[0] for k in self.kept).items()))
 
     def summary(self) -> list[str]:
         """Counts, for people: one line each."""
-        lines = [f"{self.files} pictures read, {len(self.kept)} of {self.settings['resolution']} px kept"]
+        lines = [f"{self.files} images read, {len(self.kept)} of {self.settings['resolution']} px kept"]
         counts = Counter(drop.why for drop in self.dropped)
         lines += [f"dropped {count}: {why}" for why, count in counts.most_common()]
         folders = self.folders()
         return lines + [f"folder {name or '(none)'}: {count}" for name, count in folders.items() if len(folders) > 1]
 
     def text(self) -> str:
-        """The counts, and every picture that was left out, with the reason."""
+        """The counts, and every image that was left out, with the reason."""
         left_out = [f"{drop.source}: {drop.why} ({drop.detail})" for drop in self.dropped]
         return "\n".join([*self.summary(), *(["", *left_out] if left_out else [])]) + "\n"
 
@@ -87,10 +87,10 @@ def prepare_dataset(
 ) -> Preparation:
     """Write a data set to `out`, a zip where its name ends so, else a folder, and reports inside the folder or beside the zip.
 
-    Pictures keep their sub-folders; of several sources, one that has none gives its pictures its own name as a folder. `out`
+    Images keep their sub-folders; of several sources, one that has none gives its images its own name as a folder. `out`
     appears when it is complete; what was done is kept beside it until then, and the same call goes on from there. More than one
-    of `workers` are processes of their own; None: one per core, of few pictures one. Raises `InputError` for sources without
-    pictures, where nothing is left, for an output that cannot be written or exists without `overwrite`, and where another
+    of `workers` are processes of their own; None: one per core, of few images one. Raises `InputError` for sources without
+    images, where nothing is left, for an output that cannot be written or exists without `overwrite`, and where another
     process is making it.
 
     >>> mien.prepare_dataset("photos", "faces.zip", mien.CropConfig(resolution=128)).files
@@ -99,9 +99,9 @@ def prepare_dataset(
     paths, out = [Path(source) for source in listed], Path(out)
     crops, selection = crops or CropConfig(), selection or SelectionConfig()
     min_side = crops.resolution // 2 if selection.min_side is None else selection.min_side
-    total = sum(len(picture_names(source)) for source in paths)
+    total = sum(len(image_names(source)) for source in paths)
     if not total:
-        raise InputError(f"There are no pictures in {', '.join(map(str, paths))}: give folders, zips or pictures.")
+        raise InputError(f"There are no images in {', '.join(map(str, paths))}: give folders, zips or images.")
     if workers is None:
         workers = max(1, min(os.cpu_count() or 1, total // _FEW))
     if workers < 1:
@@ -119,7 +119,7 @@ def prepare_dataset(
             journal.remove()
             first = dropped[0]
             why = f"{first.source}: {first.why}, {first.detail.rstrip('.')}"
-            raise InputError(f"None of the {len(files)} pictures can be kept (first: {why}): give others, or ask for less.")
+            raise InputError(f"None of the {len(files)} images can be kept (first: {why}): give others, or ask for less.")
         reports = {REPORT: json.dumps(made.document(), indent=1, ensure_ascii=False) + "\n", TEXT: made.text()}
         write_output(out, kept, crops.format, reports, journal.folder)
         journal.remove()
@@ -138,7 +138,7 @@ def _unknown(
     for source in sources:
         several = len(sources) > 1
         folder = target_of(source.stem) if several and (source.is_dir() or source.suffix.lower() == ".zip") else ""
-        for name, data in read_pictures(source):
+        for name, data in read_images(source):
             shown = f"{source}/{name}" if several and source.name != name else name
             target = target_of(name, folder)
             if isinstance(data, str):

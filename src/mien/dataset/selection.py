@@ -21,7 +21,7 @@ _FOREIGN = re.compile(r'[\x00-\x1f\x7f\\:*?"<>|]')
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One picture file of the sources."""
+    """One image file of the sources."""
 
     name: str
     """Where it was found, for people."""
@@ -44,7 +44,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Dropped:
-    """A picture, or a face in it, that does not, and why."""
+    """An image, or a face in it, that does not, and why."""
 
     source: str
     why: Why
@@ -56,7 +56,7 @@ def select(
 ) -> tuple[list[Kept], list[Dropped]]:
     """What is kept, in the order of `files`, and what is not.
 
-    Of pictures that are alike the one of most pixels stays, and of equal ones the first.
+    Of images that are alike the one of most pixels stays, and of equal ones the first.
     """
     candidates: list[Kept] = []
     dropped: list[Dropped] = []
@@ -129,7 +129,7 @@ def _free(target: str, taken: set[str]) -> str:
 
 
 def target_of(name: str, folder: str = "") -> str:
-    """Where the crops of a picture go: its sub-folders, or else `folder`, and its name without ending.
+    """Where the crops of an image go: its sub-folders, or else `folder`, and its name without ending.
 
     Nothing in it leads out of a folder, whatever a zip says; names that some system refuses are made plain.
     """

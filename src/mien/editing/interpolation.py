@@ -20,5 +20,5 @@ def steps_between(codes: Tensor, frames: int) -> Tensor:
 
 
 def round_trip(codes: Tensor, frames: int) -> Tensor:
-    """[N * frames, num_ws, w_dim]: through all `codes` and back to the first, `frames` pictures from one to the next."""
+    """[N * frames, num_ws, w_dim]: through all `codes` and back to the first, `frames` images from one to the next."""
     return steps_between(torch.cat([codes, codes[:1]]), frames + 1)[:, :-1].flatten(0, 1)

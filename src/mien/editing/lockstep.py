@@ -27,7 +27,7 @@ def render_between(
     base: Drawing, tuned: Drawing, noise: Noise, strength: float | Strength, dtype: torch.dtype = torch.float32,
     detail: Tensor | None = None, kept: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """Picture [N, 3, R, R] whose features lie `strength` of the way from the base model's to the tuned model's.
+    """Image [N, 3, R, R] whose features lie `strength` of the way from the base model's to the tuned model's.
 
     0 is the base model's face exactly, 1 the tuned model's, beyond 1 exaggerates; a `Strength` has a number per band. After
     each block `x = (1 - a) * base(x_base) + a * tuned(x)`; the RGB of each block is interpolated in the same way.
@@ -66,23 +66,23 @@ def render_codes(
     base: SynthesisNetwork, tuned: SynthesisNetwork | None, codes: Codes, strength: float | Strength, steering: Steering | None,
     dtype: torch.dtype,
 ) -> Tensor:  # fmt: skip
-    """Pictures [N, 3, R, R] on the CPU by the base alone (`tuned` None), or by both at a strength.
+    """Images [N, 3, R, R] on the CPU by the base alone (`tuned` None), or by both at a strength.
 
     They are drawn one at a time: the batch does not change the bytes.
     """
     noise = base.noise("const")
     device = next(base.parameters()).device
-    pictures = []
+    images = []
     for code in codes.single():
         w_plus = code.w_plus.to(device)
         detail = None if code.detail is None else code.detail.to(device)
         styles = base.styles(w_plus)
         if tuned is None:
-            picture = base.render(styles, noise, dtype, detail)
+            image = base.render(styles, noise, dtype, detail)
         else:
             own, kept = tuned.styles(w_plus), None
             if steering is not None:
                 own, kept = steering.codes(tuned, own), steering.kept(base, styles, noise, dtype)
-            picture = render_between(Drawing(base, styles), Drawing(tuned, own), noise, strength, dtype, detail, kept)
-        pictures.append(picture.float().cpu())
-    return torch.cat(pictures)
+            image = render_between(Drawing(base, styles), Drawing(tuned, own), noise, strength, dtype, detail, kept)
+        images.append(image.float().cpu())
+    return torch.cat(images)

@@ -149,7 +149,7 @@ def _prior(place: Tensor, owners: Tensor) -> Tensor:
 
 
 class _Contributions:
-    """Sums of every modulated layer's input over the parts of many pictures: what a style's channel scales, and where."""
+    """Sums of every modulated layer's input over the parts of many images: what a style's channel scales, and where."""
 
     def __init__(self, generator: Generator) -> None:
         self.network = generator.synthesis
@@ -158,7 +158,7 @@ class _Contributions:
 
     @contextmanager
     def watching(self, parts: Tensor) -> Iterator[None]:
-        """While rendering one picture whose parts are `parts` [parts, h, w]."""
+        """While rendering one image whose parts are `parts` [parts, h, w]."""
         handles = [
             self.network.layer(name).register_forward_pre_hook(lambda _, given, name=name: self._add(name, given[0], parts))
             for name in self.layers

@@ -19,7 +19,7 @@ from mien.files import write_whole
 from mien.inversion import METHODS, Codes, InvertConfig
 from mien.inversion.density import CodeDensity, mapped_codes
 from mien.media.contact_sheet import sheet
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 from mien.metrics.distances import cosines
 from mien.metrics.perceptual import perceptual_distance
 from mien.metrics.spaces import MetricNetworks
@@ -98,17 +98,17 @@ def compare_inverters(
             seconds.append(time.perf_counter() - start)
             if progress is not None:
                 progress(len(drawn) * len(crops) + len(codes), len(ways) * len(crops), 0.0)
-        pictures = torch.cat([stylizer.render(code) for code in codes]).clamp(-1, 1)
+        images = torch.cat([stylizer.render(code) for code in codes]).clamp(-1, 1)
         each = {
-            "l1": (pictures - goal).abs().mean(dim=(1, 2, 3)),
-            "identity": cosines(instruments.identity.vectors(pictures), who),
-            "perceptual": _perceptual(instruments, pictures, goal),
+            "l1": (images - goal).abs().mean(dim=(1, 2, 3)),
+            "identity": cosines(instruments.identity.vectors(images), who),
+            "perceptual": _perceptual(instruments, images, goal),
             "code": torch.cat([density.out(code.w_plus) for code in codes]).cpu(),
             "seconds": torch.tensor(seconds),
         }
         mean = {key: float(values.double().mean()) for key, values in each.items()}
         found[name] = {**asdict(way), "mean": mean, "each": {key: values.tolist() for key, values in each.items()}}
-        drawn.append(pictures)
+        drawn.append(images)
     names = [face.path.stem for face in faces]
     numbers = {
         "photos": names, "ways": found, "model": model.provenance.name, "identity": instruments.identity.name,
@@ -123,7 +123,7 @@ def write_comparison(made: Comparison, folder: Path, *, overwrite: bool = False)
     Raises `InputError` where one of them is there already, unless `overwrite`.
     """
     check_free(folder, FILES, overwrite=overwrite)
-    write_picture(folder / FILES[0], from_tensor(made.sheet), overwrite=overwrite)
+    write_image(folder / FILES[0], from_tensor(made.sheet), overwrite=overwrite)
     count, title = len(made.numbers["photos"]), "# From faces to codes"
     words = f"{count} photos, means; the model is {made.numbers['model']}."
     write_whole(
@@ -138,14 +138,14 @@ def _found(stylizer: Stylizer, crop: Tensor, way: Way) -> Codes:
 
 
 @torch.no_grad()
-def _perceptual(instruments: MetricNetworks, pictures: Tensor, goal: Tensor) -> Tensor:
-    pairs = zip(torch.split(pictures, 1), torch.split(goal, 1), strict=True)
+def _perceptual(instruments: MetricNetworks, images: Tensor, goal: Tensor) -> Tensor:
+    pairs = zip(torch.split(images, 1), torch.split(goal, 1), strict=True)
     return torch.cat([perceptual_distance(instruments.looks, *pair).cpu() for pair in pairs])
 
 
 def _sheet(names: Sequence[str], goal: Tensor, drawn: Mapping[str, Tensor], found: Mapping[str, Any]) -> Tensor:
     """Photos below each other, beside each what every way makes of it, with the identity cosine."""
     count = min(_SHOWN, len(goal))
-    rows = [[goal[i], *(pictures[i] for pictures in drawn.values())] for i in range(count)]
+    rows = [[goal[i], *(images[i] for images in drawn.values())] for i in range(count)]
     captions = [[None, *(f"{found[name]['each']['identity'][i]:.2f}" for name in drawn)] for i in range(count)]
     return sheet(rows, size=128, row_labels=names[:count], column_labels=["photo", *drawn], captions=captions)

@@ -17,14 +17,14 @@ FEATURES = (
 )
 
 Shows = Literal["auto", "photos", "crops"]
-"""What pictures of other methods show: whole photos, aligned face crops, or as the proportions of each tell."""
+"""What images of other methods show: whole photos, aligned face crops, or as the proportions of each tell."""
 
 
 @dataclass(frozen=True)
 class BenchConfig:
     """What to measure."""
 
-    resolution: Annotated[int, "side of the pictures in pixels"] = 256
+    resolution: Annotated[int, "side of the images in pixels"] = 256
     channel_base: Annotated[int, "channels: min(channel_max, channel_base / size); 32768 is channel multiplier 2"] = 32768
     channel_max: Annotated[int, "most channels of any block"] = 512
     rounds: Annotated[int, "measurements of each side, interleaved; medians are reported"] = 5
@@ -45,17 +45,17 @@ class BlindConfig:
     rows: Annotated[int, "pairs on each sheet"] = 6
     aligned: Annotated[bool, "the photos are face crops already"] = False
     reference_aligned: Annotated[bool, "the reference is a face crop already"] = False
-    outputs_are: Annotated[Shows, "what the methods' pictures show: photos, crops, or auto: by their proportions"] = "auto"
+    outputs_are: Annotated[Shows, "what the methods' images show: photos, crops, or auto: by their proportions"] = "auto"
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """How styles are drawn, and how pictures are read."""
+    """How styles are drawn, and how images are read."""
 
     render: Annotated[RenderConfig, "how styles are drawn"] = field(default_factory=RenderConfig)
     aligned: Annotated[bool, "the photos are face crops already"] = False
     references_aligned: Annotated[bool, "the references are face crops already"] = False
-    outputs_are: Annotated[Shows, "what the pictures of other methods show: photos, crops, or auto: by their proportions"] = (
+    outputs_are: Annotated[Shows, "what the images of other methods show: photos, crops, or auto: by their proportions"] = (
         "auto"
     )
     style_set: Annotated[
@@ -68,11 +68,11 @@ class EvaluateConfig:
 class ReportConfig:
     """How much is measured."""
 
-    samples: Annotated[int, "samples, and pictures of each half of the training set, that are compared"] = 2500
+    samples: Annotated[int, "samples, and images of each half of the training set, that are compared"] = 2500
     psis: Annotated[tuple[float, ...], "truncations of the sweep; 0.7 and 1 are always among them"] = (0.5, 0.7, 0.85, 1.0)
-    held_out: Annotated[int | None, "pictures of the held-out set that are inverted; None: all"] = None
+    held_out: Annotated[int | None, "images of the held-out set that are inverted; None: all"] = None
     seed: Annotated[int, "seed of the samples and of the halves"] = 0
-    batch: Annotated[int, "pictures at a time"] = 16
+    batch: Annotated[int, "images at a time"] = 16
 
     def __post_init__(self) -> None:
         if self.samples < 2 or self.batch < 1 or (self.held_out is not None and self.held_out < 1):

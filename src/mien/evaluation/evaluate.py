@@ -24,7 +24,7 @@ from mien.files import file_digest
 from mien.latents import USUAL_FIDELITY, Codes
 from mien.losses.extractors import DISCRIMINATOR, FeatureExtractor, discriminator_extractor, efficientnet_extractor
 from mien.media.image_dataset import load_dataset
-from mien.metrics.perceptual import as_pictures
+from mien.metrics.perceptual import as_images
 from mien.metrics.spaces import MetricNetworks, identity_judge
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
@@ -100,7 +100,7 @@ def evaluate(
         candidates.append(made)
         notes += found.notes(name) + ([] if name in chosen else [_without_reference(name)])
     stems, crops = [face.path.stem for face in faces], torch.stack([face.crops[SIDE] for face in faces])
-    evaluation = measure(stems, crops, candidates, instruments, None if style_set is None else as_pictures(style_set.pixels))
+    evaluation = measure(stems, crops, candidates, instruments, None if style_set is None else as_images(style_set.pixels))
     if styles:
         evaluation.numbers["settings"] = _plain(asdict(config))
     if style_set is not None:
@@ -135,8 +135,8 @@ def _made(
     """What another method made."""
     found = read_outputs(name, folder, faces, config.outputs_are)
     facts = {"drawn_by": str(folder), "missing": found.missing, "extra": found.extra, "unusable": found.unusable}
-    pictures = torch.stack(list(found.pictures.values()))
-    return found, Candidate(name, list(found.pictures), pictures, references, facts=facts)
+    images = torch.stack(list(found.images.values()))
+    return found, Candidate(name, list(found.images), images, references, facts=facts)
 
 
 def _check_names(styles: Sequence[str], outputs: Sequence[str], references: Sequence[str]) -> None:
@@ -182,14 +182,14 @@ def _drawn(
     every = range(len(faces))
     drawn = [Candidate(NO_STYLE, every, torch.cat(plain), facts={"drawn_by": "model"})]
     for name, style in styles.items():
-        pictures, seconds = [], []
+        images, seconds = [], []
         for code, before in inverted(fidelity_of(style)):
             start = time.perf_counter()
-            pictures.append(stylizer.draw(style, code, config.render.strength))
+            images.append(stylizer.draw(style, code, config.render.strength))
             seconds.append(before + time.perf_counter() - start)
             tick()
         # A model that was fine-tuned on a set carries a face of its own there, and no reference.
-        small = style.references() if style.of_pictures else None
+        small = style.references() if style.of_images else None
         reference = references.get(name, small)
-        drawn.append(Candidate(name, every, torch.cat(pictures), reference, seconds, {"drawn_by": "style"}))
+        drawn.append(Candidate(name, every, torch.cat(images), reference, seconds, {"drawn_by": "style"}))
     return drawn

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mien.evaluation.measures import SHEET_ROWS, Evaluation
 from mien.evaluation.model_report.report_text import check_free, markdown_table
 from mien.files import write_whole
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 
 FILES = ("evaluation.json", "evaluation.md", "sheet.png")
 
@@ -61,7 +61,7 @@ def write_evaluation(found: Evaluation, folder: Path, *, overwrite: bool = False
     Raises `InputError` where one of them is there already, unless `overwrite`.
     """
     check_free(folder, FILES, overwrite=overwrite)
-    write_picture(folder / "sheet.png", from_tensor(found.sheet), overwrite=overwrite)
+    write_image(folder / "sheet.png", from_tensor(found.sheet), overwrite=overwrite)
     write_whole(folder / "evaluation.md", page(found.numbers, found.notes))
     # The numbers come last: where they are, the evaluation is complete.
     write_whole(folder / "evaluation.json", json.dumps(found.numbers, indent=2, ensure_ascii=False) + "\n")
@@ -114,7 +114,7 @@ def page(numbers: Mapping[str, Any], notes: list[str]) -> str:
         told.append("- The row **no style** is what the face model makes of the photos: what is lost before any style.")
     if "set" in numbers:
         told.append(
-            "- **FD, KD**: Frechet and kernel distance between the pictures and the style's own set, as FID and KID are "
+            "- **FD, KD**: Frechet and kernel distance between the images and the style's own set, as FID and KID are "
             "computed, in another space of features: they do not compare with published ones, nor with those of another space."
         )
     parts.append("\n".join(told))
@@ -151,7 +151,7 @@ def _set_table(numbers: Mapping[str, Any]) -> str:
         found = numbers["set"][key]
         rows.append([name, *_distances(found), "" if found is None else " and ".join(map(str, found["counts"]))])
     text = (
-        f"The set has {numbers['set']['count']} pictures. Frechet distance comes out too large for few pictures, the "
+        f"The set has {numbers['set']['count']} images. Frechet distance comes out too large for few images, the "
         "more so the fewer they are: compare it at equal numbers only. Kernel distance is right on average, and wide."
     )
-    return f"{text}\n\n{markdown_table(['for comparison', 'FD', 'KD x 1000', 'pictures'], rows)}"
+    return f"{text}\n\n{markdown_table(['for comparison', 'FD', 'KD x 1000', 'images'], rows)}"

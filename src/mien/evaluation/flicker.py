@@ -23,7 +23,7 @@ _CENTRE, _RADII = (0.5, 0.55), (0.30, 0.36)  # the face in its FFHQ crop, in sid
 
 @dataclass(frozen=True)
 class Path:
-    """How a photo moves through the picture: smooth, by fractions of a pixel, as a head before a camera does."""
+    """How a photo moves through the image: smooth, by fractions of a pixel, as a head before a camera does."""
 
     shift: float = 0.06
     """Largest shift, in units of the frame's height."""
@@ -70,8 +70,8 @@ def moved_photo(
         cos, sin = math.cos(math.radians(turn)) * scale, math.sin(math.radians(turn)) * scale
         x, y = width / 2 + right, height / 2 + down
         to_photo = Affine(cos, sin, face.centre[0] - cos * x - sin * y, -sin, cos, face.centre[1] + sin * x - cos * y)
-        picture = (warp(photo, to_photo, height, width).clamp(-1, 1) + 1) * 127.5
-        pixels = picture.permute(1, 2, 0).numpy() + random.normal(0, noise, (height, width, 3))
+        image = (warp(photo, to_photo, height, width).clamp(-1, 1) + 1) * 127.5
+        pixels = image.permute(1, 2, 0).numpy() + random.normal(0, noise, (height, width, 3))
         yield MovedFrame(np.rint(pixels).clip(0, 255).astype(np.uint8), to_photo, index / fps)
 
 

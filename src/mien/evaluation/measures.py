@@ -1,6 +1,6 @@
 """How well a style is put on people: near to its reference, and still everybody their own self.
 
-Every measure is taken for each photo, so that it has a mean and a spread; every picture is judged beside its own photo.
+Every measure is taken for each photo, so that it has a mean and a spread; every image is judged beside its own photo.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Candidate:
 
     name: str
     index: Sequence[int]
-    """Which photos it has pictures of."""
-    pictures: Tensor
+    """Which photos it has images of."""
+    images: Tensor
     """The same faces by the method, [len(index), 3, S, S] in [-1, 1]."""
     references: Tensor | None = None
     """The style's references, [M, 3, T, T]; without them what is measured against them is left out."""
@@ -62,7 +62,7 @@ def measure(
 ) -> Evaluation:
     """Judge what every candidate made of the `photos` [N, 3, S, S] in [-1, 1], which are called `names`.
 
-    `own_set` [M, 3, T, T]: pictures in the style, made by whoever made the reference, for Frechet and kernel distance.
+    `own_set` [M, 3, T, T]: images in the style, made by whoever made the reference, for Frechet and kernel distance.
     """
     own = _Vectors(instruments.identity.vectors(photos), instruments.looks.vectors(photos))
     target = None if own_set is None else instruments.looks.vectors(own_set)
@@ -94,7 +94,7 @@ def _method(
     given: Candidate, names: Sequence[str], photos: Tensor, own: _Vectors, instruments: MetricNetworks, target: Tensor | None
 ) -> dict[str, Any]:
     index = torch.tensor(given.index)
-    who, looks = instruments.identity.vectors(given.pictures), instruments.looks.vectors(given.pictures)
+    who, looks = instruments.identity.vectors(given.images), instruments.looks.vectors(given.images)
     each: dict[str, Tensor] = {
         "identity": cosines(who, own.identity[index]),
         "recognised": (torch.stack([_cosine(row, own.identity) for row in who]).argmax(1) == index).double(),
@@ -103,13 +103,13 @@ def _method(
         each["people_apart"] = _apart(who) / _apart(own.identity[index]).mean().clamp(min=1e-6)
         each["looks_apart"] = _apart(looks) / _apart(own.looks[index]).mean().clamp(min=1e-6)
     if given.references is not None:
-        far = style_distance(instruments.looks, given.pictures, given.references)
+        far = style_distance(instruments.looks, given.images, given.references)
         start = style_distance(instruments.looks, photos[index], given.references)
         role = instruments.identity.vectors(given.references)
         each["style_distance"], each["style_taken"] = far, 1 - far / start.clamp(min=1e-6)
         each["like_reference"] = torch.stack([_cosine(row, role).max() for row in who])
         each["photo_like_reference"] = torch.stack([_cosine(row, role).max() for row in own.identity[index]])
-    each |= _moved(given.pictures, photos[index], given.references)
+    each |= _moved(given.images, photos[index], given.references)
     if given.seconds is not None:
         each["seconds"] = torch.tensor(given.seconds)
     found: dict[str, Any] = {
@@ -123,9 +123,9 @@ def _method(
     return found
 
 
-def _moved(pictures: Tensor, photos: Tensor, references: Tensor | None) -> dict[str, Tensor]:
+def _moved(images: Tensor, photos: Tensor, references: Tensor | None) -> dict[str, Tensor]:
     """How far gaze and mouth are from the photo's; and how far they would be, if all looked as the first reference does."""
-    made, was = _expression(pictures), _expression(photos)
+    made, was = _expression(images), _expression(photos)
     gap = expression_distance(made, was)
     found = {"gaze": gap.gaze, "mouth": gap.mouth}
     if references is not None:
@@ -175,7 +175,7 @@ def _sheet(names: Sequence[str], photos: Tensor, candidates: Sequence[Candidate]
         captions.append([None] * (1 + len(candidates)))
         labels.append("reference")
     for i in range(min(SHEET_ROWS, len(photos))):
-        made = [c.pictures[list(c.index).index(i)] if i in c.index else None for c in candidates]
+        made = [c.images[list(c.index).index(i)] if i in c.index else None for c in candidates]
         each = [numbers["methods"][c.name]["each"].get(names[i]) for c in candidates]
         rows.append([photos[i], *made])
         captions.append([None, *(None if e is None else f"identity {e['identity']:.2f}" for e in each)])

@@ -1,4 +1,4 @@
-"""Faces of photos, and the same faces in pictures that any method made of the photos: files matched by their stems."""
+"""Faces of photos, and the same faces in images that any method made of the photos: files matched by their stems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mien.errors import FaceNotFoundError, InputError
 from mien.evaluation.config import Shows
 from mien.faces import AlignConfig, CropFrame, extract, whole_frame
 from mien.faces.locate import locate
-from mien.media.images import list_pictures, read_picture
+from mien.media.images import list_images, read_image
 
 SIDE = 256
 """Side in pixels of the crops that are compared."""
@@ -44,7 +44,7 @@ def read_face(path: Path, sizes: Sequence[int] = (SIDE,), *, aligned: bool = Fal
     Raises `FaceNotFoundError` where there is none.
     """
     start = time.perf_counter()
-    rgb = read_picture(path).rgb()
+    rgb = read_image(path).rgb()
     try:
         frame = locate(rgb, AlignConfig(face="largest", aligned=aligned))[0]
     except FaceNotFoundError as error:
@@ -79,35 +79,35 @@ def read_faces(
 class Outputs:
     """What a method made of the photos."""
 
-    pictures: dict[int, Tensor] = field(default_factory=dict)
+    images: dict[int, Tensor] = field(default_factory=dict)
     """{index of the photo: its face [3, SIDE, SIDE] in [-1, 1]}."""
     missing: list[str] = field(default_factory=list)
-    """Stems of the photos that it has no picture of."""
+    """Stems of the photos that it has no image of."""
     extra: list[str] = field(default_factory=list)
-    """Names of its pictures that belong to no photo."""
+    """Names of its images that belong to no photo."""
     unusable: dict[str, str] = field(default_factory=dict)
-    """Names of its pictures that cannot be used, and why."""
+    """Names of its images that cannot be used, and why."""
 
     def notes(self, name: str) -> list[str]:
         """One sentence for everything that does not match."""
         lines = []
         if self.missing:
-            lines.append(f"{name} has no picture of {_listed(self.missing)}: its figures are of the other photos alone.")
+            lines.append(f"{name} has no image of {_listed(self.missing)}: its figures are of the other photos alone.")
         if self.extra:
-            lines.append(f"{name} has pictures of no photo, which do not count: {_listed(self.extra)}.")
+            lines.append(f"{name} has images of no photo, which do not count: {_listed(self.extra)}.")
         return lines + [f"{name}: {why}" for why in self.unusable.values()]
 
 
 def read_outputs(name: str, folder: Path, faces: Sequence[PhotoFace], shows: Shows = "auto") -> Outputs:
-    """The face of every photo in the pictures of `folder`, matched by stem.
+    """The face of every photo in the images of `folder`, matched by stem.
 
     `shows` says whether they are whole photos (of any size: the face is where it is in the photo) or aligned face crops; "auto"
     tells by the proportions of each. Raises `InputError` where nothing matches, or where a square photo leaves "auto" in doubt.
     """
-    files = list_pictures(folder)
+    files = list_images(folder)
     twice = _twice(files)
     if twice:
-        raise InputError(f"{folder} has two pictures called '{twice}': leave one for every photo.")
+        raise InputError(f"{folder} has two images called '{twice}': leave one for every photo.")
     by_stem, found = {file.stem: file for file in files}, Outputs()
     for index, face in enumerate(faces):
         file = by_stem.pop(face.path.stem, None)
@@ -115,7 +115,7 @@ def read_outputs(name: str, folder: Path, faces: Sequence[PhotoFace], shows: Sho
             found.missing.append(face.path.stem)
             continue
         try:
-            rgb = read_picture(file).rgb()
+            rgb = read_image(file).rgb()
         except InputError as error:
             found.unusable[file.name] = str(error)
             continue
@@ -125,22 +125,22 @@ def read_outputs(name: str, folder: Path, faces: Sequence[PhotoFace], shows: Sho
                 f"{file} has neither the proportions of its photo nor those of a square: it is left out."
             )
         else:
-            found.pictures[index] = extract(rgb, frame, SIDE)[0]
+            found.images[index] = extract(rgb, frame, SIDE)[0]
     found.extra = [file.name for file in by_stem.values()]
-    if not found.pictures:
+    if not found.images:
         why = next(iter(found.unusable.values()), f"they are called {_listed(found.extra)}")
-        raise InputError(f"No picture of {folder} belongs to one of the photos ({why}): give each the name of its photo.")
+        raise InputError(f"No image of {folder} belongs to one of the photos ({why}): give each the name of its photo.")
     return found
 
 
 def _frame(name: str, rgb: Tensor, face: PhotoFace, shows: Shows) -> CropFrame | None:
-    """Where the face is in a method's picture [3, H, W] of a photo; None when its proportions fit neither photo nor crop."""
+    """Where the face is in a method's image [3, H, W] of a photo; None when its proportions fit neither photo nor crop."""
     height, width = rgb.shape[1:]
     like_photo = abs(width * face.height / (height * face.width) - 1) < _LIKE
     square = abs(width / height - 1) < _LIKE
     if shows == "auto" and like_photo and square and face.frame.side < 0.9 * face.width:
         raise InputError(
-            f"{face.path.name} is square, so it cannot be told whether the pictures of {name} are whole photos or face crops: "
+            f"{face.path.name} is square, so it cannot be told whether the images of {name} are whole photos or face crops: "
             "set `outputs_are` to photos, or to crops."
         )
     if like_photo and shows != "crops":
@@ -151,7 +151,7 @@ def _frame(name: str, rgb: Tensor, face: PhotoFace, shows: Shows) -> CropFrame |
 
 
 def read_references(paths: Sequence[Path], *, aligned: bool = False) -> Tensor:
-    """The aligned faces [N, 3, SIDE, SIDE] of reference pictures; `aligned`: they are face crops already."""
+    """The aligned faces [N, 3, SIDE, SIDE] of reference images; `aligned`: they are face crops already."""
     return torch.stack([read_face(path, aligned=aligned, flag="references_aligned").crops[SIDE] for path in paths])
 
 

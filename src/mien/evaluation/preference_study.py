@@ -1,4 +1,4 @@
-"""A user study as a tool: two methods' pictures of the same photos, side by side, without names.
+"""A user study as a tool: two methods' images of the same photos, side by side, without names.
 
 Chong & Forsyth 2022 asked people which of two methods they prefer. Here every pair has a number; which side a method is on is
 shuffled, each side equally often, and stands in a key file that nobody needs to open before the votes are in.
@@ -21,7 +21,7 @@ from mien.evaluation.outputs import SIDE, read_faces, read_outputs, read_referen
 from mien.evaluation.votes import KEY, VOTES, empty_votes, has_votes, vote_files
 from mien.files import write_whole
 from mien.media.contact_sheet import sheet
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 from mien.runtime import seeded
 
 
@@ -41,7 +41,7 @@ def lay_out_study(
 ) -> Blind:  # fmt: skip
     """Write sheets of pairs, `votes.csv` to be filled in and the hidden key to `folder`.
 
-    `outputs` are two folders, by the names of their methods, with pictures called as the photos are. Of every photo that both
+    `outputs` are two folders, by the names of their methods, with images called as the photos are. Of every photo that both
     have, the largest face is shown: the photo, then A and B; `reference` is shown beside each, or by the stem of each
     photo its own. Raises `InputError` when a study is in `folder` already, unless `overwrite`.
     """
@@ -54,9 +54,9 @@ def lay_out_study(
     faces, failed = read_faces(photos, aligned=config.aligned)
     made = {name: read_outputs(name, place, faces, config.outputs_are) for name, place in outputs.items()}
     first, second = outputs
-    both = sorted(made[first].pictures.keys() & made[second].pictures.keys())
+    both = sorted(made[first].images.keys() & made[second].images.keys())
     if not both:
-        raise InputError(f"{first} and {second} have no photo in common: give folders with pictures of the same photos.")
+        raise InputError(f"{first} and {second} have no photo in common: give folders with images of the same photos.")
     of_photo = reference if isinstance(reference, Mapping) else dict.fromkeys([f.path.stem for f in faces], reference)
     shown = {
         path: None if path is None else read_references([path], aligned=config.reference_aligned)[0]
@@ -68,7 +68,7 @@ def lay_out_study(
     swapped = [bool(place % 2) for place in torch.randperm(len(both), generator=random)]
     sides = [(second, first) if swap else (first, second) for swap in swapped]
     rows = [
-        [shown[of_photo[faces[i].path.stem]], faces[i].crops[SIDE], *(made[side].pictures[i] for side in two)]
+        [shown[of_photo[faces[i].path.stem]], faces[i].crops[SIDE], *(made[side].images[i] for side in two)]
         for i, two in zip(order, sides, strict=True)
     ]
     for path in old:
@@ -110,6 +110,6 @@ def _sheets(rows: Sequence[Sequence[Tensor | None]], folder: Path, per_page: int
     for start in range(0, len(rows), per_page):
         part = rows[start : start + per_page]
         labels = [str(start + line + 1) for line in range(len(part))]
-        picture = sheet([row[skip:] for row in part], size=SIDE, row_labels=labels, column_labels=heads[skip:], gap=8)
-        files.append(write_picture(folder / f"sheet-{start // per_page + 1:02}.png", from_tensor(picture), overwrite=True))
+        image = sheet([row[skip:] for row in part], size=SIDE, row_labels=labels, column_labels=heads[skip:], gap=8)
+        files.append(write_image(folder / f"sheet-{start // per_page + 1:02}.png", from_tensor(image), overwrite=True))
     return files

@@ -12,7 +12,7 @@ from mien.errors import InputError
 from mien.evaluation.config import SampleConfig
 from mien.media.animation import write_animation
 from mien.media.contact_sheet import sheet
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 from mien.models.sampling import codes_of_seeds, random_codes
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
@@ -43,7 +43,7 @@ def draw_faces(
     way = steps_between(codes, config.frames).flatten(0, 1) if config.interpolate else codes
     drawn = list(stylizer.render_each(way, style, strength, progress))
     across = config.columns or (config.frames if config.interpolate else math.ceil(math.sqrt(len(codes))))
-    write_picture(out, from_tensor(_grid(drawn, across)), overwrite=True)
+    write_image(out, from_tensor(_grid(drawn, across)), overwrite=True)
 
 
 def _grid(drawn: list[Tensor], across: int) -> Tensor:

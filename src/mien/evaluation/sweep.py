@@ -1,6 +1,6 @@
 """Several fine-tunings of one model on one data set, side by side: the paper's "adjust the layers for each data set".
 
-The table says how near every method and swap came to the target's pictures, and what it kept of the faces.
+The table says how near every method and swap came to the target's images, and what it kept of the faces.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mien.training.freeze import method
 from mien.training.resolve import changed
 from mien.training.run import train
 from mien.training.run_folder import RunFolder
-from mien.training.samples import sample_pictures
+from mien.training.samples import sample_images
 from mien.training.session import Outcome, Session
 
 _COUNTED = {
@@ -61,7 +61,7 @@ def parse_variant(text: str, resolution: int) -> Variant:
 
 
 def run_sweep(variants: Sequence[Variant], config: TrainConfig, folder: Path, session: Session) -> dict[str, Outcome]:
-    """Train every variant in a folder of its own below `folder`, all from the same source, seed and pictures.
+    """Train every variant in a folder of its own below `folder`, all from the same source, seed and images.
 
     A sweep that was stopped goes on where it was: variants that are complete are not touched.
     Raises `InputError` for two variants of one name, and for a configuration without a source or an end.
@@ -86,24 +86,24 @@ def run_sweep(variants: Sequence[Variant], config: TrainConfig, folder: Path, se
     return outcomes
 
 
-def sweep_pictures(
+def sweep_images(
     folder: Path, names: Sequence[str], cuts: Sequence[int], *, count: int, seed: int = 0
 ) -> Iterator[tuple[str, Tensor]]:
     """The same `count` faces in the source, in every variant, and in its swaps with the source at `cuts`, each with its name.
 
-    A swap has the source's blocks below the cut and the variant's from there on. Pictures are [count, 3, R, R].
+    A swap has the source's blocks below the cut and the variant's from there on. Images are [count, 3, R, R].
     """
     for index, name in enumerate(names):
         run = RunFolder(folder / name)
         config, source, target = run.config(), read_model(run.source), read_model(run.model)
         assert config is not None
         if index == 0:
-            yield "source", sample_pictures(source.generator, count, seed=seed)
+            yield "source", sample_images(source.generator, count, seed=seed)
         low_rows = max(0, 2 * config.plan.freeze_styles - 1)
-        yield name, sample_pictures(target.generator, count, seed=seed, source=source.generator, source_rows=low_rows)
+        yield name, sample_images(target.generator, count, seed=seed, source=source.generator, source_rows=low_rows)
         for cut in cuts:
-            pictures = sample_pictures(swap_layers(source, target, cut).generator, count, seed=seed)
-            yield f"{name}, swapped at {cut} px", pictures
+            images = sample_images(swap_layers(source, target, cut).generator, count, seed=seed)
+            yield f"{name}, swapped at {cut} px", images
 
 
 def measure_sweep(
@@ -112,9 +112,9 @@ def measure_sweep(
 ) -> list[Transfer]:  # fmt: skip
     """Measure every method of the sweep in `folder` and its swaps at `cuts`, write table.md there, and return its rows.
 
-    `data` are the target's pictures, images are described by `extractor`. Distances compare at equal counts only, so
-    `samples` pictures of every model stand against as many of one half of the data, and the other half gives the floor.
-    Raises `InputError` for fewer than four pictures of the target.
+    `data` are the target's images, images are described by `extractor`. Distances compare at equal counts only, so
+    `samples` images of every model stand against as many of one half of the data, and the other half gives the floor.
+    Raises `InputError` for fewer than four images of the target.
     """
     real = load_dataset(data, read_model(folder / names[0] / "model.safetensors").resolution).pixels
     count = min(samples, len(real) // 2)
@@ -124,11 +124,11 @@ def measure_sweep(
     half, other = (extractor.vectors(from_uint8(real[order[part : part + count]])) for part in (0, count))
     rows: list[Transfer] = []
     total = 1 + len(names) * (1 + len(cuts))
-    for name, pictures in sweep_pictures(folder, names, cuts, count=count):
-        layouts = in_batches(layout_features, pictures)
+    for name, images in sweep_images(folder, names, cuts, count=count):
+        layouts = in_batches(layout_features, images)
         if not rows:
             source = layouts
-        rows.append(measure_transfer(name, (source, layouts), (extractor.vectors(pictures), half)))
+        rows.append(measure_transfer(name, (source, layouts), (extractor.vectors(images), half)))
         if progress is not None:
             progress(len(rows), total, 0.0)
     floor = frechet_distance(other, half), kernel_distance(other, half)

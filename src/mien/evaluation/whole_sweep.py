@@ -12,10 +12,10 @@ from mien.editing.layer_swap import swap_weights
 from mien.errors import InputError
 from mien.evaluation.config import SweepConfig
 from mien.evaluation.evaluate import open_features
-from mien.evaluation.sweep import measure_sweep, parse_variant, run_sweep, sweep_pictures
+from mien.evaluation.sweep import measure_sweep, parse_variant, run_sweep, sweep_images
 from mien.evaluation.transfer import Transfer
 from mien.media.contact_sheet import sheet
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 from mien.runtime import Progress
 from mien.training.configure import NumberType, takes_bf16
 from mien.training.resolve import resolve
@@ -53,9 +53,9 @@ def sweep(
     outcomes = run_sweep(variants, run, out, session)
     if len(outcomes) < len(variants):
         raise InputError("The sweep was stopped before every method had begun: the same command goes on.")
-    shown = dict(sweep_pictures(out, list(outcomes), config.cuts, count=8))
+    shown = dict(sweep_images(out, list(outcomes), config.cuts, count=8))
     drawn = sheet([list(images) for images in shown.values()], row_labels=list(shown))
-    write_picture(out / SHEET, from_tensor(drawn), overwrite=True)
+    write_image(out / SHEET, from_tensor(drawn), overwrite=True)
     if config.features is None:
         return Sweep(outcomes, [])
     rows = measure_sweep(out, list(outcomes), config.cuts, data, open_features(config.features), config.samples, progress)

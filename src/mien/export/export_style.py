@@ -24,7 +24,7 @@ from mien.styles import Style, find_model
 if TYPE_CHECKING:
     import onnx
 
-_CLOSE = 1 / 255  # of a picture's range: the mean difference up to which weights are stored in half precision
+_CLOSE = 1 / 255  # of an image's range: the mean difference up to which weights are stored in half precision
 _CODES_CLOSE = 0.02  # the same for codes, whose values are about 1
 _STRENGTHS = (1.0, 0.0)
 
@@ -38,7 +38,7 @@ class Exported:
     half: bool
     """Whether the weights are stored in half precision."""
     mean_difference: float
-    """Of pictures in [0, 1] (of codes: in their own units), between ONNX Runtime and PyTorch."""
+    """Of images in [0, 1] (of codes: in their own units), between ONNX Runtime and PyTorch."""
     largest_difference: float
     bytes: int
 
@@ -51,7 +51,7 @@ def export_style(
 
     Inputs are `image` [N, 3, S, S], `strength` [1] and `fidelity` [1], outputs `face` and `mask`; the file's metadata says what
     they mean, and the license. `part` writes the encoder or the generator alone. `model` is the one that the style belongs to
-    (None: the one with mien). Weights are stored in half precision if pictures stay within 1/255 on average of PyTorch's.
+    (None: the one with mien). Weights are stored in half precision if images stay within 1/255 on average of PyTorch's.
     Raises `InputError` for another suffix, a taken name or a missing package, and `ModelMismatchError`.
 
     >>> mien.export_style("toon", "toon.onnx").half
@@ -85,7 +85,7 @@ def export_style(
 
 
 def differences(graph: onnx.ModelProto, mapper: GeneratorMapper, part: Part) -> tuple[float, float]:
-    """Mean and largest difference of a graph in ONNX Runtime from its mapper in PyTorch, pictures and masks in [0, 1]."""
+    """Mean and largest difference of a graph in ONNX Runtime from its mapper in PyTorch, images and masks in [0, 1]."""
     runtime = package("onnxruntime", "export")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3

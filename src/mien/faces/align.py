@@ -21,11 +21,11 @@ from mien.faces.warp import Affine, blur, warp
 from mien.files import read_text
 
 FARTHEST = 1e6
-"""Coordinates beyond this are of no picture."""
+"""Coordinates beyond this are of no image."""
 
 _MOST_TEXT = 1 << 20
-_FADE = 0.35  # of the side: how far outside the picture only its median color is left
-_BLUR = 0.02  # of the side: standard deviation of the blur outside the picture (as in FFHQ)
+_FADE = 0.35  # of the side: how far outside the image only its median color is left
+_BLUR = 0.02  # of the side: standard deviation of the blur outside the image (as in FFHQ)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def check_landmarks(landmarks: Tensor) -> Tensor:
     if landmarks.shape != (5, 2):
         raise ValueError(f"landmarks must be [5, 2], got {list(landmarks.shape)}")
     if not bool(landmarks.isfinite().all()) or float(landmarks.abs().max()) > FARTHEST:
-        raise InputError("The landmarks hold a number that is not finite, or of no picture: give five points in pixels of it.")
+        raise InputError("The landmarks hold a number that is not finite, or of no image: give five points in pixels of it.")
     return landmarks.to(torch.float64)
 
 
@@ -112,15 +112,15 @@ def frame_from_box(x: float, y: float, side: float) -> CropFrame:
 
 
 def whole_frame(width: int, height: int) -> CropFrame:
-    """The largest centred square of a picture: all of it, where it is square (`--aligned`)."""
+    """The largest centred square of an image: all of it, where it is square (`--aligned`)."""
     return CropFrame((width / 2, height / 2), float(min(width, height)))
 
 
 def extract(rgb: Tensor, frame: CropFrame, size: int) -> tuple[Tensor, Tensor]:
-    """Read a crop of `size` pixels from a picture [3, H, W].
+    """Read a crop of `size` pixels from an image [3, H, W].
 
-    Returns the crop [3, size, size], and [1, size, size] in [0, 1]: how much of each pixel lies inside the picture. Outside it
-    the crop holds the picture's mirror image, more and more blurred and faded to the median color (as in FFHQ).
+    Returns the crop [3, size, size], and [1, size, size] in [0, 1]: how much of each pixel lies inside the image. Outside it
+    the crop holds the image's mirror image, more and more blurred and faded to the median color (as in FFHQ).
     """
     if rgb.ndim != 3 or rgb.shape[0] != 3:
         raise ValueError(f"rgb must be [3, H, W], got {list(rgb.shape)}")
@@ -139,7 +139,7 @@ def extract(rgb: Tensor, frame: CropFrame, size: int) -> tuple[Tensor, Tensor]:
 
 
 def distance_outside(frame: CropFrame, size: int, width: int, height: int) -> Tensor:
-    """[1, size, size]: how far, in photo pixels, each crop pixel's centre lies outside the picture; negative inside."""
+    """[1, size, size]: how far, in photo pixels, each crop pixel's centre lies outside the image; negative inside."""
     centres = torch.arange(size, dtype=torch.float64) + 0.5
     grid = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), dim=-1)
     x, y = frame.to_photo(size)(grid).unbind(dim=-1)

@@ -18,7 +18,7 @@ BLURRED_AT = 64  # side in pixels at which the blur is made
 def soften_ground(crop: Tensor, network: HeadMaskNetwork | None = None, *, mask: Tensor | None = None) -> Tensor:
     """A crop [3, s, s] in [-1, 1] in the FFHQ frame with everything but head, hair and shoulders blurred.
 
-    The blur takes nothing from the head, so no rim of hair color surrounds it. `mask` [1, s, s] in [0, 1]: where the picture
+    The blur takes nothing from the head, so no rim of hair color surrounds it. `mask` [1, s, s] in [0, 1]: where the image
     stays sharp, if it is known.
     """
     size = crop.shape[-1]
@@ -33,7 +33,7 @@ def soften_ground(crop: Tensor, network: HeadMaskNetwork | None = None, *, mask:
 
 @torch.no_grad()
 def as_learned(model: Model, crops: Tensor, heads: Tensor | None = None) -> Tensor:
-    """Crops [N, 3, s, s] as the model's training pictures were: with a blurred background, if theirs were; else unchanged.
+    """Crops [N, 3, s, s] as the model's training images were: with a blurred background, if theirs were; else unchanged.
 
     `heads` [N, 1, s, s] are the masks of their heads (`own_head`), for who has them already.
     """

@@ -11,23 +11,23 @@ from mien.faces.paste import enlargement, paste_back
 from mien.faces.recolor import spread_colors
 from mien.faces.results import StylizedFace
 from mien.faces.upscale import upscale_factor, upscaled
-from mien.media.images import Picture
+from mien.media.images import ImageData
 
 
 def blend_face(
-    picture: Picture, face: StylizedFace, *, upscale: Upscale = "auto", hair: float = 0.0,
+    image: ImageData, face: StylizedFace, *, upscale: Upscale = "auto", hair: float = 0.0,
     dtype: torch.dtype = torch.float32,
-) -> Picture:  # fmt: skip
-    """Put a stylized face back into its photo, as sharp as the photo is; returns a new picture.
+) -> ImageData:  # fmt: skip
+    """Put a stylized face back into its photo, as sharp as the photo is; returns a new image.
 
     `upscale`: see `upscale_factor`. `hair` 0 draws hair as the model does (small ones draw worms there), 1 keeps the photo's
     strands and takes the drawing's colors alone. `dtype` is that of the upscaler's convolutions.
     """
     own, drawn = face.head, own_head(face.stylized)
     covered = covering_mask(own, drawn)
-    picture = spread_colors(picture, face.frame, face.stylized, covered, own)
+    image = spread_colors(image, face.frame, face.stylized, covered, own)
     sharp = upscaled(face.stylized, upscale_factor(upscale, enlargement(face.frame, face.stylized.shape[-1])), dtype=dtype)
     mask = covering_mask(own, drawn, hair=1 - hair)
     if sharp.shape != face.stylized.shape:
         mask = F.interpolate(mask[None], size=sharp.shape[1:], mode="bilinear", align_corners=False)[0]
-    return paste_back(picture, face.frame, sharp, mask, faithful=sharp is face.stylized)
+    return paste_back(image, face.frame, sharp, mask, faithful=sharp is face.stylized)

@@ -1,4 +1,4 @@
-"""Settings that say where the faces of a picture are."""
+"""Settings that say where the faces of an image are."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ WhichFaces = Literal["all", "largest"]
 
 @dataclass(frozen=True)
 class AlignConfig:
-    """How faces are found in a picture; by hand at most one of `aligned`, `box` and `landmarks`."""
+    """How faces are found in an image; by hand at most one of `aligned`, `box` and `landmarks`."""
 
     face: Annotated[
         Literal["auto", "largest", "all"] | int,
         "which faces: largest, all, or a number from 1 by size; auto: all of a photo, the largest of a reference",
     ] = "auto"
-    aligned: Annotated[bool, "the picture is a face crop already: take all of it"] = False
+    aligned: Annotated[bool, "the image is a face crop already: take all of it"] = False
     box: Annotated[tuple[float, float, float] | None, "the square around the head by hand: x, y, side in pixels"] = None
     landmarks: Annotated[
         tuple[tuple[float, float], ...] | None, "eyes, nose and mouth corners by hand, image left first, in pixels"

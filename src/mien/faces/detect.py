@@ -1,7 +1,7 @@
-"""Faces in a picture: dlib's frontal HOG detector (Dalal & Triggs 2005, King 2015), and five points by our own network.
+"""Faces in an image: dlib's frontal HOG detector (Dalal & Triggs 2005, King 2015), and five points by our own network.
 
-The detector sees upright faces, up to about 40 degrees askew, of 80 pixels or more. So small pictures are enlarged and large
-ones reduced; where nothing is found, the picture is looked at once more turned by quarter turns, with a margin around it (for
+The detector sees upright faces, up to about 40 degrees askew, of 80 pixels or more. So small images are enlarged and large
+ones reduced; where nothing is found, the image is looked at once more turned by quarter turns, with a margin around it (for
 faces that fill it) and in more detail, and at last with a lower threshold. The points decide what is a face and what not.
 """
 
@@ -26,7 +26,7 @@ from mien.faces.five_points import find_points, seen_crop
 from mien.media.eight_bit import to_uint8
 from mien.models.landmarks import LandmarkNetwork
 
-_USUAL_SIDE = (800, 1800)  # longer side that the detector looks at: smaller pictures are enlarged, larger ones reduced
+_USUAL_SIDE = (800, 1800)  # longer side that the detector looks at: smaller images are enlarged, larger ones reduced
 _DETAILED_SIDE = (1600, 3400)
 _TINY_SIDE = (2400, 2400)
 _BOX_TO_FRAME = 1.85  # side of the FFHQ crop in units of the detector's box, on average
@@ -39,7 +39,7 @@ _SAME_FACE = 0.3  # intersection over union of two boxes
 
 @dataclass(frozen=True)
 class Face:
-    """One face of a picture, in the picture's pixel coordinates."""
+    """One face of an image, in the image's pixel coordinates."""
 
     box: tuple[float, float, float, float]
     """Left, top, right, bottom of the detector's square: brows to chin."""
@@ -76,13 +76,13 @@ class _Box:
 
 @lru_cache(maxsize=1)
 def _detector() -> Any:
-    import dlib  # here: importing it takes a while, and only pictures whose faces must be looked for need it
+    import dlib  # here: importing it takes a while, and only images whose faces must be looked for need it
 
     return dlib.get_frontal_face_detector()
 
 
 def find_faces(rgb: Tensor, network: LandmarkNetwork | None = None) -> list[Face]:
-    """All faces of a picture [3, H, W] in [-1, 1], the largest first; an empty list where there is none.
+    """All faces of an image [3, H, W] in [-1, 1], the largest first; an empty list where there is none.
 
     `network` finds the five points; None: the one that comes with mien.
     """
@@ -97,9 +97,9 @@ def find_faces(rgb: Tensor, network: LandmarkNetwork | None = None) -> list[Face
 
 
 def too_small(rgb: Tensor, network: LandmarkNetwork | None = None) -> float | None:
-    """The side of the largest face's crop in a picture [3, H, W] where `find_faces` finds none; None: nowhere.
+    """The side of the largest face's crop in an image [3, H, W] where `find_faces` finds none; None: nowhere.
 
-    Looked for in small pictures alone, enlarged once more: such a face has too few pixels to be redrawn.
+    Looked for in small images alone, enlarged once more: such a face has too few pixels to be redrawn.
     """
     if max(rgb.shape[1:]) > _DETAILED_SIDE[0]:
         return None
@@ -109,7 +109,7 @@ def too_small(rgb: Tensor, network: LandmarkNetwork | None = None) -> float | No
 
 def _usual_look(rgb: Tensor, network: LandmarkNetwork) -> list[Face]:
     upright = _faces(rgb, network, 0)
-    # A weak answer may be a pattern in a picture that lies on its side: see whether it is better another way round.
+    # A weak answer may be a pattern in an image that lies on its side: see whether it is better another way round.
     if upright and max(face.score for face in upright) < 0.5:
         turned = _turned_look(rgb, network)
         if turned and max(face.score for face in turned) > max(face.score for face in upright) + 0.5:
@@ -143,7 +143,7 @@ def _faces(
     threshold: float = _SURE,
     margin: float = 0.0,
 ) -> list[Face]:
-    """Look at the picture after `turn` clockwise quarter turns, with a margin in units of its size around it."""
+    """Look at the image after `turn` clockwise quarter turns, with a margin in units of its size around it."""
     height, width = rgb.shape[1:]
     faces = []
     for box in _boxes(torch.rot90(rgb, -turn, (1, 2)) if turn else rgb, sides, threshold, margin):
@@ -158,7 +158,7 @@ def _faces(
 
 
 def _turn_back(points: Tensor, turn: int, width: int, height: int) -> Tensor:
-    """Points of the picture after `turn` clockwise quarter turns -> points of the picture of `width` x `height`."""
+    """Points of the image after `turn` clockwise quarter turns -> points of the image of `width` x `height`."""
     x, y = points.unbind(dim=-1)
     if turn == 1:
         return torch.stack([y, height - x], dim=-1)
@@ -170,7 +170,7 @@ def _turn_back(points: Tensor, turn: int, width: int, height: int) -> Tensor:
 
 
 def _boxes(rgb: Tensor, sides: tuple[int, int], threshold: float, margin: float) -> list[_Box]:
-    """The detector's answer in coordinates of the picture."""
+    """The detector's answer in coordinates of the image."""
     height, width = rgb.shape[1:]
     longer = max(height, width)
     scale = min(max(longer, sides[0]), sides[1]) / longer
@@ -196,7 +196,7 @@ def _boxes(rgb: Tensor, sides: tuple[int, int], threshold: float, margin: float)
 
 
 def quick_look(pixels: NDArray[np.uint8]) -> list[CropFrame]:
-    """About where the upright faces of a picture [H, W, 3] are, as FFHQ crops, by one look of the detector at it as it is."""
+    """About where the upright faces of an image [H, W, 3] are, as FFHQ crops, by one look of the detector at it as it is."""
     found, _, _ = _detector().run(np.ascontiguousarray(pixels), 0, _SURE)
     middles = [((box.left() + box.right() + 1) / 2, (box.top() + box.bottom() + 1) / 2) for box in found]
     return [_guessed_square(middle, box.width()) for middle, box in zip(middles, found, strict=True)]
@@ -241,11 +241,11 @@ def choose(
     faces: Sequence[Face],
     which: WhichFaces | int = "largest",
     *,
-    name: str = "the picture",
+    name: str = "the image",
 ) -> list[Face]:
     """The faces to work on: "largest", "all", or one by its number from 1 (the largest), as `find_faces` orders them.
 
-    `name` is the picture in messages. Raises FaceNotFoundError when there is none, InputError for a number that does not exist.
+    `name` is the image in messages. Raises FaceNotFoundError when there is none, InputError for a number that does not exist.
     """
     if not faces:
         raise FaceNotFoundError(

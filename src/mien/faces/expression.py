@@ -1,7 +1,7 @@
 """Where a face looks and what its mouth does, measured in an aligned crop; also in drawings and from 64 pixels on.
 
 The landmark network says where eyes and mouth are, what lies there says the rest. Irises are the darkest round things between
-lids. Both eyes look the same way but are each other's mirror image, so their pictures, put on top of each other, leave the
+lids. Both eyes look the same way but are each other's mirror image, so their images, put on top of each other, leave the
 irises and smear lashes, corners and shadows; mean shift (Comaniciu & Meer 2002) walks to the middle of what is dark there, and
 to that of all that is not skin: the opening, for the network's own points of the eyes follow the irises. The mouth's corners
 are two of the network's points; between them, what is darker than skin in all three colors, or paler than it, is no lip but
@@ -38,7 +38,7 @@ class Expression:
     """Gaze and mouth of N faces, in units of the distance between the eyes."""
 
     gaze: Tensor
-    """[N, 2]: how far right (in the picture) and down the irises lie from the middles of their eyes, both eyes averaged."""
+    """[N, 2]: how far right (in the image) and down the irises lie from the middles of their eyes, both eyes averaged."""
     mouth: Tensor
     """[N, 3]: distance of its corners; height of what is dark or paler than skin between the lips; how far its middle lies
     below its corners (more than usual: a smile)."""
@@ -53,9 +53,9 @@ class ExpressionDistance:
 
 
 def measure_expression(crops: Tensor, network: LandmarkNetwork | None = None) -> Expression:
-    """Measure FFHQ crops [N, 3, S, S] in [-1, 1] with S from 64; each picture alone, whatever the batch.
+    """Measure FFHQ crops [N, 3, S, S] in [-1, 1] with S from 64; each image alone, whatever the batch.
 
-    `network` finds the points; None: the one that comes with mien. Raises `ValueError` for pictures of another shape.
+    `network` finds the points; None: the one that comes with mien. Raises `ValueError` for images of another shape.
     """
     if crops.ndim != 4 or crops.shape[1] != 3 or crops.shape[2] != crops.shape[3] or crops.shape[3] < _LEAST_SIDE:
         raise ValueError(f"crops must be [N, 3, S, S] with S from {_LEAST_SIDE}, got {list(crops.shape)}")
@@ -94,12 +94,12 @@ def expression_region(crops: Tensor, network: LandmarkNetwork | None = None) -> 
     return inside.amax(dim=1, keepdim=True)
 
 
-def _cut_out(pictures: Tensor, centre: Tensor, across: Tensor, half: tuple[float, float], size: tuple[int, int]) -> Tensor:
-    """Windows [N, C, *size] of pictures [N, C, S, S] around `centre` [N, 2], with `across` [N, 2] as x axis and unit."""
+def _cut_out(images: Tensor, centre: Tensor, across: Tensor, half: tuple[float, float], size: tuple[int, int]) -> Tensor:
+    """Windows [N, C, *size] of images [N, C, S, S] around `centre` [N, 2], with `across` [N, 2] as x axis and unit."""
     x, y = _grid(half, size)
     down = torch.stack([-across[:, 1], across[:, 0]], dim=1)
     where = centre[:, None, None] + x[None, ..., None] * across[:, None, None] + y[None, ..., None] * down[:, None, None]
-    return F.grid_sample(pictures, where * 2 - 1, mode="bicubic", padding_mode="border", align_corners=False)
+    return F.grid_sample(images, where * 2 - 1, mode="bicubic", padding_mode="border", align_corners=False)
 
 
 def _grid(half: tuple[float, float], size: tuple[int, int]) -> tuple[Tensor, Tensor]:

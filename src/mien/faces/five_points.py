@@ -17,7 +17,7 @@ from mien.models.landmarks import LandmarkNetwork
 _FIRST_LOOKS = ((0.0, 0.0, 1.0), (-0.06, 0.03, 1.1), (0.06, 0.03, 0.92), (0.0, -0.06, 1.0))
 _NEXT_LOOKS = ((-0.02, 0.0, 1.0), (0.02, 0.0, 1.0), (0.0, -0.02, 1.04), (0.0, 0.02, 0.96))
 _LOOKS_BESIDE = ((-0.09, 0.0), (0.09, 0.0), (0.0, -0.09), (0.0, 0.09))
-_ENOUGH = 4  # pixels of the picture per pixel that the network sees, which are left when a face is made smaller
+_ENOUGH = 4  # pixels of the image per pixel that the network sees, which are left when a face is made smaller
 _MOST_MOVED = 0.02  # of the side, by looks from beside: faces and drawings stayed below 0.014, anything else was above 0.026
 _SOFT = 3.5  # pixels of a softened look that become one
 _BRIGHT = 0.5  # exponent that brightens a look: what is darker than the middle most

@@ -1,4 +1,4 @@
-"""The guided filter (He, Sun & Tang 2010): coarse planes made to follow the edges of a picture, at its size or a finer one."""
+"""The guided filter (He, Sun & Tang 2010): coarse planes made to follow the edges of an image, at its size or a finer one."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _TOLERANCE = 2e-3  # of color variance in [-1, 1]: below it, differences of colo
 
 
 def follow(guide: Tensor, planes: Tensor, reach: int, *, tolerance: float = _TOLERANCE) -> Tensor:
-    """Planes [k, h, w] that follow the edges of their picture [3, h, w]; windows reach `reach` pixels to each side."""
+    """Planes [k, h, w] that follow the edges of their image [3, h, w]; windows reach `reach` pixels to each side."""
     slopes, offsets = guided_lines(guide, planes, reach, tolerance=tolerance)
     return along(guide, slopes, offsets)
 
 
 def guided_lines(guide: Tensor, planes: Tensor, reach: int, *, tolerance: float = _TOLERANCE) -> tuple[Tensor, Tensor]:
-    """The planes as linear functions of the picture's colors near each pixel: slopes [k, 3, h, w], offsets [k, h, w].
+    """The planes as linear functions of the image's colors near each pixel: slopes [k, 3, h, w], offsets [k, h, w].
 
-    Made larger, they may be evaluated on a finer copy of the picture (the fast guided filter, He & Sun 2015).
+    Made larger, they may be evaluated on a finer copy of the image (the fast guided filter, He & Sun 2015).
     """
 
     def mean(x: Tensor) -> Tensor:
@@ -38,5 +38,5 @@ def guided_lines(guide: Tensor, planes: Tensor, reach: int, *, tolerance: float 
 
 
 def along(guide: Tensor, slopes: Tensor, offsets: Tensor) -> Tensor:
-    """The planes [k, h, w] that `guided_lines` found, on a picture [3, h, w] of the same size as the lines."""
+    """The planes [k, h, w] that `guided_lines` found, on an image [3, h, w] of the same size as the lines."""
     return (slopes * guide[None]).sum(dim=1) + offsets

@@ -11,7 +11,7 @@ from mien.faces.guided import follow
 from mien.faces.warp import blur
 from mien.models.head_mask_network import HeadMaskNetwork
 
-_WORKING_SIZE = 192  # largest side in pixels at which the mask is made to follow the picture
+_WORKING_SIZE = 192  # largest side in pixels at which the mask is made to follow the image
 REACH = 0.04  # of the side: radius of the windows in which mask and colors are related
 WIDER = 0.012  # of the side: how far the mask reaches beyond head and hair, so that no rim of the old ones stays
 _NECK = (0.84, 1.0)  # height in the crop at which the mask begins to fade, and has faded: from the chin to the shoulders
@@ -30,9 +30,9 @@ def head_mask(crop: Tensor, stylized: Tensor | None = None, network: HeadMaskNet
     return covering_mask(*head_masks(crop, stylized, network))
 
 
-def own_head(picture: Tensor, network: HeadMaskNetwork | None = None) -> Tensor:
+def own_head(image: Tensor, network: HeadMaskNetwork | None = None) -> Tensor:
     """Head, hair and neck in one FFHQ crop [3, s, s] in [-1, 1]: [1, s, s] in [0, 1], which does not fade below the chin."""
-    return _heads([picture], network)[0]
+    return _heads([image], network)[0]
 
 
 def head_masks(crop: Tensor, stylized: Tensor, network: HeadMaskNetwork | None = None) -> tuple[Tensor, Tensor]:
@@ -59,13 +59,13 @@ def face_ellipse(size: int) -> Tensor:
     return torch.sigmoid((1 - (x.square()[None] + y.square()[:, None]).sqrt()) * _FACE_STEEPNESS)
 
 
-def _heads(pictures: list[Tensor], network: HeadMaskNetwork | None) -> Tensor:
-    first = pictures[0]
-    if first.ndim != 3 or first.shape[0] != 3 or any(picture.shape != first.shape for picture in pictures):
-        shapes = " and ".join(str(list(picture.shape)) for picture in pictures)
+def _heads(images: list[Tensor], network: HeadMaskNetwork | None) -> Tensor:
+    first = images[0]
+    if first.ndim != 3 or first.shape[0] != 3 or any(image.shape != first.shape for image in images):
+        shapes = " and ".join(str(list(image.shape)) for image in images)
         raise ValueError(f"crop and stylized must both be [3, s, s], got {shapes}")
     size = first.shape[-1]
-    batch = torch.stack(pictures).float().clamp(-1, 1)
+    batch = torch.stack(images).float().clamp(-1, 1)
     coarse = coarse_head_mask(batch, network)
     working = min(size, _WORKING_SIZE)
     reach = max(2, round(REACH * working))
@@ -84,10 +84,10 @@ def fading(mask: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def coarse_head_mask(pictures: Tensor, network: HeadMaskNetwork | None = None) -> Tensor:
+def coarse_head_mask(images: Tensor, network: HeadMaskNetwork | None = None) -> Tensor:
     """Head, hair and neck in FFHQ crops [N, 3, s, s] in [-1, 1], as the network sees them at its own size: [N, 1, h, h]."""
     network = network or read_head_mask_network()
-    return torch.sigmoid(network(_resize(pictures, network.config.size)))
+    return torch.sigmoid(network(_resize(images, network.config.size)))
 
 
 def _resize(x: Tensor, size: int) -> Tensor:

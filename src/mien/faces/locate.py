@@ -1,4 +1,4 @@
-"""Which squares of a picture are worked on: found faces, or what the user says."""
+"""Which squares of an image are worked on: found faces, or what the user says."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mien.faces.config import AlignConfig
 from mien.faces.crop_reader import CropReader
 from mien.faces.detect import choose, find_faces, too_small
 from mien.faces.results import AlignedFace
-from mien.media.image_input import ImageLike, as_picture
-from mien.media.picture import Picture
+from mien.media.image_data import ImageData
+from mien.media.image_input import ImageLike, as_image
 
-_LARGEST = 20  # sides of a crop by hand, in units of the picture's longer side
+_LARGEST = 20  # sides of a crop by hand, in units of the image's longer side
 
 
-def locate(rgb: Tensor, config: AlignConfig, *, name: str = "the picture") -> list[CropFrame]:
-    """The square crops to work on in a picture [3, H, W]; never empty.
+def locate(rgb: Tensor, config: AlignConfig, *, name: str = "the image") -> list[CropFrame]:
+    """The square crops to work on in an image [3, H, W]; never empty.
 
     Raises `FaceNotFoundError` (with what to do) when there is no face.
     """
@@ -30,20 +30,20 @@ def locate(rgb: Tensor, config: AlignConfig, *, name: str = "the picture") -> li
     return _by_hand(width, height, config, name) or _found(rgb, config, name)
 
 
-def cut_out(picture: Picture, config: AlignConfig, size: int) -> list[tuple[CropFrame, Tensor, Tensor]]:
-    """The crops to work on in a picture: where each sits, its pixels [3, size, size], and how much of each is of the picture.
+def cut_out(image: ImageData, config: AlignConfig, size: int) -> list[tuple[CropFrame, Tensor, Tensor]]:
+    """The crops to work on in an image: where each sits, its pixels [3, size, size], and how much of each is of the image.
 
-    As `locate` and `extract`. Of a large picture no copy of full size is made: so it needs little more than its own memory.
+    As `locate` and `extract`. Of a large image no copy of full size is made: so it needs little more than its own memory.
     """
-    name = str(picture.path or "the picture")
-    reader = CropReader(picture)
-    frames = _by_hand(picture.width, picture.height, config, name)
+    name = str(image.path or "the image")
+    reader = CropReader(image)
+    frames = _by_hand(image.width, image.height, config, name)
     frames = frames or [reader.enlarged(frame) for frame in _found(reader.small, config, name)]
     return [(frame, *reader.read(frame, size)) for frame in frames]
 
 
 def _by_hand(width: int, height: int, config: AlignConfig, name: str) -> list[CropFrame]:
-    """The crop that the user gave, or nothing; raises `InputError` for one that has nothing to do with the picture."""
+    """The crop that the user gave, or nothing; raises `InputError` for one that has nothing to do with the image."""
     if config.aligned:
         return [whole_frame(width, height)]
     if config.box is not None:
@@ -59,7 +59,7 @@ def _by_hand(width: int, height: int, config: AlignConfig, name: str) -> list[Cr
     if frame.side > _LARGEST * max(width, height):
         raise InputError(
             f"{what} far beyond {name} ({width} x {height} pixels), whose crop would be {frame.side:.0f} pixels wide: "
-            "give pixels of this picture."
+            "give pixels of this image."
         )
     return [frame]
 
@@ -69,7 +69,7 @@ def _found(rgb: Tensor, config: AlignConfig, name: str) -> list[CropFrame]:
     side = None if faces else too_small(rgb)
     if side is not None:
         raise FaceNotFoundError(
-            f"{name} has only a face of about {side:.0f} px with its hair, which is too small: use a larger picture of it."
+            f"{name} has only a face of about {side:.0f} px with its hair, which is too small: use a larger image of it."
         )
     return [face.frame() for face in choose(faces, "all" if config.face == "auto" else config.face, name=name)]
 
@@ -94,4 +94,4 @@ def align_faces(photo: ImageLike, align: AlignConfig | None = None, *, size: int
     >>> mien.align_faces("me.jpg")[0].image.size
     (256, 256)
     """
-    return [AlignedFace(*found) for found in cut_out(as_picture(photo), align or AlignConfig(), size)]
+    return [AlignedFace(*found) for found in cut_out(as_image(photo), align or AlignConfig(), size)]

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mien.faces.align import CropFrame
 from mien.faces.config import AlignConfig
 from mien.faces.locate import cut_out
-from mien.media.image_input import ImageLike, as_picture, to_pil
+from mien.media.image_input import ImageLike, as_image, to_pil
 
 _LINE, _PAPER, _INK = "#ffd21f", "#101010", "#ffffff"  # a line between two dark ones is seen on any ground
 
@@ -21,9 +21,9 @@ def number_faces(photo: ImageLike, align: AlignConfig | None = None) -> Image.Im
 
     >>> mien.number_faces("me.jpg").save("numbered.png")
     """
-    picture = as_picture(photo)
-    frames = [frame for frame, _, _ in cut_out(picture, align or AlignConfig(), 8)]
-    return draw_numbers(to_pil(picture), frames)
+    image = as_image(photo)
+    frames = [frame for frame, _, _ in cut_out(image, align or AlignConfig(), 8)]
+    return draw_numbers(to_pil(image), frames)
 
 
 def draw_numbers(image: Image.Image, frames: Sequence[CropFrame]) -> Image.Image:
@@ -41,7 +41,7 @@ def draw_numbers(image: Image.Image, frames: Sequence[CropFrame]) -> Image.Image
 
 
 def _label(draw: ImageDraw.ImageDraw, size: tuple[int, int], text: str, frame: CropFrame) -> None:
-    """The number on the upper left corner of a square, inside the picture; readable also where the face is small."""
+    """The number on the upper left corner of a square, inside the image; readable also where the face is small."""
     smallest = max(14, max(size) // 60)
     height = max(smallest, min(round(frame.side / 6), 4 * smallest))
     font = ImageFont.load_default(size=height)

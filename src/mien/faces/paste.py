@@ -18,7 +18,7 @@ from mien.faces.align import CropFrame, distance_outside
 from mien.faces.crop_reader import AT_ONCE, CropReader
 from mien.faces.head_mask import head_mask
 from mien.faces.warp import Affine, blur, warp
-from mien.media.images import Picture
+from mien.media.images import ImageData
 
 __all__ = ["enlargement", "head_mask", "paste_back"]
 
@@ -39,37 +39,37 @@ def enlargement(frame: CropFrame, size: int) -> float:
 
 
 def paste_back(
-    picture: Picture, frame: CropFrame, face: Tensor, mask: Tensor, *, match_colors: bool = True, faithful: bool = True
-) -> Picture:
+    image: ImageData, frame: CropFrame, face: Tensor, mask: Tensor, *, match_colors: bool = True, faithful: bool = True
+) -> ImageData:
     """Put a face [3, s, s] in [-1, 1] (sRGB) back where `frame` says, through a mask [1, s, s] in [0, 1].
 
     The mask fades by itself towards those edges of the crop beyond which the photo goes on. `match_colors` shifts the colors
     of the face near the mask's border to those of the photo there. `faithful` keeps detail of single pixels, at ten times the
-    work; without it they are dulled. Returns a new picture; a gray one stays gray.
+    work; without it they are dulled. Returns a new image; a gray one stays gray.
     """
     size = face.shape[-1]
     if face.shape != (3, size, size) or mask.shape != (1, size, size):
         raise ValueError(f"face and mask must be [3, s, s] and [1, s, s], got {list(face.shape)} and {list(mask.shape)}")
     corners = frame.corners()
     left, top = (max(0, math.floor(float(v))) for v in corners.amin(dim=0))
-    ends = zip((picture.width, picture.height), corners.amax(dim=0), strict=True)
+    ends = zip((image.width, image.height), corners.amax(dim=0), strict=True)
     right, bottom = (min(end, math.ceil(float(v))) for end, v in ends)
     if left >= right or top >= bottom:
-        return picture
+        return image
     face, mask = face.float().clamp(-1, 1), mask.float().clamp(0, 1)
-    window = picture.pixels[top:bottom, left:right, : picture.colors]
+    window = image.pixels[top:bottom, left:right, : image.colors]
     local = replace(frame, centre=(frame.centre[0] - left, frame.centre[1] - top))
     if match_colors:
-        face = (face + _border_shift(Picture(window, picture.icc), local, face, mask)).clamp(-1, 1)
+        face = (face + _border_shift(ImageData(window, image.icc), local, face, mask)).clamp(-1, 1)
 
     height, width = bottom - top, right - left
     # Of a very large face only a strip is there as float32; then it is enlarged, and has no detail of single pixels to keep.
     strip = height if height * width <= AT_ONCE else _ROWS_AT_ONCE
-    pixels = picture.pixels.copy()
-    result = pixels[top:bottom, left:right, : picture.colors]
+    pixels = image.pixels.copy()
+    result = pixels[top:bottom, left:right, : image.colors]
     for first in range(0, height, strip):
         count, inside = min(strip, height - first), _below(local.to_crop(size), first)
-        weight = _faded_mask(mask, frame, inside, (count, width), (picture.width, picture.height))
+        weight = _faded_mask(mask, frame, inside, (count, width), (image.width, image.height))
         if faithful and strip == height:
             warped = _warp_faithfully(face, local, height, width)
         else:
@@ -80,11 +80,11 @@ def paste_back(
             there = slice(first + rows.start, first + rows.stop)
             amount = weight[rows].numpy()[..., None]
             if amount.any():
-                own = picture.from_srgb(((warped[:, rows].permute(1, 2, 0) + 1) / 2).contiguous().numpy())
+                own = image.from_srgb(((warped[:, rows].permute(1, 2, 0) + 1) / 2).contiguous().numpy())
                 mixed = np.rint(window[there] + amount * (own - window[there])).astype(window.dtype)
                 # Not even rounding touches what lies outside the mask.
                 result[there] = np.where(amount > 0, mixed, window[there])
-    return replace(picture, pixels=pixels)
+    return replace(image, pixels=pixels)
 
 
 def _below(to_crop: Affine, rows: int) -> Affine:
@@ -153,7 +153,7 @@ def _smooth(t: Tensor) -> Tensor:
     return t * t * (3 - 2 * t)
 
 
-def _border_shift(part: Picture, frame: CropFrame, face: Tensor, mask: Tensor) -> Tensor:
+def _border_shift(part: ImageData, frame: CropFrame, face: Tensor, mask: Tensor) -> Tensor:
     """What to add to the face [3, s, s] so that its colors meet the photo's along the border of the mask.
 
     Coarse, so that no line is touched.
@@ -167,7 +167,7 @@ def _border_shift(part: Picture, frame: CropFrame, face: Tensor, mask: Tensor) -
 
 
 def border_shift(face: Tensor, photo: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
-    """The same for small pictures [3, n, n] of face and photo, mask [1, n, n], and [1, n, n] where the photo is known.
+    """The same for small images [3, n, n] of face and photo, mask [1, n, n], and [1, n, n] where the photo is known.
 
     The difference of the two where the mask is neither 0 nor 1 is spread a little way inwards, and only over what has the
     color of the border, so that hair before a background keeps its own.

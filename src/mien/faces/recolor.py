@@ -18,7 +18,7 @@ from mien.faces.align import CropFrame
 from mien.faces.crop_reader import CropReader
 from mien.faces.guided import along, guided_lines
 from mien.faces.warp import Affine, blur, warp
-from mien.media.images import Picture
+from mien.media.images import ImageData
 
 _WIDER = 1.8  # sides of the crop: the square in which colors are carried on
 _SIZE = 144  # its side in pixels, at which that is solved
@@ -33,42 +33,42 @@ _REACH = 3  # pixels at `_SIZE`: windows in which shift and colors are related
 _ROWS_AT_ONCE = 256
 
 
-def spread_colors(picture: Picture, frame: CropFrame, face: Tensor, drawn: Tensor, head: Tensor) -> Picture:
-    """A picture whose hair and skin around a drawn face have that face's colors, ready for `paste_back`.
+def spread_colors(image: ImageData, frame: CropFrame, face: Tensor, drawn: Tensor, head: Tensor) -> ImageData:
+    """An image whose hair and skin around a drawn face have that face's colors, ready for `paste_back`.
 
     `face` [3, s, s] in [-1, 1] is what will be pasted into `frame`, `drawn` [1, s, s] in [0, 1] says where, and `head`
     [1, s, s] where the photo's own head is. Around that the photo is held as it is.
     """
     around = frame.scaled(_WIDER)
-    left, top, right, bottom = _window(picture, around)
+    left, top, right, bottom = _window(image, around)
     if left >= right or top >= bottom:
-        return picture
-    window = picture.pixels[top:bottom, left:right, : picture.colors]
+        return image
+    window = image.pixels[top:bottom, left:right, : image.colors]
     local = replace(around, centre=(around.centre[0] - left, around.centre[1] - top))
-    photo, _ = CropReader(Picture(window, picture.icc)).read(local, _SIZE)
+    photo, _ = CropReader(ImageData(window, image.icc)).read(local, _SIZE)
     shift = _carried(photo, face, drawn, head)
     if not bool(shift.abs().amax() > _NOTHING):
-        return picture
+        return image
 
     slopes, offsets = guided_lines(photo, shift, _REACH, tolerance=4e-3)
     lines = torch.cat([slopes.flatten(0, 1), offsets])
-    pixels, inside = picture.pixels.copy(), local.to_crop(_SIZE)
-    own = pixels[top:bottom, left:right, : picture.colors]
+    pixels, inside = image.pixels.copy(), local.to_crop(_SIZE)
+    own = pixels[top:bottom, left:right, : image.colors]
     for start in range(0, bottom - top, _ROWS_AT_ONCE):
         rows = slice(start, min(bottom - top, start + _ROWS_AT_ONCE))
         here = _read(lines, inside, rows, right - left)
-        colors = Picture(window[rows], picture.icc).rgb()
+        colors = ImageData(window[rows], image.icc).rgb()
         change = along(colors, here[:9].reshape(3, 3, *here.shape[1:]), here[9:])
         change = change.sign() * (change.abs() - _NOTHING).clamp(0, _MOST)
-        changed = picture.from_srgb((((colors + change).clamp(-1, 1) + 1) / 2).permute(1, 2, 0).contiguous().numpy())
+        changed = image.from_srgb((((colors + change).clamp(-1, 1) + 1) / 2).permute(1, 2, 0).contiguous().numpy())
         touched = (change != 0).any(dim=0).numpy()[..., None]
         own[rows] = np.where(touched, np.rint(changed).astype(own.dtype), own[rows])
-    return replace(picture, pixels=pixels)
+    return replace(image, pixels=pixels)
 
 
-def _window(picture: Picture, frame: CropFrame) -> tuple[int, int, int, int]:
+def _window(image: ImageData, frame: CropFrame) -> tuple[int, int, int, int]:
     low, high = frame.corners().amin(dim=0).floor().int().tolist(), frame.corners().amax(dim=0).ceil().int().tolist()
-    return max(0, low[0]), max(0, low[1]), min(picture.width, high[0]), min(picture.height, high[1])
+    return max(0, low[0]), max(0, low[1]), min(image.width, high[0]), min(image.height, high[1])
 
 
 def _read(lines: Tensor, inside: Affine, rows: slice, width: int) -> Tensor:

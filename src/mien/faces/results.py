@@ -18,11 +18,11 @@ from mien.errors import MienWarning
 from mien.faces.align import CropFrame
 from mien.faces.head_mask import own_head
 from mien.media.beside import beside
+from mien.media.image_data import ImageData
 from mien.media.image_input import pil_from_tensor, to_pil
-from mien.media.images import write_picture
-from mien.media.picture import Picture
+from mien.media.images import write_image
 
-# A picture enlarged more than this is visibly soft: say so.
+# An image enlarged more than this is visibly soft: say so.
 _SOFT_SCALE = 1.5
 _FEW_PIXELS = 0.375  # of the side that the model sees: a crop of less says little of the person
 _HALF_FACE = 0.85  # share of brows to chin that lies inside the photo
@@ -59,13 +59,13 @@ class AlignedFace:
 class AlignedPhoto:
     """A photo in which the faces have been found: it can be given wherever a photo is, and is not searched again."""
 
-    picture: Picture
+    image_data: ImageData
     faces: list[AlignedFace]
 
 
 @dataclass(frozen=True)
 class StylizedFace:
-    """One face on its way through: pictures are [3, R, R] in [-1, 1]."""
+    """One face on its way through: images are [3, R, R] in [-1, 1]."""
 
     frame: CropFrame
     """Where the face sits in the photo: centre, side and angle of a square."""
@@ -99,31 +99,31 @@ class StylizedFace:
 class Result:
     """A photo with its faces redrawn."""
 
-    picture: Picture
+    image_data: ImageData
     """The photo in its own depth, with its color profile."""
     faces: list[StylizedFace]
     """The largest first."""
     notes: list[str] = field(default_factory=list)
-    """What is to be known of this picture, a sentence each; all of them are warned of as well (`MienWarning`)."""
-    original: Picture | None = None
+    """What is to be known of this image, a sentence each; all of them are warned of as well (`MienWarning`)."""
+    original: ImageData | None = None
     """The photo before, or of a crop the aligned face."""
 
     def __repr__(self) -> str:
         faces = "1 face" if len(self.faces) == 1 else f"{len(self.faces)} faces"
-        return f"Result({self.picture.width} x {self.picture.height}, {faces})"
+        return f"Result({self.image_data.width} x {self.image_data.height}, {faces})"
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """The photo of 8 bits, [H, W, 3] or with alpha [H, W, 4]: what `numpy.asarray` takes."""
         return np.asarray(self.image, dtype=dtype)
 
-    def compared(self) -> Picture:
+    def compared(self) -> ImageData:
         """Before and after side by side."""
-        return self.picture if self.original is None else beside(self.original, self.picture)
+        return self.image_data if self.original is None else beside(self.original, self.image_data)
 
     @property
     def image(self) -> Image.Image:
         """The photo as a PIL image of 8 bits."""
-        return to_pil(self.picture)
+        return to_pil(self.image_data)
 
     @property
     def images(self) -> list[Image.Image]:
@@ -135,7 +135,7 @@ class Result:
 
         An existing file is kept unless `overwrite`. `quality` (1 to 100) is for .jpg and .webp. Raises `InputError`.
         """
-        return write_picture(path, self.picture, overwrite=overwrite, quality=quality)
+        return write_image(path, self.image_data, overwrite=overwrite, quality=quality)
 
 
 def note_softness(result: Result, face: StylizedFace, factor: float, *, missing: str = "") -> None:
@@ -155,7 +155,7 @@ def note_little(result: Result, face: AlignedFace) -> None:
     """Note it where there is little of a face to go by: few pixels, or half of it outside the photo."""
     side = face.frame.side
     if side < _FEW_PIXELS * face.crop.shape[-1]:
-        _note(result, f"A face of about {side:.0f} px with its hair is drawn from few pixels: use a larger picture of it.")
+        _note(result, f"A face of about {side:.0f} px with its hair is drawn from few pixels: use a larger image of it.")
     height, width = face.valid.shape[-2:]
     inner = face.valid[..., height // 4 : height * 7 // 8, width // 4 : width * 3 // 4]
     if float(inner.mean()) < _HALF_FACE:
@@ -166,7 +166,7 @@ def note_little(result: Result, face: AlignedFace) -> None:
 
 def _note(result: Result, text: str) -> None:
     result.notes.append(text)
-    warnings.warn(f"{result.picture.path}: {text}" if result.picture.path else text, MienWarning, stacklevel=4)
+    warnings.warn(f"{result.image_data.path}: {text}" if result.image_data.path else text, MienWarning, stacklevel=4)
 
 
 def _box(frame: CropFrame) -> tuple[int, int, int, int]:

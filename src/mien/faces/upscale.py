@@ -50,14 +50,14 @@ def upscaled(
     if factor == 1.0:
         return face
     network = network or read_upscaler()
-    picture = (face.float().clamp(-1, 1)[None] + 1) / 2
-    whole = network(picture, dtype)
-    wiped = picture - _resize(whole, face.shape[-1])
+    image = (face.float().clamp(-1, 1)[None] + 1) / 2
+    whole = network(image, dtype)
+    wiped = image - _resize(whole, face.shape[-1])
     whole = whole + grain * F.interpolate(wiped, size=whole.shape[-2:], mode="bicubic", align_corners=False)
     return (_resize(whole, round(factor * face.shape[-1])) * 2 - 1).clamp(-1, 1)[0]
 
 
-def _resize(picture: Tensor, size: int) -> Tensor:
-    if picture.shape[-1] == size:
-        return picture
-    return F.interpolate(picture, size=(size, size), mode="bicubic", antialias=True, align_corners=False)
+def _resize(image: Tensor, size: int) -> Tensor:
+    if image.shape[-1] == size:
+        return image
+    return F.interpolate(image, size=(size, size), mode="bicubic", antialias=True, align_corners=False)

@@ -1,8 +1,8 @@
-"""Affine resampling of pictures, band-limited in both directions.
+"""Affine resampling of images, band-limited in both directions.
 
 The source is first resampled along its own axes with a Lanczos kernel (Duchon 1979), as dense as needed for the second step to
 be exact to the eye, and low-passed where the result is smaller. Then the rotated result is read from that finer grid by bicubic
-interpolation (Keys 1981). Beyond its border a picture continues as its mirror image.
+interpolation (Keys 1981). Beyond its border an image continues as its mirror image.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Affine:
 
 
 def warp(source: Tensor, to_source: Affine, height: int, width: int, *, oversample: float = 2.0) -> Tensor:
-    """Read a picture [C, H, W] through an affine map: result [C, height, width], its point p is the source's `to_source(p)`.
+    """Read an image [C, H, W] through an affine map: result [C, height, width], its point p is the source's `to_source(p)`.
 
     `oversample` is the density of the grid between the two steps, in samples per period of the finest detail that is kept.
     """
@@ -57,7 +57,7 @@ def warp(source: Tensor, to_source: Affine, height: int, width: int, *, oversamp
         source, to_source = reduce(source, to_source, height, width, factor)
     stretch = max(1.0, to_source.scale)
     spacing = stretch / oversample
-    # Four lobes lose the least; where a picture is enlarged their ringing would be seen, and three show less of it.
+    # Four lobes lose the least; where an image is enlarged their ringing would be seen, and three show less of it.
     lobes = 4 if to_source.scale > 0.8 else 3
     corners = to_source(torch.tensor([[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]], dtype=torch.float64))
     low, high = corners.amin(dim=0), corners.amax(dim=0)
@@ -89,7 +89,7 @@ def warp(source: Tensor, to_source: Affine, height: int, width: int, *, oversamp
 
 
 def reduce(source: Tensor, to_source: Affine, height: int, width: int, factor: int) -> tuple[Tensor, Affine]:
-    """The part of a picture that `warp` would read, made smaller by a whole factor, and the map to it.
+    """The part of an image that `warp` would read, made smaller by a whole factor, and the map to it.
 
     Each pixel of it is the mean of `factor` x `factor` pixels: cheap, and fine enough where the result is much coarser.
     """
@@ -98,7 +98,7 @@ def reduce(source: Tensor, to_source: Affine, height: int, width: int, factor: i
     low, high = (corners.amin(dim=0) - reach).tolist(), (corners.amax(dim=0) + reach).tolist()
     starts, ends = [0, 0], [source.shape[2], source.shape[1]]
     for axis in (0, 1):
-        # Where the part reaches beyond the picture, all of the picture may be needed for its mirror image.
+        # Where the part reaches beyond the image, all of the image may be needed for its mirror image.
         if low[axis] >= 0 and high[axis] <= ends[axis]:
             starts[axis], ends[axis] = math.floor(low[axis]), math.ceil(high[axis])
     part = source[:, starts[1] : ends[1], starts[0] : ends[0]].float()
@@ -135,7 +135,7 @@ def _resample_rows(source: Tensor, index: Tensor, weight: Tensor) -> Tensor:
 
 
 def _mirror(index: Tensor, size: int) -> Tensor:
-    """Indices of a picture that continues as its mirror image, without repeating the border pixel."""
+    """Indices of an image that continues as its mirror image, without repeating the border pixel."""
     if size == 1:
         return torch.zeros_like(index)
     period = 2 * (size - 1)
@@ -143,11 +143,11 @@ def _mirror(index: Tensor, size: int) -> Tensor:
     return torch.where(index >= size, period - index, index)
 
 
-def blur(picture: Tensor, sigma: float) -> Tensor:
+def blur(image: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of [C, H, W] with the given standard deviation in pixels; the border pixel is repeated outside."""
     reach = max(1, math.ceil(3 * sigma))
     taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float32) / sigma) ** 2)
     taps = taps / taps.sum()
-    planes = F.pad(picture[:, None], (reach, reach, reach, reach), mode="replicate")
+    planes = F.pad(image[:, None], (reach, reach, reach, reach), mode="replicate")
     planes = F.conv2d(planes, taps[None, None, :, None])
     return F.conv2d(planes, taps[None, None, None, :])[:, 0]

@@ -1,4 +1,4 @@
-"""Pictures -> codes: feed-forward, by optimization, or the mean code; and how much of a face a picture is to a model."""
+"""Images -> codes: feed-forward, by optimization, or the mean code; and how much of a face an image is to a model."""
 
 from typing import TYPE_CHECKING
 

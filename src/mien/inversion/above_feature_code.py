@@ -12,7 +12,7 @@ from mien.models.generator import SynthesisNetwork
 class AboveFeatureCode:
     """The generator with W+ codes that stay: at each call only the blocks from the feature code's size up are drawn.
 
-    The same pictures as `Generator`, a fraction of the work, and a gradient for the feature code alone.
+    The same images as `Generator`, a fraction of the work, and a gradient for the feature code alone.
     """
 
     @torch.no_grad()
@@ -27,7 +27,7 @@ class AboveFeatureCode:
         self.above = [b for b in blocks if b[0].resolution > size]
 
     def __call__(self, codes: Codes) -> Tensor:
-        """Pictures [N, 3, R, R] for the feature codes."""
+        """Images [N, 3, R, R] for the feature codes."""
         assert codes.detail is not None
         x = self.x + codes.detail.to(self.x.dtype)
         img = self.block.rgb(x, self.img, self.styles)

@@ -13,7 +13,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 @dataclass(frozen=True)
 class InvertConfig:
-    """How a picture becomes a code."""
+    """How an image becomes a code."""
 
     method: Annotated[Method, "how a face becomes a code: encoder, iterated, w, w+, prior or mean"] = "encoder"
     steps: Annotated[int | None, "rounds of iterated, or optimization steps of w, w+ and prior; None: 5, or 200"] = None
@@ -45,6 +45,6 @@ class RefineConfig:
     detail_prior: Annotated[float, "pull of the feature code towards the start's"] = 0.02
     prior: Annotated[float, "pull towards the start, in units of the spread of mapped codes"] = 0.02
     density: Annotated[float, "weight of the code's squared Mahalanobis distance in the P space; 0: none"] = 0.0
-    pixels: Annotated[float, "weight of the L1 distance of pictures at four scales"] = 1.0
+    pixels: Annotated[float, "weight of the L1 distance of images at four scales"] = 1.0
     features: Annotated[float, "weight of the L1 distance of discriminator features"] = 0.5
     identity: Annotated[float, "weight of the L1 distance of the identity network's feature maps"] = 0.0

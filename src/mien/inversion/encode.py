@@ -22,42 +22,42 @@ def mean_code(model: Model, count: int = 1) -> Tensor:
 
 
 @torch.no_grad()
-def encode(model: Model, pictures: Tensor) -> Codes:
-    """Invert aligned pictures [N, 3, S, S] in [-1, 1] with the model's encoder: W+, and a feature code if it makes one.
+def encode(model: Model, images: Tensor) -> Codes:
+    """Invert aligned images [N, 3, S, S] in [-1, 1] with the model's encoder: W+, and a feature code if it makes one.
 
     Raises `ModelMismatchError` when the model has no encoder.
     """
     if model.encoder is None:
         raise ModelMismatchError(
-            "This model has no encoder, so pictures cannot be inverted in one look: "
+            "This model has no encoder, so images cannot be inverted in one look: "
             "give one as `encoder`, or 300 `refine_steps` to optimize the code from the mean face."
         )
     encoder = model.encoder
     if isinstance(encoder, IrseEncoder):
-        return Codes(_encode_irse(model, encoder, pictures))
+        return Codes(_encode_irse(model, encoder, images))
     assert isinstance(encoder, CompactEncoder), f"no way to use a {type(encoder).__name__}"
-    pictures = resize(pictures, encoder.config.resolution)
-    code, rendering, detail = mean_code(model, len(pictures)), None, None
+    images = resize(images, encoder.config.resolution)
+    code, rendering, detail = mean_code(model, len(images)), None, None
     noise = model.generator.synthesis.noise("const")
     for round_ in range(encoder.config.iterations):
-        code, detail = encoder.look(pictures, code, rendering)
+        code, detail = encoder.look(images, code, rendering)
         if round_ + 1 < encoder.config.iterations:
             rendering = resize(model.generator(code, noise), encoder.config.resolution)
     return Codes(code, detail)
 
 
-def _encode_irse(model: Model, encoder: IrseEncoder, pictures: Tensor) -> Tensor:
+def _encode_irse(model: Model, encoder: IrseEncoder, images: Tensor) -> Tensor:
     """pSp and e4e look once, for the offset to the mean code; ReStyle looks several times, at its last rendering too."""
-    pictures = resize(pictures, encoder.config.resolution)
+    images = resize(images, encoder.config.resolution)
     if encoder.latent_avg is None:
-        code = mean_code(model, len(pictures))
+        code = mean_code(model, len(images))
     else:  # what its offsets were learned for
-        code = encoder.latent_avg.expand(len(pictures), -1, -1)
+        code = encoder.latent_avg.expand(len(images), -1, -1)
     if not encoder.config.iterative:
-        offset: Tensor = encoder(pictures)
+        offset: Tensor = encoder(images)
         return code + offset
     noise = model.generator.synthesis.noise("const")
     for _ in range(_RESTYLE_ROUNDS):
         rendering = resize(model.generator(code, noise), encoder.config.resolution)
-        code = code + encoder(torch.cat([pictures, rendering], dim=1))
+        code = code + encoder(torch.cat([images, rendering], dim=1))
     return code

@@ -36,29 +36,29 @@ _OPTIMIZED = {
 
 @dataclass(frozen=True)
 class Inversion:
-    """What the model makes of a picture."""
+    """What the model makes of an image."""
 
     w_plus: Tensor
     """The code, [1, num_ws, w_dim]."""
     detail: Tensor | None
     """The feature code, [1, C, r, r]: see `Codes`."""
     crop: Tensor
-    """The aligned picture, [3, R, R]."""
-    picture: Tensor
+    """The aligned image, [3, R, R]."""
+    rendering: Tensor
     """The code rendered by the base model, [3, R, R]."""
     frame: CropFrame
 
     @property
     def image(self) -> Image.Image:
         """The code rendered by the base model, as a PIL image."""
-        return pil_from_tensor(self.picture)
+        return pil_from_tensor(self.rendering)
 
 
 def invert(
-    model: Model, pictures: Tensor, config: InvertConfig | None = None, *, refine_steps: int = 0,
+    model: Model, images: Tensor, config: InvertConfig | None = None, *, refine_steps: int = 0,
     said: Codes | None = None, progress: Progress | None = None, dtype: torch.dtype = torch.float32,
 ) -> Codes:  # fmt: skip
-    """The codes of aligned pictures [N, 3, S, S] in [-1, 1], refined by `refine_steps` of optimization; deterministic.
+    """The codes of aligned images [N, 3, S, S] in [-1, 1], refined by `refine_steps` of optimization; deterministic.
 
     `said` is the encoder's answer, for who has it already; None: it is asked where a method needs it. Refinement starts at
     the mean code where a model has no encoder; its convolutions run in `dtype`. Raises `ModelMismatchError` where a method
@@ -67,10 +67,10 @@ def invert(
     config = config or InvertConfig()
     if config.method == "encoder" and model.encoder is None and refine_steps:
         config = replace(config, method="mean")
-    start = _answer(model, pictures, config, said, progress)
+    start = _answer(model, images, config, said, progress)
     numbers = refinement(start, refine_steps)
     numbers = numbers if config.detail else replace(numbers, detail_resolution=0)
-    return refine(model, pictures, start, numbers, progress, dtype=dtype)
+    return refine(model, images, start, numbers, progress, dtype=dtype)
 
 
 def refinement(start: Codes, steps: int) -> RefineConfig:
@@ -78,19 +78,19 @@ def refinement(start: Codes, steps: int) -> RefineConfig:
     return replace(RefineConfig() if start.detail is None else _FEATURE_CODE, steps=steps)
 
 
-def _answer(model: Model, pictures: Tensor, config: InvertConfig, said: Codes | None, progress: Progress | None) -> Codes:
-    mean = mean_code(model, len(pictures))
+def _answer(model: Model, images: Tensor, config: InvertConfig, said: Codes | None, progress: Progress | None) -> Codes:
+    mean = mean_code(model, len(images))
     if config.method == "mean":
         return Codes(mean)
     if config.method in _OPTIMIZED:
         numbers = _OPTIMIZED[config.method]
-        start = Codes(mean if model.encoder is None else (said or encode(model, pictures)).w_plus)
+        start = Codes(mean if model.encoder is None else (said or encode(model, images)).w_plus)
         numbers = numbers if config.steps is None else replace(numbers, steps=config.steps)
         if config.method == "w":  # also where no step follows
             start = Codes(start.w_plus.mean(dim=1, keepdim=True).expand_as(mean).contiguous())
-        found = refine(model, pictures, start, numbers, progress)
+        found = refine(model, images, start, numbers, progress)
     else:
-        found = said or encode(model, pictures)
+        found = said or encode(model, images)
         found = found if config.detail else Codes(found.w_plus)
         if config.method == "iterated":
             found = _iterate(model, found, _ROUNDS if config.steps is None else config.steps, progress)
@@ -99,10 +99,10 @@ def _answer(model: Model, pictures: Tensor, config: InvertConfig, said: Codes | 
 
 @torch.no_grad()
 def _iterate(model: Model, said: Codes, rounds: int, progress: Progress | None) -> Codes:
-    """Codes whose rendering the encoder takes for the picture: each round adds half of what it still says otherwise.
+    """Codes whose rendering the encoder takes for the image: each round adds half of what it still says otherwise.
 
-    ReStyle (Alaluf et al. 2021) shows an encoder picture and rendering side by side, which it has to learn. Any other can be
-    asked about both in turn: c <- c + (E(picture) - E(G(c))) / 2.
+    ReStyle (Alaluf et al. 2021) shows an encoder image and rendering side by side, which it has to learn. Any other can be
+    asked about both in turn: c <- c + (E(image) - E(G(c))) / 2.
     """
     noise = model.generator.synthesis.noise("const")
     w_plus, detail = said.w_plus, said.detail

@@ -1,6 +1,6 @@
 """Inversion by optimization in F/W+, W+ or W: a few steps of Adam from the encoder's answer (or the mean code), held near it.
 
-The objective compares pictures at four scales and, where the model has one, in the discriminator's features. A quadratic pull
+The objective compares images at four scales and, where the model has one, in the discriminator's features. A quadratic pull
 towards the start keeps the code where the generator can be edited: the encoder's answer to a drawing stays a face. What W+
 cannot express goes into a coarse feature code (Kang et al. 2021), which every style redraws with the rest. Instead of the
 start, or beside it, the density of the model's codes can hold the code (II2S, Zhu et al. 2020).
@@ -31,17 +31,17 @@ _MAPPED = 4000  # codes that the density is fitted to
 
 
 def refine(
-    model: Model, pictures: Tensor, start: Codes, config: RefineConfig | None = None, progress: Progress | None = None,
+    model: Model, images: Tensor, start: Codes, config: RefineConfig | None = None, progress: Progress | None = None,
     *, dtype: torch.dtype = torch.float32,
 ) -> Codes:  # fmt: skip
-    """Improve `start` so that it renders `pictures` [N, 3, S, S]; deterministic (stored noise).
+    """Improve `start` so that it renders `images` [N, 3, S, S]; deterministic (stored noise).
 
     `dtype` is that of the generator's convolutions.
     """
     config = config or RefineConfig()
     if config.steps == 0:
         return start
-    draw, distance = _renderer(model, start, config, dtype), Likeness(model, resize(pictures, model.resolution), config)
+    draw, distance = _renderer(model, start, config, dtype), Likeness(model, resize(images, model.resolution), config)
     density = CodeDensity.of(mapped_codes(model.generator, _MAPPED)) if config.density else None
     begun = [start.w_plus.mean(dim=1, keepdim=True) if config.space == "w" else start.w_plus]
     rates, pulls = [config.learning_rate], [config.prior]
@@ -60,8 +60,8 @@ def refine(
             loss = loss + pull * (value - origin).square().mean()
         if density is not None:
             loss = loss + config.density * density.out(code).mean()
-        # One sum, not one mean: every picture of a batch gets the gradient it would get alone.
-        gradients = torch.autograd.grad(loss * len(pictures), found[fixed:])
+        # One sum, not one mean: every image of a batch gets the gradient it would get alone.
+        gradients = torch.autograd.grad(loss * len(images), found[fixed:])
         fall = 0.5 * (1 + math.cos(math.pi * step / config.steps))
         with torch.no_grad():  # the class would load torch's compiler first, which takes longer than a short refinement
             for (value, _, _, rate, (mean, square, count)), gradient in zip(moving, gradients, strict=True):
@@ -77,10 +77,10 @@ def refine(
 
 
 class Likeness:
-    """How far renderings are from pictures: at four scales, in the discriminator's features, in the identity network's."""
+    """How far renderings are from images: at four scales, in the discriminator's features, in the identity network's."""
 
     def __init__(self, model: Model, target: Tensor, config: RefineConfig) -> None:
-        """`target` [N, 3, R, R] are the pictures, at the model's resolution."""
+        """`target` [N, 3, R, R] are the images, at the model's resolution."""
         self.target, self.config = target, config
         self.judges: list[tuple[float, Callable[[Tensor], list[Tensor]], list[Tensor]]] = []
         judges: list[tuple[float, Callable[[Tensor], list[Tensor]]]] = []
@@ -91,10 +91,10 @@ class Likeness:
         with torch.no_grad():
             self.judges = [(weight, judge, judge(target)) for weight, judge in judges]
 
-    def __call__(self, pictures: Tensor) -> Tensor:
-        loss = self.config.pixels * multiscale_l1(pictures, self.target, scales=4)
+    def __call__(self, images: Tensor) -> Tensor:
+        loss = self.config.pixels * multiscale_l1(images, self.target, scales=4)
         for weight, judge, wanted in self.judges:
-            loss = loss + weight * feature_distance(judge(pictures), wanted)
+            loss = loss + weight * feature_distance(judge(images), wanted)
         return loss
 
 

@@ -1,4 +1,4 @@
-"""How far a picture lies outside the faces that a model knows: how little its inversion resembles it.
+"""How far an image lies outside the faces that a model knows: how little its inversion resembles it.
 
 In units of the model's own random faces, so that the number means the same for another model: 0 as one of them resembles its
 own inversion, 1 as somebody else's face would do as well. Structure (gray, 16 px, any contrast) and the discriminator's
@@ -52,7 +52,7 @@ class FaceDistribution:
 
 @dataclass(frozen=True)
 class OutOfDistributionScore:
-    """How far one picture lies outside."""
+    """How far one image lies outside."""
 
     value: float
     """How little its inversion resembles it: about 0 for a face of the model, 1 where somebody else's would do as well."""
@@ -81,19 +81,19 @@ def known_faces(model: Model) -> FaceDistribution:
     key = ("" if network is None else digest(network.state_dict()) for network in networks)
     whose = (*key, str(model.generator.mapping.w_avg.device))
     if whose not in _kept:
-        _kept.clear()  # of one model only: it holds pictures
+        _kept.clear()  # of one model only: it holds images
         _kept[whose] = calibrate(model)
     return _kept[whose]
 
 
 @torch.no_grad()
 def out_of_distribution_scores(
-    model: Model, known: FaceDistribution, pictures: Tensor, w_plus: Tensor
+    model: Model, known: FaceDistribution, images: Tensor, w_plus: Tensor
 ) -> list[OutOfDistributionScore]:
-    """How far each of the aligned `pictures` [N, 3, R, R] with inversions `w_plus` [N, num_ws, w_dim] lies outside."""
+    """How far each of the aligned `images` [N, 3, R, R] with inversions `w_plus` [N, num_ws, w_dim] lies outside."""
     found = []
-    for picture, code in zip(torch.split(pictures, 1), torch.split(w_plus, 1), strict=True):
-        looks = _looks(model, picture)
+    for image, code in zip(torch.split(images, 1), torch.split(w_plus, 1), strict=True):
+        looks = _looks(model, image)
         gap = _gaps(looks, _looks(model, _render(model, code)))[0]
         others = _gaps(looks, known.faces).median(dim=0).values
         share = ((gap - known.gap) / (others - known.gap).clamp(min=1e-6)).clamp(-2, 2)
@@ -101,14 +101,14 @@ def out_of_distribution_scores(
     return found
 
 
-def warn_out_of_distribution(model: Model, pictures: Tensor, w_plus: Tensor, names: Sequence[str]) -> None:
-    """Warn of those of the aligned `pictures` [N, 3, R, R] that are no faces to the model.
+def warn_out_of_distribution(model: Model, images: Tensor, w_plus: Tensor, names: Sequence[str]) -> None:
+    """Warn of those of the aligned `images` [N, 3, R, R] that are no faces to the model.
 
     `w_plus` [N, num_ws, w_dim] is what its encoder says of them; nothing happens if it has none.
     """
     if model.encoder is None:
         return
-    found = out_of_distribution_scores(model, known_faces(model), pictures, w_plus)
+    found = out_of_distribution_scores(model, known_faces(model), images, w_plus)
     far = [f"{name} ({score.value:.1f})" for score, name in zip(found, names, strict=True) if score.far]
     if far:
         warnings.warn(
@@ -142,8 +142,8 @@ def _gaps(one: _Looks, others: _Looks) -> Tensor:
     return torch.stack([structure, torch.stack(distances).mean(dim=0)], dim=1)
 
 
-def _face_structure(pictures: Tensor) -> Tensor:
+def _face_structure(images: Tensor) -> Tensor:
     """[N, 100]: gray values at 16 px of the FFHQ crop's inner face, mean 0 and length 1."""
-    small = resize(gray(pictures)[:, :1], 16)[:, 0, 4:14, 3:13].flatten(1)
+    small = resize(gray(images)[:, :1], 16)[:, 0, 4:14, 3:13].flatten(1)
     centred = small - small.mean(dim=1, keepdim=True)
     return F.normalize(centred, dim=1, eps=1e-6)

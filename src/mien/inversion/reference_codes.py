@@ -1,4 +1,4 @@
-"""The codes of the pictures that a style is learned from."""
+"""The codes of the images that a style is learned from."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _STEPS_WITHOUT_ENCODER = 300
 
 
 def reference_codes(
-    model: Model, pictures: Tensor, inverter: InvertConfig | None, refine_steps: int | None, names: Sequence[str]
+    model: Model, images: Tensor, inverter: InvertConfig | None, refine_steps: int | None, names: Sequence[str]
 ) -> Codes:
     """The codes of references, with the feature codes that the encoder gives where its word is the last one.
 
-    `pictures` [N, 3, R, R] may hold mirror images behind the references that `names` names. Warns of those that the model
+    `images` [N, 3, R, R] may hold mirror images behind the references that `names` names. Warns of those that the model
     hardly knows.
     """
     inverter = replace(inverter or InvertConfig(), detail=False)
     if refine_steps is None:
         refine_steps = _STEPS_WITHOUT_ENCODER if model.encoder is None and inverter.method == "encoder" else 0
-    pictures = as_learned(model, pictures)
+    images = as_learned(model, images)
     if model.encoder is None:
-        return Codes(invert(model, pictures, inverter, refine_steps=refine_steps).w_plus)
-    said = encode(model, pictures)
-    warn_out_of_distribution(model, pictures[: len(names)], said.w_plus[: len(names)], names)
+        return Codes(invert(model, images, inverter, refine_steps=refine_steps).w_plus)
+    said = encode(model, images)
+    warn_out_of_distribution(model, images[: len(names)], said.w_plus[: len(names)], names)
     if refine_steps == 0 and inverter == InvertConfig(detail=False):
         return said
-    return Codes(invert(model, pictures, inverter, refine_steps=refine_steps, said=said).w_plus)
+    return Codes(invert(model, images, inverter, refine_steps=refine_steps, said=said).w_plus)

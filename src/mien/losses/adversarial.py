@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
-    """Non-saturating logistic loss: mean of -log(sigmoid(logit)) of generated pictures."""
+    """Non-saturating logistic loss: mean of -log(sigmoid(logit)) of generated images."""
     return F.softplus(-fake_logits).mean()
 
 
@@ -20,17 +20,17 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 
 def r1_penalty(real_logits: Tensor, reals: Tensor) -> Tensor:
-    """Mean squared gradient norm of the logits at real pictures (R1); multiply by gamma / 2."""
+    """Mean squared gradient norm of the logits at real images (R1); multiply by gamma / 2."""
     (gradient,) = torch.autograd.grad(real_logits.sum(), reals, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()
 
 
-def path_lengths(pictures: Tensor, w_plus: Tensor, generator: torch.Generator) -> Tensor:
-    """Jacobian-vector norms [N] of the pictures with respect to W+ (path length regularisation).
+def path_lengths(images: Tensor, w_plus: Tensor, generator: torch.Generator) -> Tensor:
+    """Jacobian-vector norms [N] of the images with respect to W+ (path length regularisation).
 
     The random direction is drawn from `generator` and scaled so that the length does not depend on the resolution.
     """
-    direction = torch.randn(pictures.shape, generator=generator, device=generator.device).to(pictures.device)
-    direction = direction / math.sqrt(pictures.shape[2] * pictures.shape[3])
-    (gradient,) = torch.autograd.grad((pictures * direction).sum(), w_plus, create_graph=True)
+    direction = torch.randn(images.shape, generator=generator, device=generator.device).to(images.device)
+    direction = direction / math.sqrt(images.shape[2] * images.shape[3])
+    (gradient,) = torch.autograd.grad((images * direction).sum(), w_plus, create_graph=True)
     return gradient.square().sum(dim=2).mean(dim=1).sqrt()

@@ -1,7 +1,7 @@
 """Losses of the face that is drawn: it still shows the person, and eyes and mouth keep their structure.
 
 Identity (Chong & Forsyth 2022, section 4): `1 - cos(F(G(s; theta)), F(G(s; theta_0)))` with a face recognition network F, both
-pictures gray, so that color stays the style's own affair. (The published code adds the cosine itself, which drives the two
+images gray, so that color stays the style's own affair. (The published code adds the cosine itself, which drives the two
 apart.)
 
 Layout is our answer to a failure that the JoJoGAN paper names (section 6): the reference's gaze is copied into every face. What
@@ -18,33 +18,33 @@ from mien.losses.features import gray
 from mien.models.embedders import Embedder
 
 
-def identity_loss(network: Embedder, pictures: Tensor, originals: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean of 1 - cosine between whom `pictures` and `originals` [N, 3, R, R] in [-1, 1] show: 0 (the same) to 2.
+def identity_loss(network: Embedder, images: Tensor, originals: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean of 1 - cosine between whom `images` and `originals` [N, 3, R, R] in [-1, 1] show: 0 (the same) to 2.
 
-    `weights` [N], with mean 1, weighs the pictures of the batch against each other. Computed in float32.
+    `weights` [N], with mean 1, weighs the images of the batch against each other. Computed in float32.
     """
-    found, wanted = (network.embed_crop(gray(p.float())) for p in (pictures, originals))
+    found, wanted = (network.embed_crop(gray(p.float())) for p in (images, originals))
     # For vectors of length 1 this is 1 - cosine, and exactly 0 for equal ones.
     gap = (found - wanted).square().sum(dim=1) / 2
     return gap.mean() if weights is None else (gap * weights).mean()
 
 
-_FLAT = 1e-4  # variance of pictures in [-1, 1] below which there is no layout
+_FLAT = 1e-4  # variance of images in [-1, 1] below which there is no layout
 
 
-def eye_and_mouth_loss(pictures: Tensor, originals: Tensor, region: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean of 1 - correlation of softened luma between `pictures` and `originals` [N, 3, R, R] over `region`: 0 to 2.
+def eye_and_mouth_loss(images: Tensor, originals: Tensor, region: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean of 1 - correlation of softened luma between `images` and `originals` [N, 3, R, R] over `region`: 0 to 2.
 
-    `region` [N, 1, R, R] in [0, 1] says how much each pixel counts; `weights` [N], with mean 1, weighs the pictures of the
+    `region` [N, 1, R, R] in [0, 1] says how much each pixel counts; `weights` [N], with mean 1, weighs the images of the
     batch against each other. Brightness and contrast do not matter. Computed in float32.
     """
     share = region / region.sum(dim=(2, 3), keepdim=True)
 
-    def layout(picture: Tensor) -> Tensor:
-        soft = F.avg_pool2d(gray(picture.float())[:, :1], 3, 1, 1, count_include_pad=False)
+    def layout(image: Tensor) -> Tensor:
+        soft = F.avg_pool2d(gray(image.float())[:, :1], 3, 1, 1, count_include_pad=False)
         soft = soft - (soft * share).sum(dim=(2, 3), keepdim=True)
         return soft / ((soft**2 * share).sum(dim=(2, 3), keepdim=True) + _FLAT).sqrt()
 
     # Half the squared distance of normalized layouts is 1 - correlation, and exactly 0 for equal ones.
-    gap = ((layout(pictures) - layout(originals)) ** 2 * share).sum(dim=(1, 2, 3)) / 2
+    gap = ((layout(images) - layout(originals)) ** 2 * share).sum(dim=(1, 2, 3)) / 2
     return gap.mean() if weights is None else (gap * weights).mean()

@@ -1,4 +1,4 @@
-"""The JoJoGAN loss: mean L1 distance between discriminator activations of two pictures (Chong & Forsyth 2022, equation 2).
+"""The JoJoGAN loss: mean L1 distance between discriminator activations of two images (Chong & Forsyth 2022, equation 2).
 
 `Discriminator.features` is the definition; `FrozenFeatures` is its fast path for a discriminator that no longer changes:
 cut off below the last block used, learning-rate scales and gains folded into the weights once, no weight gradients.
@@ -28,8 +28,8 @@ def feature_distance(
 ) -> Tensor:
     """Mean over layers of the L1 distance between feature maps [N, C, H, W]; sums in float32.
 
-    `weights` [N], with mean 1, weighs the pictures of the batch against each other. `valid` [N, 1, R, R] in [0, 1] is the part
-    of each picture that counts: the mean is taken over it alone.
+    `weights` [N], with mean 1, weighs the images of the batch against each other. `valid` [N, 1, R, R] in [0, 1] is the part
+    of each image that counts: the mean is taken over it alone.
     """
     return per_layer_distance(features, targets, weights, valid).mean()
 
@@ -76,7 +76,7 @@ def _baked(weight: Tensor, bias: Tensor | None, gain: float, dtype: torch.dtype)
 
 
 class FrozenFeatures:
-    """Feature maps of a frozen discriminator: picture [N, 3, R, R] -> one map per requested size, largest first."""
+    """Feature maps of a frozen discriminator: image [N, 3, R, R] -> one map per requested size, largest first."""
 
     def __init__(self, discriminator: Discriminator, resolutions: Sequence[int], dtype: torch.dtype = torch.float32) -> None:
         self.resolutions, self.dtype = tuple(sorted(resolutions, reverse=True)), dtype
@@ -99,14 +99,14 @@ class FrozenFeatures:
         return found
 
 
-def gray(pictures: Tensor) -> Tensor:
-    """The luma (Rec. 601) of pictures [N, 3, H, W], repeated in all three channels."""
-    weights = torch.tensor([0.299, 0.587, 0.114], device=pictures.device, dtype=pictures.dtype)
-    return (pictures * weights[:, None, None]).sum(dim=1, keepdim=True).expand(-1, 3, -1, -1)
+def gray(images: Tensor) -> Tensor:
+    """The luma (Rec. 601) of images [N, 3, H, W], repeated in all three channels."""
+    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device, dtype=images.dtype)
+    return (images * weights[:, None, None]).sum(dim=1, keepdim=True).expand(-1, 3, -1, -1)
 
 
 def multiscale_l1(a: Tensor, b: Tensor, *, scales: int) -> Tensor:
-    """Mean L1 distance of pictures [N, 3, H, W] at their own size and, halved each time, at `scales` - 1 smaller ones."""
+    """Mean L1 distance of images [N, 3, H, W] at their own size and, halved each time, at `scales` - 1 smaller ones."""
     total = F.l1_loss(a, b)
     for _ in range(scales - 1):
         a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)

@@ -25,10 +25,10 @@ def structure_loss(
 ) -> Tensor:
     """Sum over `resolutions` of the mean squared difference between the two networks' blocks; exactly 0 for equal networks.
 
-    Both get the same `noise`; codes are W+ [N, num_ws, w_dim]. `rgb` compares pictures up to each block instead of features.
+    Both get the same `noise`; codes are W+ [N, num_ws, w_dim]. `rgb` compares images up to each block instead of features.
     Nothing above the largest resolution is computed, and the source has no gradient.
     """
-    compute = _features if on == "features" else _pictures
+    compute = _features if on == "features" else _images
     with torch.no_grad():
         wanted = compute(source, source_codes, noise, resolutions, dtype)
     found = compute(target, target_codes, noise, resolutions, dtype)
@@ -42,7 +42,7 @@ def _features(
     return network.features(network.styles(codes), noise, resolutions, dtype)
 
 
-def _pictures(
+def _images(
     network: SynthesisNetwork, codes: Tensor, noise: Noise, resolutions: Sequence[int], dtype: torch.dtype
 ) -> dict[int, Tensor]:
     styles, found = network.styles(codes), {}

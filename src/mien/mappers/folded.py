@@ -119,7 +119,7 @@ class FoldedBlock(nn.Module):
         self.to_rgb = FoldedLayer(base.torgb, tuned.torgb)
 
     def forward(
-        self, x: Tensor, picture: Tensor | None, w_plus: Tensor, detail: Tensor | None, weights: Iterator[LayerWeights]
+        self, x: Tensor, image: Tensor | None, w_plus: Tensor, detail: Tensor | None, weights: Iterator[LayerWeights]
     ) -> tuple[Tensor, Tensor]:
         if self.resolution > 4:
             x = self.up(x, w_plus[:, self.rows["up"]], next(weights))
@@ -127,11 +127,11 @@ class FoldedBlock(nn.Module):
         if detail is not None and detail.shape[-1] == self.resolution:
             x = x + detail.to(x.dtype)
         rgb: Tensor = self.to_rgb(x, w_plus[:, self.rows["rgb"]], next(weights)).float()
-        return x, rgb if picture is None else depthwise(picture, 2, 1, (2, 1), (2, 1), 4.0) + rgb
+        return x, rgb if image is None else depthwise(image, 2, 1, (2, 1), (2, 1), 4.0) + rgb
 
 
 class FoldedSynthesis(nn.Module):
-    """W+ codes [N, num_ws, w_dim] and feature codes, or None, -> pictures [N, 3, R, R] with the stored noise."""
+    """W+ codes [N, num_ws, w_dim] and feature codes, or None, -> images [N, 3, R, R] with the stored noise."""
 
     const: Tensor
     const_difference: Tensor
@@ -150,10 +150,10 @@ class FoldedSynthesis(nn.Module):
         return start.to(dtype), [layer.at(strength, dtype) for layer in layers]
 
     def forward(self, w_plus: Tensor, detail: Tensor | None, at: tuple[Tensor, list[LayerWeights]]) -> Tensor:
-        x, weights, picture = at[0].expand(w_plus.shape[0], -1, -1, -1), iter(at[1]), None
+        x, weights, image = at[0].expand(w_plus.shape[0], -1, -1, -1), iter(at[1]), None
         x = x.contiguous(memory_format=torch.channels_last)
         for part in self.blocks:
             block: FoldedBlock = part  # type: ignore[assignment]
-            x, picture = block(x, picture, w_plus, detail, weights)
-        assert isinstance(picture, Tensor)
-        return picture
+            x, image = block(x, image, w_plus, detail, weights)
+        assert isinstance(image, Tensor)
+        return image

@@ -128,7 +128,7 @@ class _Part(nn.Module):
 
 
 def examples(mapper: GeneratorMapper, part: Part, count: int = 2) -> tuple[Tensor, ...]:
-    """Inputs of a part, for tracing it and for comparing engines: smooth pictures, or the codes of such, and usual weights."""
+    """Inputs of a part, for tracing it and for comparing engines: smooth images, or the codes of such, and usual weights."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(count, 3, 9, 9, generator=generator) * 2 - 1
     image = torch.nn.functional.interpolate(coarse, (mapper.size, mapper.size), mode="bicubic").clamp(-1, 1)

@@ -1,6 +1,6 @@
 """Head masks and softened backgrounds as `mien.faces.head_mask` and `background` make them, at the cost of a video's frame.
 
-The mask follows the edges of a 64 px copy of the picture instead of one of 192 px, by its brightness instead of its colors.
+The mask follows the edges of a 64 px copy of the image instead of one of 192 px, by its brightness instead of its colors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BRIGHTNESS = (0.299, 0.587, 0.114)
 
 
 class QuickHeads(nn.Module):
-    """Pictures [N, 3, S, S] in the FFHQ frame -> masks of head, hair and neck [N, 1, m, m] in [0, 1], m = `size`."""
+    """Images [N, 3, S, S] in the FFHQ frame -> masks of head, hair and neck [N, 1, m, m] in [0, 1], m = `size`."""
 
     def __init__(self, network: HeadMaskNetwork, side: int) -> None:
         super().__init__()
@@ -33,9 +33,9 @@ class QuickHeads(nn.Module):
         self.finer = resizing(_GUIDED_AT, self.size, "bilinear")
         self.wider = blurring(self.size, head_mask.WIDER * self.size)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        mask = self.coarse(torch.sigmoid(self.network(self.small(pictures))))
-        bright = _brightness(pictures)
+    def forward(self, images: Tensor) -> Tensor:
+        mask = self.coarse(torch.sigmoid(self.network(self.small(images))))
+        bright = _brightness(images)
         guide = self.guide(bright)
         # The guided filter (see `mien.faces.guided`) of one channel, around the local mean: sound in half precision too.
         mean_guide, mean_mask = self.mean(torch.cat([guide, mask], dim=1)).chunk(2, dim=1)
@@ -48,7 +48,7 @@ class QuickHeads(nn.Module):
 
 
 class Softening(nn.Module):
-    """Pictures [N, 3, s, s] and where they stay sharp [N, 1, s, s] -> the pictures with everything else blurred."""
+    """Images [N, 3, s, s] and where they stay sharp [N, 1, s, s] -> the images with everything else blurred."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -57,13 +57,13 @@ class Softening(nn.Module):
         self.blur = blurring(small, background.SOFTNESS * small)
         self.larger = resizing(small, size, "bicubic")
 
-    def forward(self, pictures: Tensor, keep: Tensor) -> Tensor:
+    def forward(self, images: Tensor, keep: Tensor) -> Tensor:
         outside = (1 - keep).clamp(min=1e-3)
-        both = self.blur(self.smaller(torch.cat([pictures * outside, outside], dim=1)))
+        both = self.blur(self.smaller(torch.cat([images * outside, outside], dim=1)))
         soft = self.larger(both[:, :3] / both[:, 3:])
-        return torch.add(soft, keep * (pictures - soft)).clamp(-1, 1)
+        return torch.add(soft, keep * (images - soft)).clamp(-1, 1)
 
 
-def _brightness(pictures: Tensor) -> Tensor:
-    red, green, blue = pictures.unbind(1)
+def _brightness(images: Tensor) -> Tensor:
+    red, green, blue = images.unbind(1)
     return (_BRIGHTNESS[0] * red + _BRIGHTNESS[1] * green + _BRIGHTNESS[2] * blue)[:, None]

@@ -1,4 +1,4 @@
-"""Resizing, blurring and averaging of square pictures as products with fixed matrices: exact, and every engine runs them."""
+"""Resizing, blurring and averaging of square images as products with fixed matrices: exact, and every engine runs them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from mien.faces.warp import blur
 
 
 class Separable(nn.Module):
-    """What a separable linear operation does to the columns of a picture, done to both sides: [..., s, s] -> [..., t, t].
+    """What a separable linear operation does to the columns of an image, done to both sides: [..., s, s] -> [..., t, t].
 
-    `operation` takes pictures [1, s, w] and changes their height alone, or treats both sides alike.
+    `operation` takes images [1, s, w] and changes their height alone, or treats both sides alike.
     """
 
     matrix: Tensor
 
     def __init__(self, size: int, operation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        # The effect on every unit vector, in a picture that is constant along its other side.
+        # The effect on every unit vector, in an image that is constant along its other side.
         columns = torch.eye(size, dtype=torch.float64)[:, :, None].expand(-1, -1, size)
         answers = operation(columns.float())  # [s, t, ...]
         self.register_buffer("matrix", answers[:, :, answers.shape[2] // 2].t().contiguous(), persistent=False)

@@ -1,1 +1,1 @@
-"""Pixels in and out: pictures, and folders or zips of them."""
+"""Pixels in and out: images, and folders or zips of them."""

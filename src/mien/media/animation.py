@@ -11,15 +11,15 @@ from torch import Tensor
 
 from mien.errors import InputError
 from mien.files import written_whole
+from mien.media.image_data import from_tensor
 from mien.media.images import refuse_existing
-from mien.media.picture import from_tensor
 
 _FILMS = {".gif": "GIF", ".webp": "WEBP"}
 _LONGEST = 600  # frames: all of them are in memory
 
 
 def write_animation(path: Path, frames: Iterable[Tensor], *, fps: float = 12.0, overwrite: bool = False) -> Path:
-    """Write pictures [3, H, W] in [-1, 1], all of one size, as an animation that repeats forever; the suffix names the format.
+    """Write images [3, H, W] in [-1, 1], all of one size, as an animation that repeats forever; the suffix names the format.
 
     GIF has 256 colors per frame and times in hundredths of a second. The file appears whole or not at all.
     Raises `InputError` for another suffix, no frames or too many, and an existing file without `overwrite`.

@@ -1,4 +1,4 @@
-"""Before and after in one picture, side by side."""
+"""Before and after in one image, side by side."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from mien.media.picture import Picture
+from mien.media.image_data import ImageData
 
 
-def beside(before: Picture, after: Picture) -> Picture:
-    """Two pictures of one size, depth and color profile side by side, with a white line between them.
+def beside(before: ImageData, after: ImageData) -> ImageData:
+    """Two images of one size, depth and color profile side by side, with a white line between them.
 
     `before` may be gray where `after` has colors. Raises `ValueError` for others.
     """

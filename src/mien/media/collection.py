@@ -1,4 +1,4 @@
-"""Pictures where they lie, in a folder (nested), in a zip or alone: their names and bytes; nothing is decoded."""
+"""Images where they lie, in a folder (nested), in a zip or alone: their names and bytes; nothing is decoded."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mien.files import check_regular, read_bytes, zip_directory_bytes
 from mien.media.images import MAX_BYTES, SUFFIXES
 from mien.media.listing import warn_of_other_formats
 
-# A member of a zip that claims more than this is no training picture.
+# A member of a zip that claims more than this is no training image.
 _MAX_BYTES = 200_000_000
-_MOST_DIRECTORY = 100_000_000  # bytes of a zip's list of members, which takes ten times that in memory: a million pictures
+_MOST_DIRECTORY = 100_000_000  # bytes of a zip's list of members, which takes ten times that in memory: a million images
 # What the decoders raise: bzip2 OSError, deflate zlib.error, RuntimeError for a password.
 _BROKEN_ZIP = (
     zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, NotImplementedError, OSError, EOFError, ValueError,
@@ -24,33 +24,33 @@ _BROKEN_ZIP = (
 )  # fmt: skip
 
 
-def picture_names(path: Path) -> list[str]:
-    """The pictures below `path` in the order in which `read_pictures` gives them; hidden ones are left out.
+def image_names(path: Path) -> list[str]:
+    """The images below `path` in the order in which `read_images` gives them; hidden ones are left out.
 
-    Names are relative to the folder or zip, with slashes. Raises `InputError` for what is no folder, zip or picture.
+    Names are relative to the folder or zip, with slashes. Raises `InputError` for what is no folder, zip or image.
     """
     if not path.exists():
-        raise InputError(f"There is no {path}: give a folder or a zip of pictures.")
+        raise InputError(f"There is no {path}: give a folder or a zip of images.")
     if path.is_dir():
         # A link that leads nowhere is listed too: it fails by its name.
         names = [file.relative_to(path).as_posix() for file in sorted(path.rglob("*")) if not file.is_dir()]
-        return _of_pictures(names, path)
+        return _of_images(names, path)
     if path.suffix.lower() in SUFFIXES:
         return [path.name]
     with _opened(path) as archive:
-        _of_pictures([entry.filename for entry in archive.infolist()], path)
-        return [entry.filename for entry in _pictures_of(archive)]
+        _of_images([entry.filename for entry in archive.infolist()], path)
+        return [entry.filename for entry in _images_of(archive)]
 
 
-def _of_pictures(names: Sequence[str], source: Path) -> list[str]:
-    """The names of pictures, with a warning of files of other formats."""
+def _of_images(names: Sequence[str], source: Path) -> list[str]:
+    """The names of images, with a warning of files of other formats."""
     warn_of_other_formats([name for name in names if not _is_hidden(name)], source)
-    return [name for name in names if _is_picture(name)]
+    return [name for name in names if _is_image(name)]
 
 
-def read_pictures(path: Path) -> Iterator[tuple[str, bytes | str]]:
-    """Names, and contents or the reason why there are none; raises as `picture_names`."""
-    names = picture_names(path)
+def read_images(path: Path) -> Iterator[tuple[str, bytes | str]]:
+    """Names, and contents or the reason why there are none; raises as `image_names`."""
+    names = image_names(path)
     if path.is_dir() or path.suffix.lower() in SUFFIXES:
         for name in names:
             try:
@@ -59,7 +59,7 @@ def read_pictures(path: Path) -> Iterator[tuple[str, bytes | str]]:
                 yield name, str(error)
         return
     with _opened(path) as archive:
-        for entry in _pictures_of(archive):
+        for entry in _images_of(archive):
             yield entry.filename, _member(archive, entry)
 
 
@@ -68,17 +68,17 @@ def _opened(path: Path) -> zipfile.ZipFile:
     try:
         with path.open("rb") as file:
             if zip_directory_bytes(file) > _MOST_DIRECTORY:
-                raise InputError(f"{path} has more members than a data set has pictures: unpack it, and give the folder.")
+                raise InputError(f"{path} has more members than a data set has images: unpack it, and give the folder.")
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise InputError(
-            f"{path} is neither a folder nor a readable zip ({shown(error)}): give a folder or a zip of pictures."
+            f"{path} is neither a folder nor a readable zip ({shown(error)}): give a folder or a zip of images."
         ) from error
 
 
-def _pictures_of(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
+def _images_of(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
-    return [entry for entry in entries if _is_picture(entry.filename) and not entry.is_dir()]
+    return [entry for entry in entries if _is_image(entry.filename) and not entry.is_dir()]
 
 
 def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
@@ -90,7 +90,7 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
         return f"it cannot be unpacked ({shown(error)})"
 
 
-def _is_picture(name: str) -> bool:
+def _is_image(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in SUFFIXES and not _is_hidden(name)
 
 

@@ -1,4 +1,4 @@
-"""Contact sheets: a grid of pictures with captions, the same bytes for the same input."""
+"""Contact sheets: a grid of images with captions, the same bytes for the same input."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def sheet(
     captions: Sequence[Sequence[str | None]] | None = None,
     gap: int = 4,
 ) -> Tensor:
-    """Put pictures into a grid: [3, H, W] float32 in [-1, 1], on white.
+    """Put images into a grid: [3, H, W] float32 in [-1, 1], on white.
 
-    `rows` holds pictures [3, h, w] in [-1, 1] of any sizes; `None` leaves a cell empty, and short rows end in empty cells.
-    `size` is the side of a cell in pixels; None takes the longest side of any picture. Every picture is scaled to fit its cell
+    `rows` holds images [3, h, w] in [-1, 1] of any sizes; `None` leaves a cell empty, and short rows end in empty cells.
+    `size` is the side of a cell in pixels; None takes the longest side of any image. Every image is scaled to fit its cell
     (Lanczos, proportions kept) and centred. Labels are written beside the rows and above the columns,
     `captions` (laid out as `rows`) below the cells, all wrapped to fit.
-    Raises `ValueError` for an empty sheet, pictures of another shape and a wrong number of labels.
+    Raises `ValueError` for an empty sheet, images of another shape and a wrong number of labels.
     """
     _check(rows, row_labels, column_labels, captions)
     width = max(len(row) for row in rows)
-    pictures = [picture for row in rows for picture in row if picture is not None]
+    given = [cell for row in rows for cell in row if cell is not None]
     if size is None:
-        size = max((max(picture.shape[1:]) for picture in pictures), default=64)
+        size = max((max(cell.shape[1:]) for cell in given), default=64)
     if size < 1 or gap < 0:
         raise ValueError(f"size must be at least 1 and gap at least 0, got {size} and {gap}")
 
@@ -81,12 +81,12 @@ def _check(
     captions: Sequence[Sequence[str | None]] | None,
 ) -> None:
     width = max((len(row) for row in rows), default=0)
-    pictures = [picture for row in rows for picture in row if picture is not None]
+    images = [image for row in rows for image in row if image is not None]
     if width == 0:
         raise ValueError("a sheet needs at least one row with one cell")
-    for picture in pictures:
-        if picture.ndim != 3 or picture.shape[0] != 3:
-            raise ValueError(f"pictures of a sheet must be [3, H, W], got {list(picture.shape)}")
+    for image in images:
+        if image.ndim != 3 or image.shape[0] != 3:
+            raise ValueError(f"images of a sheet must be [3, H, W], got {list(image.shape)}")
     for labels, count, what in ((row_labels, len(rows), "row"), (column_labels, width, "column")):
         if labels is not None and len(labels) != count:
             raise ValueError(f"a sheet of {count} {what}s needs as many {what} labels, got {len(labels)}")
@@ -94,8 +94,8 @@ def _check(
         raise ValueError("captions must be laid out as the rows: one text or None for every cell")
 
 
-def _fitted(picture: Tensor, size: int) -> Image.Image:
-    image = Image.fromarray(np.ascontiguousarray(to_uint8(picture).permute(1, 2, 0).numpy()))
+def _fitted(rgb: Tensor, size: int) -> Image.Image:
+    image = Image.fromarray(np.ascontiguousarray(to_uint8(rgb).permute(1, 2, 0).numpy()))
     scale = size / max(image.size)
     if scale == 1:
         return image

@@ -1,4 +1,4 @@
-"""Color pictures of 16 bits per channel, which Pillow opens but cannot hold: read through it, written by hand (PNG, TIFF).
+"""Color images of 16 bits per channel, which Pillow opens but cannot hold: read through it, written by hand (PNG, TIFF).
 
 PNG: W3C "Portable Network Graphics (PNG) Specification", 3rd edition; TIFF: Adobe "TIFF Revision 6.0", baseline, uncompressed.
 """
@@ -21,23 +21,23 @@ _ROWS = 256  # that are worked on at once
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def read_deep(open_picture: Callable[[bytes], ImageFile.ImageFile], data: bytes) -> NDArray[np.uint16] | None:
-    """The pixels [H, W, C] of a 16 bit RGB, RGBA or gray-and-alpha picture; None for any that Pillow holds in full.
+def read_deep(open_image: Callable[[bytes], ImageFile.ImageFile], data: bytes) -> NDArray[np.uint16] | None:
+    """The pixels [H, W, C] of a 16 bit RGB, RGBA or gray-and-alpha image; None for any that Pillow holds in full.
 
     Pillow decodes 16 bit color to the high byte only. Read as if its byte order were the other one, it yields the low byte.
     """
-    with open_picture(data) as image:
+    with open_image(data) as image:
         raw = _raw_mode(image)
         kind, _, order = raw.partition(";")
         if kind == "LA" and order == "16B" and data[:8] == _PNG:
-            return _read_gray_and_alpha(open_picture, data)
+            return _read_gray_and_alpha(open_image, data)
         if kind not in ("RGB", "RGBA") or kind != image.mode or order not in _OTHER_BYTE:
             return None
         image.load()
         both = np.empty((image.height, image.width, len(kind)), np.uint16)
         for rows, strip in _strips(image):
             np.left_shift(strip, 8, out=both[rows], dtype=np.uint16)
-    with open_picture(data) as image:
+    with open_image(data) as image:
         tiles: list[Any] = list(image.tile)
         other = f"{kind};{_OTHER_BYTE[order]}"
         options = [other if isinstance(tile[3], str) else (other, *tile[3][1:]) for tile in tiles]
@@ -54,7 +54,7 @@ def read_deep(open_picture: Callable[[bytes], ImageFile.ImageFile], data: bytes)
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-    """A few rows after the other, so that no second copy of a large picture is made."""
+    """A few rows after the other, so that no second copy of a large image is made."""
     for top in range(0, image.height, _ROWS):
         bottom = min(image.height, top + _ROWS)
         yield slice(top, bottom), np.asarray(image.crop((0, top, image.width, bottom)))
@@ -68,11 +68,11 @@ def _raw_mode(image: Image.Image) -> str:
     return str(arguments if isinstance(arguments, str) else arguments[0] if arguments else "")
 
 
-def _read_gray_and_alpha(open_picture: Callable[[bytes], ImageFile.ImageFile], data: bytes) -> NDArray[np.uint16]:
+def _read_gray_and_alpha(open_image: Callable[[bytes], ImageFile.ImageFile], data: bytes) -> NDArray[np.uint16]:
     # Two samples of 16 bits and four of 8 bits are filtered alike: with the header changed, the file is an 8 bit RGBA one.
     header = bytearray(data[12:29])
     header[12:14] = bytes([8, 6])
-    with open_picture(data[:12] + bytes(header) + struct.pack(">I", zlib.crc32(header)) + data[33:]) as image:
+    with open_image(data[:12] + bytes(header) + struct.pack(">I", zlib.crc32(header)) + data[33:]) as image:
         return np.asarray(image).copy().view(">u2").astype(np.uint16)
 
 

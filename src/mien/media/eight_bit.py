@@ -18,7 +18,7 @@ def to_uint8(images: Tensor) -> Tensor:
     """
     images = images.detach().float().cpu()
     if not bool(images.isfinite().all()):
-        raise InputError("A picture was drawn with numbers that are not finite: use another model or style, or less strength.")
+        raise InputError("An image was drawn with numbers that are not finite: use another model or style, or less strength.")
     return images.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
 
 

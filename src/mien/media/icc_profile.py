@@ -1,4 +1,4 @@
-"""Colors of a picture to sRGB and back, by its ICC profile (littlecms inside Pillow)."""
+"""Colors of an image to sRGB and back, by its ICC profile (littlecms inside Pillow)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 
 
 def fits(icc: bytes, channels: int) -> bool:
-    """Whether a profile is readable and describes pictures of that many color channels (1 gray, 3 RGB, 4 CMYK)."""
+    """Whether a profile is readable and describes images of that many color channels (1 gray, 3 RGB, 4 CMYK)."""
     try:
         _transform(icc, channels, "to_srgb")
         if channels != 4:
@@ -48,7 +48,7 @@ def is_srgb(icc: bytes) -> bool:
 def convert(values: NDArray[np.float32], icc: bytes, channels: int, direction: Direction) -> NDArray[np.float32]:
     """Colors [H, W, C] in [0, 1] between sRGB (C = 3) and the space of a profile of `channels` channels.
 
-    littlecms is reached with 8 bits; what they round away is carried over unchanged, so that 16 bit pictures stay smooth.
+    littlecms is reached with 8 bits; what they round away is carried over unchanged, so that 16 bit images stay smooth.
     """
     result_channels = 3 if direction == "to_srgb" else channels
     rounded = np.clip(values * 255.0 + 0.5, 0, 255).astype(np.uint8)
@@ -63,7 +63,7 @@ def convert(values: NDArray[np.float32], icc: bytes, channels: int, direction: D
 
 
 def cmyk_to_srgb(image: Image.Image, icc: bytes | None) -> Image.Image:
-    """A CMYK picture as sRGB, by its profile where a readable one is there, by Pillow's plain formula otherwise."""
+    """A CMYK image as sRGB, by its profile where a readable one is there, by Pillow's plain formula otherwise."""
     if icc is not None and fits(icc, 4):
         return _transform(icc, 4, "to_srgb").apply(image)
     return image.convert("RGB")

@@ -1,4 +1,4 @@
-"""Pictures to train on: a folder (nested) or a zip, decoded once at the training size."""
+"""Images to train on: a folder (nested) or a zip, decoded once at the training size."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from PIL import Image
 from torch import Tensor
 
 from mien.errors import InputError, printable
-from mien.media.collection import picture_names, read_pictures
+from mien.media.collection import image_names, read_images
 from mien.media.eight_bit import from_uint8
-from mien.media.images import SUFFIXES, decode_picture
-from mien.media.picture import Picture, Pixels, from_tensor
+from mien.media.image_data import ImageData, Pixels, from_tensor
+from mien.media.images import SUFFIXES, decode_image
 from mien.media.pixel_store import PixelStore
 
 _AT_ONCE = 64
@@ -26,20 +26,20 @@ _AT_ONCE = 64
 
 @dataclass
 class Dataset:
-    """Decoded pictures, and how often each is drawn."""
+    """Decoded images, and how often each is drawn."""
 
     pixels: Tensor
     """[count, 3, R, R] uint8; may lie in a file, of which is read what is asked for."""
     weights: Tensor
     """[count] relative probabilities, float32, on the CPU."""
     names: list[str]
-    """Where each picture came from, relative to the folder or zip."""
+    """Where each image came from, relative to the folder or zip."""
     dropped: dict[str, str] = field(default_factory=dict)
     """Files that could not be used, and why."""
     cropped: int = 0
-    """Pictures that were not square: their middle was taken."""
+    """Images that were not square: their middle was taken."""
     enlarged: int = 0
-    """Pictures that were smaller than the training size."""
+    """Images that were smaller than the training size."""
     in_file: bool = False
     """Whether the pixels lie in a file, because they would take too much memory."""
     cumulative: dict[torch.device, Tensor] = field(default_factory=dict)
@@ -68,12 +68,12 @@ class Dataset:
             self.cumulative[place] = shares.cumsum(0).float().to(place)
         chosen = torch.rand(count, generator=generator, device=place)
         index = torch.searchsorted(self.cumulative[place], chosen, right=True).clamp_max(len(self) - 1)
-        pictures = self.pixels[index.to(self.pixels.device)].to(device or self.pixels.device)
-        pictures = from_uint8(pictures)
+        images = self.pixels[index.to(self.pixels.device)].to(device or self.pixels.device)
+        images = from_uint8(images)
         if mirror:
-            flip = (torch.rand(count, generator=generator, device=place) < 0.5).to(pictures.device)
-            pictures = torch.where(flip[:, None, None, None], pictures.flip(3), pictures)
-        return pictures
+            flip = (torch.rand(count, generator=generator, device=place) < 0.5).to(images.device)
+            images = torch.where(flip[:, None, None, None], images.flip(3), images)
+        return images
 
     def digest(self) -> str:
         """First 16 hex digits of a SHA-256 over pixels and weights."""
@@ -83,7 +83,7 @@ class Dataset:
 
     def report(self) -> str:
         """What was read and what was not, for people: one line each."""
-        lines = [f"{len(self)} pictures of {self.pixels.shape[2]} px"]
+        lines = [f"{len(self)} images of {self.pixels.shape[2]} px"]
         if self.cropped:
             lines.append(f"{self.cropped} were not square: the middle was taken")
         if self.enlarged:
@@ -102,18 +102,18 @@ def load_dataset(
     memory_share: float = 0.5,
     folder: Path | None = None,
 ) -> Dataset:
-    """Read every picture below `path`: upright, on white where transparent, the middle square, resized (Lanczos).
+    """Read every image below `path`: upright, on white where transparent, the middle square, resized (Lanczos).
 
-    `folder_weights` gives top-level folders another weight than 1. Broken files are left out and listed in `dropped`. Pictures
+    `folder_weights` gives top-level folders another weight than 1. Broken files are left out and listed in `dropped`. Images
     that need more than `memory_share` of the free memory lie in a file without a name in `folder` (None: the system's for
-    temporary files); the batches are the same. Raises `InputError` when no picture is left, when a weight names a folder that
-    is not there, or when neither memory nor disk can hold the pictures.
+    temporary files); the batches are the same. Raises `InputError` when no image is left, when a weight names a folder that
+    is not there, or when neither memory nor disk can hold the images.
     """
     weight_of = dict(folder_weights or {})
     bad = [name for name, weight in weight_of.items() if not 0 <= weight < float("inf")]
     if bad:
         raise InputError(f"The weight of the folder '{bad[0]}' is {weight_of[bad[0]]}: give a number from 0.")
-    store = PixelStore(len(picture_names(path)), resolution, memory_share=memory_share, folder=folder)
+    store = PixelStore(len(image_names(path)), resolution, memory_share=memory_share, folder=folder)
     found = Dataset(torch.empty(0), torch.empty(0), [])
     weights: list[float] = []
     for name, read in _decoded(path, resolution):
@@ -132,30 +132,30 @@ def load_dataset(
 
 
 def _decoded(path: Path, resolution: int) -> Iterator[tuple[str, tuple[Pixels, tuple[int, int]] | str]]:
-    """Every picture's name with its middle square and its own size, or with why it cannot be read; in their order."""
+    """Every image's name with its middle square and its own size, or with why it cannot be read; in their order."""
 
     def decode(item: tuple[str, bytes | str]) -> tuple[str, tuple[Pixels, tuple[int, int]] | str]:
         name, data = item
         if isinstance(data, str):
             return name, data
         try:
-            picture = decode_picture(data, Path(name))
+            image = decode_image(data, Path(name))
         except InputError as error:
             return name, str(error)
-        return name, (middle_square(picture, resolution), (picture.height, picture.width))
+        return name, (middle_square(image, resolution), (image.height, image.width))
 
     # Decoders let other threads work. A few at a time: a data set does not fit into memory twice.
     with ThreadPoolExecutor() as pool:
-        items = read_pictures(path)
+        items = read_images(path)
         while few := list(islice(items, _AT_ONCE)):
             yield from pool.map(decode, few)
 
 
-def middle_square(picture: Picture, resolution: int) -> Pixels:
-    """The largest centred square of a picture, on white where transparent, resized (Lanczos): [R, R, 3] uint8 sRGB."""
-    side = min(picture.height, picture.width)
-    top, left = (picture.height - side) // 2, (picture.width - side) // 2
-    square = replace(picture, pixels=picture.pixels[top : top + side, left : left + side])
+def middle_square(image: ImageData, resolution: int) -> Pixels:
+    """The largest centred square of an image, on white where transparent, resized (Lanczos): [R, R, 3] uint8 sRGB."""
+    side = min(image.height, image.width)
+    top, left = (image.height - side) // 2, (image.width - side) // 2
+    square = replace(image, pixels=image.pixels[top : top + side, left : left + side])
     plain = square.icc is None and square.peak == 255 and square.pixels.shape[2] == 3
     rgb = square.pixels if plain else from_tensor(square.rgb()).pixels
     if side == resolution:
@@ -167,14 +167,14 @@ def _check(path: Path, found: Dataset, weights: list[float], weight_of: Mapping[
     if not found.names and found.dropped:
         name, why = next(iter(found.dropped.items()))
         raise InputError(
-            f"None of the {len(found.dropped)} pictures in {path} can be used (first: {name}: {why.rstrip('.')}): give others."
+            f"None of the {len(found.dropped)} images in {path} can be used (first: {name}: {why.rstrip('.')}): give others."
         )
     if not found.names:
-        raise InputError(f"{path} holds no pictures ({', '.join(SUFFIXES)}): give a folder or zip that does.")
+        raise InputError(f"{path} holds no images ({', '.join(SUFFIXES)}): give a folder or zip that does.")
     folders = {name.split("/")[0] for name in found.names if "/" in name}
     missing = sorted(weight_of.keys() - folders)
     if missing:
         there = ", ".join(sorted(folders)[:8]) or "none"
         raise InputError(f"{path} has no folder '{missing[0]}' to give a weight to: its folders are {there}.")
     if not sum(weights) > 0:
-        raise InputError(f"Every picture of {path} has the weight 0: give at least one folder more.")
+        raise InputError(f"Every image of {path} has the weight 0: give at least one folder more.")

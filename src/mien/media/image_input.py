@@ -1,4 +1,4 @@
-"""Whatever people call an image, as a `Picture`: PIL images, arrays, tensors, bytes, open files, paths; and PIL images out."""
+"""Whatever people call an image, as `ImageData`: PIL images, arrays, tensors, bytes, open files, paths; and PIL images out."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.media.images import decode_picture, read_picture
-from mien.media.picture import Picture, from_tensor
+from mien.media.image_data import ImageData, from_tensor
+from mien.media.images import decode_image, read_image
 
-ImageLike: TypeAlias = Union[Picture, Image.Image, NDArray[Any], Tensor, bytes, BinaryIO, str, "os.PathLike[str]"]
+ImageLike: TypeAlias = Union[ImageData, Image.Image, NDArray[Any], Tensor, bytes, BinaryIO, str, "os.PathLike[str]"]
 TAKEN = """A PIL image; an array [H, W] or [H, W, C] with C from 1 to 4, of uint8, uint16 or floats in [0, 1]; a tensor
 [3, H, W] in [-1, 1]; the bytes of an image file, or such a file open for reading; the path of one."""
 """What an image may be, for people."""
@@ -26,45 +26,45 @@ _UNNAMED = Path("the image")
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")
 
 
-def as_picture(image: ImageLike) -> Picture:
-    """The image as a picture: upright, in its own depth. Raises `InputError` with one sentence for what is not one.
+def as_image(image: ImageLike) -> ImageData:
+    """The image as an image: upright, in its own depth. Raises `InputError` with one sentence for what is not one.
 
-    >>> as_picture(np.zeros((4, 6), np.uint8)).width
+    >>> as_image(np.zeros((4, 6), np.uint8)).width
     6
     """
-    if isinstance(image, Picture):
+    if isinstance(image, ImageData):
         return image
     if isinstance(image, str) and image.startswith(("http://", "https://")):
         raise InputError(f"{image} is an address, and mien opens files only: download the image first.")
     if isinstance(image, (str, os.PathLike)):
-        return read_picture(Path(image))
+        return read_image(Path(image))
     if isinstance(image, Image.Image):
         return _from_pil(image)
     if isinstance(image, np.ndarray):
-        return Picture(_pixels(image))
+        return ImageData(_pixels(image))
     if isinstance(image, Tensor):
         return _from_tensor(image)
     if isinstance(image, (bytes, bytearray, memoryview)):
-        return decode_picture(bytes(image), _UNNAMED)
+        return decode_image(bytes(image), _UNNAMED)
     if hasattr(image, "read"):
         return _from_file(image)
     raise InputError(f"A {type(image).__name__} is not an image, which is: {TAKEN[0].lower()}{TAKEN[1:]}")
 
 
-def as_pictures(images: ImageLike | Sequence[ImageLike]) -> list[Picture]:
-    """One image, or a list of them, as pictures."""
+def as_images(images: ImageLike | Sequence[ImageLike]) -> list[ImageData]:
+    """One image, or a list of them, as images."""
     several: Any = images
-    return [as_picture(image) for image in (several if isinstance(images, (list, tuple)) else [several])]
+    return [as_image(image) for image in (several if isinstance(images, (list, tuple)) else [several])]
 
 
-def to_pil(picture: Picture) -> Image.Image:
-    """The picture as a PIL image of 8 bits per channel, with its color profile: modes L, LA, RGB and RGBA."""
-    pixels = picture.pixels
+def to_pil(data: ImageData) -> Image.Image:
+    """The image as a PIL image of 8 bits per channel, with its color profile: modes L, LA, RGB and RGBA."""
+    pixels = data.pixels
     if pixels.dtype == np.uint16:
         pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    if picture.icc is not None:
-        image.info["icc_profile"] = picture.icc
+    if data.icc is not None:
+        image.info["icc_profile"] = data.icc
     return image
 
 
@@ -73,7 +73,7 @@ def pil_from_tensor(rgb: Tensor) -> Image.Image:
     return to_pil(from_tensor(rgb))
 
 
-def _from_pil(image: Image.Image) -> Picture:
+def _from_pil(image: Image.Image) -> ImageData:
     # As if it were saved without loss and read: what orientation, palettes and profiles mean is said in one place.
     icc, stream = image.info.get("icc_profile"), io.BytesIO()
     path = Path(str(getattr(image, "filename", "") or _UNNAMED))
@@ -86,15 +86,15 @@ def _from_pil(image: Image.Image) -> Picture:
             image.convert("RGB").save(stream, "PNG", compress_level=0, exif=image.getexif())
     except OSError as error:  # PIL reads a file's pixels when they are asked for
         raise InputError(f"{path} is damaged or cut off ({error}): get the file again.") from error
-    return decode_picture(stream.getvalue(), path)
+    return decode_image(stream.getvalue(), path)
 
 
-def _from_file(file: Any) -> Picture:
+def _from_file(file: Any) -> ImageData:
     content = file.read()
     if not isinstance(content, bytes):
         raise InputError("The file is open as text: open it with mode 'rb'.")
     name = getattr(file, "name", None)
-    return decode_picture(content, Path(name) if isinstance(name, str) else _UNNAMED)
+    return decode_image(content, Path(name) if isinstance(name, str) else _UNNAMED)
 
 
 def _pixels(array: NDArray[Any]) -> NDArray[Any]:
@@ -119,7 +119,7 @@ def _pixels(array: NDArray[Any]) -> NDArray[Any]:
     return rounded
 
 
-def _from_tensor(rgb: Tensor) -> Picture:
+def _from_tensor(rgb: Tensor) -> ImageData:
     if rgb.ndim != 3 or rgb.shape[0] != 3 or not rgb.is_floating_point():
         raise InputError(
             f"A tensor of an image is [3, H, W], floating-point, in [-1, 1], got {rgb.dtype} {list(rgb.shape)}: convert it, or "

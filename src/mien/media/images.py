@@ -1,4 +1,4 @@
-"""Pictures in and out: upright, in their own depth and color space, with one-sentence errors for whatever cannot be used."""
+"""Images in and out: upright, in their own depth and color space, with one-sentence errors for whatever cannot be used."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from mien.errors import InputError, MienWarning, TooLargeError
 from mien.files import read_bytes, written_whole
 from mien.media import deep, icc_profile
-from mien.media.listing import SUFFIXES, VIDEOS, list_pictures
+from mien.media.image_data import ImageData, Pixels, from_tensor
+from mien.media.listing import SUFFIXES, VIDEOS, list_images
 from mien.media.metadata import harmless_exif, save_options
-from mien.media.picture import Picture, Pixels, from_tensor
 
-__all__ = ["SUFFIXES", "Picture", "from_tensor", "list_pictures", "read_picture", "write_picture"]
+__all__ = ["SUFFIXES", "ImageData", "from_tensor", "list_images", "read_image", "write_image"]
 
 MAX_PIXELS = 120_000_000
-"""Pictures of more pixels are refused: they need more memory than a face job should."""
+"""Images of more pixels are refused: they need more memory than a face job should."""
 
 MAX_BYTES = 1 << 30
 """Files of more bytes are refused: 120 megapixels of 16 bits and four channels need less."""
@@ -41,24 +41,24 @@ _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error,
            AttributeError, RuntimeError, MemoryError)  # fmt: skip
 
 
-def read_picture(path: Path | str) -> Picture:
-    """Read a picture upright (EXIF orientation applied), in its own depth.
+def read_image(path: Path | str) -> ImageData:
+    """Read an image upright (EXIF orientation applied), in its own depth.
 
     Palettes become RGB(A), 1 bit becomes gray, CMYK and other color models become sRGB; of several frames the first is taken.
-    Raises InputError with one sentence for whatever is not a usable picture.
+    Raises InputError with one sentence for whatever is not a usable image.
     """
     path = Path(path)
     if path.is_dir():
-        raise InputError(f"{path} is a folder where one picture is expected: give a picture file.")
+        raise InputError(f"{path} is a folder where one image is expected: give an image file.")
     if path.suffix.lower() in VIDEOS and path.exists():
-        raise InputError(f"{path} is a video, and a picture is needed here: `stylize_video` redraws the faces of videos.")
-    return decode_picture(read_bytes(path, MAX_BYTES), path)
+        raise InputError(f"{path} is a video, and an image is needed here: `stylize_video` redraws the faces of videos.")
+    return decode_image(read_bytes(path, MAX_BYTES), path)
 
 
-def decode_picture(data: bytes, path: Path, *, most_pixels: int = MAX_PIXELS) -> Picture:
-    """The same as `read_picture` for the bytes of a file; `path` is its name in messages.
+def decode_image(data: bytes, path: Path, *, most_pixels: int = MAX_PIXELS) -> ImageData:
+    """The same as `read_image` for the bytes of a file; `path` is its name in messages.
 
-    Raises `TooLargeError` before a picture is decoded that claims more than `most_pixels`.
+    Raises `TooLargeError` before an image is decoded that claims more than `most_pixels`.
     """
     if not data:
         raise InputError(f"{path} is empty (0 bytes): get the file again.")
@@ -78,14 +78,14 @@ def decode_picture(data: bytes, path: Path, *, most_pixels: int = MAX_PIXELS) ->
         warnings.warn(f"{path}: its color profile cannot be used; its colors are taken as sRGB.", MienWarning, stacklevel=2)
         icc = None
     if several:
-        text = f"{path}: of a moving picture, or one of several pages, the first frame alone is taken."
+        text = f"{path}: of a moving image, or one of several pages, the first frame alone is taken."
         warnings.warn(text, MienWarning, stacklevel=2)
-    return Picture(_upright(pixels, orientation), icc, path, exif)
+    return ImageData(_upright(pixels, orientation), icc, path, exif)
 
 
 @contextmanager
 def _pillow_is_quiet() -> Iterator[None]:
-    """Without Pillow's warnings of large pictures and odd metadata, which are looked at here; others' pass.
+    """Without Pillow's warnings of large images and odd metadata, which are looked at here; others' pass.
 
     Filters of warnings are those of all threads: one thread at a time changes them.
     """
@@ -95,7 +95,7 @@ def _pillow_is_quiet() -> Iterator[None]:
 
 
 def _has_more_frames(image: ImageFile.ImageFile, data: bytes, path: Path) -> bool:
-    """Whether the file holds a moving picture or pages; the second picture of an MPO is the first one's own small copy."""
+    """Whether the file holds a moving image or pages; the second image of an MPO is the first one's own small copy."""
     if image.format == "MPO":
         return False
     try:
@@ -114,7 +114,7 @@ def _open(data: bytes, path: Path) -> ImageFile.ImageFile:
             f"{path} claims more pixels than the {MAX_PIXELS // 1_000_000} megapixels that are read: scale it down first."
         ) from error
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not a picture that mien can read: convert it to PNG, JPEG, WebP or TIFF.") from error
+        raise InputError(f"{path} is not an image that mien can read: convert it to PNG, JPEG, WebP or TIFF.") from error
     except _BROKEN as error:
         raise InputError(f"{path} is damaged or cut off ({_brief(error)}): get the file again.") from error
 
@@ -136,13 +136,13 @@ def _register_heif(path: Path) -> None:
     try:
         import pillow_heif
     except ImportError as error:
-        raise InputError(f'{path} is a HEIC picture: install the extra for it with pip install "mien[heif]".') from error
+        raise InputError(f'{path} is a HEIC image: install the extra for it with pip install "mien[heif]".') from error
     pillow_heif.register_heif_opener()
 
 
 def _decode(image: ImageFile.ImageFile, data: bytes, path: Path) -> tuple[Pixels, bytes | None]:
     icc: bytes | None = image.info.get("icc_profile") or None
-    # Before this picture is loaded: never two of them are in memory.
+    # Before this image is loaded: never two of them are in memory.
     with _parsing(path):
         sixteen_bits = deep.read_deep(lambda content: _open(content, path), data)
         if sixteen_bits is None:
@@ -156,7 +156,7 @@ def _decode(image: ImageFile.ImageFile, data: bytes, path: Path) -> tuple[Pixels
             raise InputError(f"{path} has more than 16 bits per channel: save it with 8 or 16 bits first.")
         return values.astype(np.uint16)[..., None], icc
     if mode == "F":
-        raise InputError(f"{path} is a floating-point picture: save it with 8 or 16 bits first.")
+        raise InputError(f"{path} is a floating-point image: save it with 8 or 16 bits first.")
     if mode == "CMYK":
         return _in_strips(image, lambda strip: icc_profile.cmyk_to_srgb(strip, icc)), None
     see_through = "transparency" in image.info or mode in ("PA", "La", "RGBa", "LA", "RGBA")
@@ -169,7 +169,7 @@ def _decode(image: ImageFile.ImageFile, data: bytes, path: Path) -> tuple[Pixels
 
 
 def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Pixels:
-    """All of a picture through `convert`, which must not look beyond a pixel; only a strip is there three times."""
+    """All of an image through `convert`, which must not look beyond a pixel; only a strip is there three times."""
     rows = max(1, _STRIP // image.width)
     whole: Pixels | None = None
     for top in range(0, image.height, rows):
@@ -182,7 +182,7 @@ def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]
 
 
 def _upright(pixels: Pixels, orientation: int) -> Pixels:
-    """Apply an EXIF orientation (1 to 8; others count as 1): where row 0 and column 0 of the stored picture belong."""
+    """Apply an EXIF orientation (1 to 8; others count as 1): where row 0 and column 0 of the stored image belong."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -192,8 +192,8 @@ def _upright(pixels: Pixels, orientation: int) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def write_picture(path: Path | str, picture: Picture, *, overwrite: bool = False, quality: int = 95) -> Path:
-    """Write a picture in the format that the suffix names: .png, .jpg, .webp or .tif; returns the path.
+def write_image(path: Path | str, image: ImageData, *, overwrite: bool = False, quality: int = 95) -> Path:
+    """Write an image in the format that the suffix names: .png, .jpg, .webp or .tif; returns the path.
 
     Depth, alpha and profile are kept where the format can: .jpg and .webp have 8 bits, .jpg has no alpha (laid on white).
     Of the EXIF what is harmless is kept: no place, no serial numbers.
@@ -205,7 +205,7 @@ def write_picture(path: Path | str, picture: Picture, *, overwrite: bool = False
     if kind is None:
         raise InputError(f"{path}: cannot write {path.suffix or 'a file without suffix'}: use .png, .jpg, .webp or .tif.")
     refuse_existing(path, overwrite=overwrite)
-    data = encode_picture(picture, kind, quality)
+    data = encode_image(image, kind, quality)
     with written_whole(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(data)
     return path
@@ -217,35 +217,35 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         raise InputError(f"{path} exists already: choose another name or allow to `overwrite` it.")
 
 
-def encode_picture(picture: Picture, kind: str, quality: int = 95) -> bytes:
-    """The bytes of a picture file; `kind` is PNG, JPEG, WEBP or TIFF."""
-    pixels, icc = picture.pixels, picture.icc
-    if kind == "JPEG" and picture.has_alpha:
-        alpha = pixels[..., -1:].astype(np.float32) / picture.peak
-        mixed = pixels[..., :-1] * alpha + picture.peak * (1.0 - alpha)
+def encode_image(data: ImageData, kind: str, quality: int = 95) -> bytes:
+    """The bytes of an image file; `kind` is PNG, JPEG, WEBP or TIFF."""
+    pixels, icc = data.pixels, data.icc
+    if kind == "JPEG" and data.has_alpha:
+        alpha = pixels[..., -1:].astype(np.float32) / data.peak
+        mixed = pixels[..., :-1] * alpha + data.peak * (1.0 - alpha)
         pixels = np.round(mixed).astype(pixels.dtype)
     if pixels.dtype == np.uint16:
         if kind in ("PNG", "TIFF"):
             deep_pixels = pixels.astype(np.uint16, copy=False)
-            return (deep.png_bytes if kind == "PNG" else deep.tiff_bytes)(deep_pixels, icc, picture.exif)
+            return (deep.png_bytes if kind == "PNG" else deep.tiff_bytes)(deep_pixels, icc, data.exif)
         pixels = ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-    if kind == "WEBP" and picture.colors == 1:
+    if kind == "WEBP" and data.colors == 1:
         # WebP knows color only: a gray profile would not fit its three channels.
-        colored = replace(picture, pixels=pixels).colored()
+        colored = replace(data, pixels=pixels).colored()
         pixels, icc = colored.pixels, colored.icc
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     stream = io.BytesIO()
     # Each writer takes the options it knows and ignores the rest.
-    options = save_options(picture.exif) | ({"subsampling": 0} if kind == "JPEG" else {})
+    options = save_options(data.exif) | ({"subsampling": 0} if kind == "JPEG" else {})
     image.save(stream, kind, icc_profile=icc, quality=quality, **options)
     return stream.getvalue()
 
 
-def opened(picture: Picture | str | Path) -> Picture:
-    """The picture itself, or the one that is in the file."""
-    return picture if isinstance(picture, Picture) else read_picture(picture)
+def opened(image: ImageData | str | Path) -> ImageData:
+    """The image itself, or the one that is in the file."""
+    return image if isinstance(image, ImageData) else read_image(image)
 
 
-def path_of(picture: Picture | str | Path) -> Path:
-    """The file of a picture; of one that comes from none, a name that stands for it."""
-    return (picture.path or Path("picture")) if isinstance(picture, Picture) else Path(picture)
+def path_of(image: ImageData | str | Path) -> Path:
+    """The file of an image; of one that comes from none, a name that stands for it."""
+    return (image.path or Path("image")) if isinstance(image, ImageData) else Path(image)

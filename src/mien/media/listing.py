@@ -1,4 +1,4 @@
-"""The pictures of a folder by their names. Nothing is opened, and nothing here waits for torch."""
+"""The images of a folder by their names. Nothing is opened, and nothing here waits for torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VIDEOS = (
 )  # fmt: skip
 """Names that video files usually have."""
 
-_OTHER_PICTURES = (
+_OTHER_IMAGES = (
     ".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".raw", ".psd", ".xcf", ".svg", ".eps", ".pdf", ".jxl",
     ".exr", ".hdr", ".tga", ".ico", *VIDEOS,
 )  # fmt: skip
@@ -29,11 +29,11 @@ _HEADS = (
 )  # fmt: skip
 
 
-def list_pictures(folder: Path | str, *, recursive: bool = False) -> list[Path]:
-    """The pictures of a folder (by suffix, not hidden), in the order of their names without case; `recursive`: deeper too.
+def list_images(folder: Path | str, *, recursive: bool = False) -> list[Path]:
+    """The images of a folder (by suffix, not hidden), in the order of their names without case; `recursive`: deeper too.
 
-    What is passed over is warned of: pictures in deeper folders, and files of formats that are not read. A link that leads
-    nowhere is listed, so that it fails by its name. Raises `InputError` where there is no picture.
+    What is passed over is warned of: images in deeper folders, and files of formats that are not read. A link that leads
+    nowhere is listed, so that it fails by its name. Raises `InputError` where there is no image.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -43,19 +43,17 @@ def list_pictures(folder: Path | str, *, recursive: bool = False) -> list[Path]:
     deeper = "" if recursive else _deeper(folder)
     if not found:
         where = f"; there are some in sub-folders ({deeper}), which `recursive` takes" if deeper else ""
-        raise InputError(
-            f"{folder} has no pictures in it (looked for {' '.join(SUFFIXES[:5])} ...){where}: give another folder."
-        )
+        raise InputError(f"{folder} has no images in it (looked for {' '.join(SUFFIXES[:5])} ...){where}: give another folder.")
     if deeper:
-        text = f"{folder} has sub-folders with pictures ({deeper}), which are left out: set `recursive` to take them too."
+        text = f"{folder} has sub-folders with images ({deeper}), which are left out: set `recursive` to take them too."
         warnings.warn(text, MienWarning, stacklevel=2)
     warn_of_other_formats([entry.name for entry in entries], folder)
     return sorted(found, key=lambda entry: (str(entry.relative_to(folder)).casefold(), str(entry)))
 
 
 def warn_of_other_formats(names: Sequence[str], source: Path) -> None:
-    """Warn of files in a folder or zip that are pictures or films of formats that are not read."""
-    passed = Counter(suffix for name in names if (suffix := PurePath(name).suffix.lower()) in _OTHER_PICTURES)
+    """Warn of files in a folder or zip that are images or films of formats that are not read."""
+    passed = Counter(suffix for name in names if (suffix := PurePath(name).suffix.lower()) in _OTHER_IMAGES)
     if passed:
         formats = ", ".join(f"{count} {suffix}" for suffix, count in sorted(passed.items()))
         warnings.warn(f"{source}: files of formats that are not read are left out ({formats}).", MienWarning, stacklevel=4)
@@ -72,7 +70,7 @@ def _files(folder: Path, *, recursive: bool) -> Iterator[Path]:
 
 
 def _deeper(folder: Path) -> str:
-    """The name of the first sub-folder that has pictures, at most two levels down."""
+    """The name of the first sub-folder that has images, at most two levels down."""
     for level in ("*/*", "*/*/*"):
         for path in folder.glob(level):
             hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
@@ -81,8 +79,8 @@ def _deeper(folder: Path) -> str:
     return ""
 
 
-def looks_like_a_picture(path: Path) -> bool:
-    """Whether a file begins as picture files do."""
+def looks_like_a_image(path: Path) -> bool:
+    """Whether a file begins as image files do."""
     try:
         with path.open("rb") as file:
             head = file.read(16)
@@ -93,10 +91,10 @@ def looks_like_a_picture(path: Path) -> bool:
     )  # fmt: skip
 
 
-def refuse_picture_as_style(path: Path) -> None:
-    """Raise `InputError` for a picture where a learned style is needed: the commonest mix-up."""
-    if path.is_file() and looks_like_a_picture(path):
+def refuse_image_as_style(path: Path) -> None:
+    """Raise `InputError` for an image where a learned style is needed: the commonest mix-up."""
+    if path.is_file() and looks_like_a_image(path):
         raise InputError(
-            f"{path} is a picture, and a learned style is needed here: learn one from it with `mien fit`, or give it to "
+            f"{path} is an image, and a learned style is needed here: learn one from it with `mien fit`, or give it to "
             "`mien stylize` as the style of a photo, which does both."
         )

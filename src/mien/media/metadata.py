@@ -30,7 +30,7 @@ _LONGEST = 500  # characters of a text
 def harmless_exif(image: Image.Image) -> bytes | None:
     """The harmless part of an image's EXIF as the bytes of a block of its own; None where there is nothing.
 
-    The orientation is left out: pictures are upright. A resolution that the file states elsewhere is taken in.
+    The orientation is left out: images are upright. A resolution that the file states elsewhere is taken in.
     """
     found, kept = image.getexif(), Image.Exif()
     for tag in _MAIN:

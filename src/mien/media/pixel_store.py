@@ -1,4 +1,4 @@
-"""Where the decoded pictures of a data set lie: in memory, or in a file where they would take too much of it."""
+"""Where the decoded images of a data set lie: in memory, or in a file where they would take too much of it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import torch
 from torch import Tensor
 
 from mien.errors import InputError
-from mien.media.picture import Pixels
+from mien.media.image_data import Pixels
 from mien.runtime import free_memory
 
 
 class PixelStore:
-    """Takes pictures of one size one by one, and hands all of them out as one tensor.
+    """Takes images of one size one by one, and hands all of them out as one tensor.
 
     The file has no name (where the system allows that) and vanishes with the tensor, however the process ends. The tensor reads
     from it what is asked for, and the system keeps as much of it in memory as there is room.
     """
 
     def __init__(self, most: int, resolution: int, *, memory_share: float, folder: Path | None = None) -> None:
-        """Room for `most` pictures; a file in `folder` where they need more than `memory_share` of the free memory.
+        """Room for `most` images; a file in `folder` where they need more than `memory_share` of the free memory.
 
         `folder` None is the system's for temporary files.
         """
@@ -39,11 +39,11 @@ class PixelStore:
         else:
             self._pixels = torch.empty((most, *self.shape), dtype=torch.uint8)
 
-    def add(self, picture: Pixels) -> None:
-        """Store a picture [R, R, 3] uint8; raises `InputError` where the disk is full."""
-        planes = np.ascontiguousarray(picture.transpose(2, 0, 1))
+    def add(self, image: Pixels) -> None:
+        """Store an image [R, R, 3] uint8; raises `InputError` where the disk is full."""
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1))
         if not self.in_file:
-            # numpy, not torch: waking torch's threads for every picture would take longer than the copy.
+            # numpy, not torch: waking torch's threads for every image would take longer than the copy.
             self._pixels.numpy()[self.count] = planes
         else:
             try:
@@ -54,7 +54,7 @@ class PixelStore:
         self.count += 1
 
     def pixels(self) -> Tensor:
-        """All pictures, [count, 3, R, R] uint8; to be read only."""
+        """All images, [count, 3, R, R] uint8; to be read only."""
         if not self.in_file:
             return self._pixels[: self.count]
         if not self.count:
@@ -70,6 +70,6 @@ class PixelStore:
 
     def _refused(self, error: OSError) -> InputError:
         return InputError(
-            f"The pictures do not fit into memory, and {self.folder} does not take them ({error.strerror}): free some room "
+            f"The images do not fit into memory, and {self.folder} does not take them ({error.strerror}): free some room "
             "there, or train at a smaller resolution."
         )

@@ -1,1 +1,1 @@
-"""Measuring models: distances between sets of pictures, measuring networks that the user brings, and the report on a model."""
+"""Measuring models: distances between sets of images, measuring networks that the user brings, and the report on a model."""

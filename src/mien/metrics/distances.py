@@ -1,4 +1,4 @@
-"""Distances between sets of pictures, as pure maths on feature matrices [N, D], one row per picture; all in float64.
+"""Distances between sets of images, as pure maths on feature matrices [N, D], one row per image; all in float64.
 
 Frechet distance: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule" (2017), equation 6.
 Kernel distance: Binkowski et al., "Demystifying MMD GANs" (2018), section 3 and appendix A.
@@ -38,10 +38,10 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     """Frechet distance of the Gaussians fitted to `a` [N, D] and `b` [M, D], in squared units of the features.
 
     |mean_a - mean_b|^2 + tr(C_a) + tr(C_b) - 2 tr((C_a C_b)^(1/2)), covariances with N - 1. The estimate is biased upwards for
-    small N, by more where D is larger: compare at equal N only, beside a floor of two halves of real pictures.
+    small N, by more where D is larger: compare at equal N only, beside a floor of two halves of real images.
 
     With C = X^T X the last trace is the nuclear norm of X_a X_b^T. Unlike the square root of a product of covariances that is
-    exact for fewer pictures than dimensions, and nothing has to be added to a diagonal.
+    exact for fewer images than dimensions, and nothing has to be added to a diagonal.
     """
     a, b = _pair(a, b)
     mean_a, mean_b = a.mean(0), b.mean(0)
@@ -112,7 +112,7 @@ def nearest_neighbours(queries: Tensor, references: Tensor, count: int = 1, *, b
 
 @dataclass(frozen=True)
 class CosineStatistics:
-    """How alike the pictures of one set are: cosines of all pairs of different pictures."""
+    """How alike the images of one set are: cosines of all pairs of different images."""
 
     mean: float
     std: float
@@ -120,9 +120,9 @@ class CosineStatistics:
     """One pair in a hundred is more alike than this."""
     largest: float
     nearest_mean: float
-    """Mean over all pictures of the cosine with the most similar other one; grows with the number of pictures."""
+    """Mean over all images of the cosine with the most similar other one; grows with the number of images."""
     count: int
-    """Pictures compared."""
+    """Images compared."""
 
 
 def cosine_statistics(features: Tensor, *, block: int = _BLOCK) -> CosineStatistics:

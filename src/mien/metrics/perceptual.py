@@ -24,22 +24,22 @@ own points tell people apart no better: the mean cosine of different people is 0
 """
 
 
-def as_pictures(pixels: Tensor) -> Tensor:
-    """uint8 [N, 3, H, W] as float32 in [-1, 1]; floating-point pictures stay as they are."""
+def as_images(pixels: Tensor) -> Tensor:
+    """uint8 [N, 3, H, W] as float32 in [-1, 1]; floating-point images stay as they are."""
     return from_uint8(pixels) if pixels.dtype == torch.uint8 else pixels
 
 
 def _at(network: nn.Module, pixels: Tensor) -> Tensor:
-    """The pictures where the network is."""
-    return as_pictures(pixels.to(next(network.parameters()).device))
+    """The images where the network is."""
+    return as_images(pixels.to(next(network.parameters()).device))
 
 
-def identity_features(network: MobileFaceNet, pictures: Tensor, landmarks: Tensor | None = None) -> Tensor:
-    """Identity embeddings [N, 128] of pictures [N, 3, H, W] (uint8, or floating point in [-1, 1]); compare them by cosine.
+def identity_features(network: MobileFaceNet, images: Tensor, landmarks: Tensor | None = None) -> Tensor:
+    """Identity embeddings [N, 128] of images [N, 3, H, W] (uint8, or floating point in [-1, 1]); compare them by cosine.
 
     `landmarks` [5, 2] or [N, 5, 2] in units of width and height (eyes, nose, mouth corners); None: the FFHQ frame's mean face.
     """
-    return network(crop_faces(_at(network, pictures), FRAME_LANDMARKS if landmarks is None else landmarks))  # type: ignore[no-any-return]
+    return network(crop_faces(_at(network, images), FRAME_LANDMARKS if landmarks is None else landmarks))  # type: ignore[no-any-return]
 
 
 def perceptual_distance(extractor: FeatureExtractor, a: Tensor, b: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ def perceptual_distance(extractor: FeatureExtractor, a: Tensor, b: Tensor) -> Te
     "The Unreasonable Effectiveness of Deep Features", equation 1 without learned weights).
     """
     distances = []
-    for of_a, of_b in zip(*(extractor.resized_maps(as_pictures(images)) for images in (a, b)), strict=True):
+    for of_a, of_b in zip(*(extractor.resized_maps(as_images(images)) for images in (a, b)), strict=True):
         difference = F.normalize(of_a.float(), dim=1) - F.normalize(of_b.float(), dim=1)
         distances.append(difference.square().sum(1).mean((1, 2)))
     return torch.stack(distances).mean(0)

@@ -28,17 +28,17 @@ class IdentityJudge:
     weights: str = ""
     """Hash of the file that it comes from."""
 
-    def vectors(self, pictures: Tensor) -> Tensor:
-        """[N, D] of pictures [N, 3, S, S], on the CPU. In gray, as in the paper's identity loss."""
-        return in_batches(lambda some: F.normalize(self.embed(gray(some)).float(), dim=1).cpu(), pictures, _BATCH)
+    def vectors(self, images: Tensor) -> Tensor:
+        """[N, D] of images [N, 3, S, S], on the CPU. In gray, as in the paper's identity loss."""
+        return in_batches(lambda some: F.normalize(self.embed(gray(some)).float(), dim=1).cpu(), images, _BATCH)
 
 
 def identity_judge(network: Embedder | MobileFaceNet, name: str, weights: str = "") -> IdentityJudge:
     """A network as the judge of who is who, on its device."""
     device = next(network.parameters()).device
     if isinstance(network, MobileFaceNet):
-        return IdentityJudge(name, lambda pictures: identity_features(network, pictures.to(device)), weights)
-    return IdentityJudge(name, lambda pictures: network.embed_crop(pictures.to(device)), weights)
+        return IdentityJudge(name, lambda images: identity_features(network, images.to(device)), weights)
+    return IdentityJudge(name, lambda images: network.embed_crop(images.to(device)), weights)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""A small feed-forward encoder: picture -> W+ code, trained by this project for its own generator.
+"""A small feed-forward encoder: image -> W+ code, trained by this project for its own generator.
 
 Residual down-sampling blocks, then one linear read-out for all rows. The answer is an offset to the mean code (as in pSp,
-Richardson et al. 2021). With `iterations` > 1 it works as ReStyle (Alaluf et al. 2021) does: it sees the picture beside its own
+Richardson et al. 2021). With `iterations` > 1 it works as ReStyle (Alaluf et al. 2021) does: it sees the image beside its own
 last rendering and corrects the code.
 
 With `detail_channels` it also answers with a feature code: an offset to the generator's features for what W+ cannot express
@@ -24,7 +24,7 @@ ENCODER_ACT_SLOPE = 0.2
 class CompactEncoderConfig:
     """The shape of a compact encoder."""
 
-    resolution: Annotated[int, "side of the input pictures in pixels"]
+    resolution: Annotated[int, "side of the input images in pixels"]
     num_ws: Annotated[int, "rows of the W+ code"]
     w_dim: Annotated[int, "length of one row"]
     width: Annotated[int, "channels of the first block; doubled at each halving up to max_width"] = 32
@@ -77,7 +77,7 @@ class Detail(nn.Module):
 
 
 class CompactEncoder(nn.Module):
-    """Picture [N, 3, R, R] in [-1, 1], and what is known so far, -> W+ code [N, num_ws, w_dim].
+    """Image [N, 3, R, R] in [-1, 1], and what is known so far, -> W+ code [N, num_ws, w_dim].
 
     The first look takes zeros for the rendering and the mean code for the code.
     """
@@ -108,14 +108,14 @@ class CompactEncoder(nn.Module):
                 )
             self.detail = Detail(seen, config.detail_channels)
 
-    def forward(self, picture: Tensor, code: Tensor, rendering: Tensor | None = None) -> Tensor:
-        return self.look(picture, code, rendering)[0]
+    def forward(self, image: Tensor, code: Tensor, rendering: Tensor | None = None) -> Tensor:
+        return self.look(image, code, rendering)[0]
 
-    def look(self, picture: Tensor, code: Tensor, rendering: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    def look(self, image: Tensor, code: Tensor, rendering: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """The code and, where the encoder has one, the feature code [N, detail_channels, r, r]."""
         if self.config.iterations > 1:
-            picture = torch.cat([picture, torch.zeros_like(picture) if rendering is None else rendering], dim=1)
-        x, maps = self.stem(picture), []
+            image = torch.cat([image, torch.zeros_like(image) if rendering is None else rendering], dim=1)
+        x, maps = self.stem(image), []
         for block in self.blocks:
             x = block(x)
             if x.shape[-1] <= self.config.detail_resolution:

@@ -21,7 +21,7 @@ class CompactUpscalerConfig:
 
 
 class CompactUpscaler(nn.Module):
-    """Pictures [N, 3, H, W] in [0, 1] -> [N, 3, factor * H, factor * W], about in [0, 1].
+    """Images [N, 3, H, W] in [0, 1] -> [N, 3, factor * H, factor * W], about in [0, 1].
 
     SRVGGNetCompact of Wang et al. 2021 (Real-ESRGAN), as its animation models have it: 3 x 3 convolutions with PReLU at the
     size of the input, a pixel shuffle (Shi et al. 2016), and the input's nearest-neighbour enlargement added.
@@ -36,14 +36,14 @@ class CompactUpscaler(nn.Module):
         )
         self.out = nn.Conv2d(config.width, 3 * config.factor**2, 3, padding=1)
 
-    def forward(self, picture: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    def forward(self, image: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """`dtype` is that of the hidden layers; the result is float32."""
-        x = picture.to(dtype, memory_format=torch.channels_last)
+        x = image.to(dtype, memory_format=torch.channels_last)
         for layer in self.hidden:
             conv, act = layer.children()
             x = F.prelu(_convolved(conv, x), act.get_parameter("weight").to(dtype))
         detail = F.pixel_shuffle(_convolved(self.out, x).float(), self.config.factor)
-        return detail + F.interpolate(picture, scale_factor=self.config.factor, mode="nearest")
+        return detail + F.interpolate(image, scale_factor=self.config.factor, mode="nearest")
 
 
 def _convolved(conv: nn.Module, x: Tensor) -> Tensor:

@@ -22,11 +22,11 @@ _SKIP_GAIN = math.sqrt(0.5)
 class DiscriminatorConfig:
     """The shape of a discriminator."""
 
-    resolution: Annotated[int, "side of the picture in pixels, a power of two from 8"]
+    resolution: Annotated[int, "side of the image in pixels, a power of two from 8"]
     channel_base: Annotated[int, "a block of R pixels has min(channel_max, channel_base / R) channels"] = 32768
     channel_max: Annotated[int, "most channels of any block"] = 512
     conv_clamp: Annotated[float | None, "activations are clamped to +-this; None: never"] = None
-    mbstd_group: Annotated[int, "pictures over which the minibatch standard deviation is taken"] = 4
+    mbstd_group: Annotated[int, "images over which the minibatch standard deviation is taken"] = 4
 
     def channels(self, resolution: int) -> int:
         """Width of the block of the given size."""
@@ -61,7 +61,7 @@ def _scaled(bias: Tensor | None, gain: float) -> Tensor:
 
 
 class FromRGB(nn.Module):
-    """1 x 1 convolution of the picture into the first feature map."""
+    """1 x 1 convolution of the image into the first feature map."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class FromRGB(nn.Module):
 
 
 class DiscriminatorEpilogue(nn.Module):
-    """4 px features [N, C, 4, 4] -> one logit per picture [N, 1]."""
+    """4 px features [N, C, 4, 4] -> one logit per image [N, 1]."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -97,14 +97,14 @@ def minibatch_std(x: Tensor, group: int) -> Tensor:
     n, _, h, w = x.shape
     group = min(group, n)
     if n % group:
-        raise ValueError(f"batch of {n} pictures does not split into minibatch-std groups of {group}")
+        raise ValueError(f"batch of {n} images does not split into minibatch-std groups of {group}")
     grouped = x.float().reshape(group, n // group, -1)
     deviation = (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=1)  # [N / group]
     return deviation.repeat(group).reshape(n, 1, 1, 1).expand(n, 1, h, w).to(x.dtype)
 
 
 class Discriminator(nn.Module):
-    """Picture [N, 3, R, R] in [-1, 1] -> realness logit [N, 1]."""
+    """Image [N, 3, R, R] in [-1, 1] -> realness logit [N, 1]."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -142,6 +142,6 @@ class Discriminator(nn.Module):
     def _first(self, img: Tensor, dtype: torch.dtype) -> Tensor:
         r = self.config.resolution
         if list(img.shape[1:]) != [3, r, r]:
-            raise ValueError(f"pictures must be [N, 3, {r}, {r}], got {list(img.shape)}")
+            raise ValueError(f"images must be [N, 3, {r}, {r}], got {list(img.shape)}")
         out: Tensor = self.fromrgb(img.to(dtype, memory_format=torch.channels_last))
         return out

@@ -30,11 +30,11 @@ class ArcFace(nn.Module):
         x = self.norm0(self.backbone(face)[-1])
         return F.normalize(self.norm1(self.linear(x.flatten(1))), dim=1)
 
-    def embed_crop(self, picture: Tensor) -> Tensor:
+    def embed_crop(self, image: Tensor) -> Tensor:
         """FFHQ crop [N, 3, R, R] in [-1, 1] -> [N, 512] of length 1; cuts out the inner part, as pSp's identity loss does."""
-        r = picture.shape[-1]
+        r = image.shape[-1]
         top, left, side = round(_TOP * r), round(_LEFT * r), round(_SIDE * r)
-        face = picture[:, :, top : top + side, left : left + side]
+        face = image[:, :, top : top + side, left : left + side]
         out: Tensor = self(F.adaptive_avg_pool2d(face, self.resolution))
         return out
 

@@ -27,7 +27,7 @@ NoiseMode = Literal["const", "random", "none"]
 class GeneratorConfig:
     """The shape of a generator."""
 
-    resolution: Annotated[int, "side of the picture in pixels, a power of two from 8"]
+    resolution: Annotated[int, "side of the image in pixels, a power of two from 8"]
     z_dim: Annotated[int, "length of the Gaussian input"] = 512
     w_dim: Annotated[int, "length of a mapped code"] = 512
     mapping_layers: Annotated[int, "fully connected layers of the mapping network"] = 8
@@ -133,7 +133,7 @@ class SynthesisBlock(nn.Module):
         return out if detail is None or detail.shape[-1] != r else out + detail.to(out.dtype)
 
     def rgb(self, x: Tensor, img: Tensor | None, styles: StyleCodes) -> Tensor:
-        """Add this block's picture to the up-sampled picture of the blocks below; float32."""
+        """Add this block's image to the up-sampled image of the blocks below; float32."""
         rgb: Tensor = self.torgb(x, styles[f"{self.resolution}rgb"]).float()
         return rgb if img is None else upsample2(img) + rgb
 
@@ -150,7 +150,7 @@ class SynthesisBlock(nn.Module):
 
 
 class SynthesisNetwork(nn.Module):
-    """Style codes and noise -> picture [N, 3, R, R] in [-1, 1] (not clipped)."""
+    """Style codes and noise -> image [N, 3, R, R] in [-1, 1] (not clipped)."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -209,9 +209,9 @@ class SynthesisNetwork(nn.Module):
     def render(
         self, styles: StyleCodes, noise: Noise, dtype: torch.dtype = torch.float32, detail: Tensor | None = None
     ) -> Tensor:
-        """The picture [N, 3, R, R] for the given codes; convolutions run in `dtype`, the picture is float32.
+        """The image [N, 3, R, R] for the given codes; convolutions run in `dtype`, the image is float32.
 
-        `detail` [N, C, r, r] is added to the feature map of its size: what of a real picture the codes cannot say (the F of
+        `detail` [N, C, r, r] is added to the feature map of its size: what of a real image the codes cannot say (the F of
         F/W+ space: Kang et al. 2021, "GAN Inversion for Out-of-Range Images with Geometric Transformations").
         """
         x: Tensor = self.block(4).start(styles.batch, dtype)
@@ -250,5 +250,5 @@ class Generator(nn.Module):
         return self.config.num_ws
 
     def forward(self, w_plus: Tensor, noise: Noise, dtype: torch.dtype = torch.float32, detail: Tensor | None = None) -> Tensor:
-        """W+ codes [N, num_ws, w_dim], noise and a feature code where there is one -> picture [N, 3, R, R]."""
+        """W+ codes [N, num_ws, w_dim], noise and a feature code where there is one -> image [N, 3, R, R]."""
         return self.synthesis.render(self.synthesis.styles(w_plus), noise, dtype, detail)

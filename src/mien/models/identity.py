@@ -41,10 +41,10 @@ class IdentityNetwork(nn.Module):
         side = config.size >> len(widths)
         self.out = nn.Linear(widths[-1] * side * side, config.outputs)
 
-    def maps(self, picture: Tensor) -> list[Tensor]:
+    def maps(self, image: Tensor) -> list[Tensor]:
         """FFHQ crop [N, 3, R, R] in [-1, 1] -> feature maps of the whole frame after every halving; differentiable."""
         side = round(self.config.size / self.config.field / 16) * 16
-        x = self._stem(F.interpolate(picture, (side, side), mode="bilinear", align_corners=False, antialias=True))
+        x = self._stem(F.interpolate(image, (side, side), mode="bilinear", align_corners=False, antialias=True))
         found = [x]
         for block in self.blocks:
             found.append(block(found[-1]))
@@ -61,11 +61,11 @@ class IdentityNetwork(nn.Module):
             x = block(x)
         return F.normalize(self.out(x.contiguous().flatten(1)).float(), dim=1)
 
-    def embed_crop(self, picture: Tensor) -> Tensor:
+    def embed_crop(self, image: Tensor) -> Tensor:
         """FFHQ crop [N, 3, R, R] in [-1, 1], of any R -> [N, outputs] of length 1; differentiable."""
-        side = picture.shape[-1]
+        side = image.shape[-1]
         margin = round(side * (1 - self.config.field) / 2)
-        face = picture[:, :, margin : side - margin, margin : side - margin].float()
+        face = image[:, :, margin : side - margin, margin : side - margin].float()
         size = (self.config.size, self.config.size)
         out: Tensor = self(F.interpolate(face, size, mode="bilinear", align_corners=False, antialias=True))
         return out

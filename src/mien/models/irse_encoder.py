@@ -1,6 +1,6 @@
 """IR-SE50 (a residual network with squeeze-and-excitation, Deng et al. 2019, Hu et al. 2018) and the encoders built on it.
 
-pSp (Richardson et al. 2021), e4e (Tov et al. 2021) and their iterative forms by ReStyle (Alaluf et al. 2021): a picture gives
+pSp (Richardson et al. 2021), e4e (Tov et al. 2021) and their iterative forms by ReStyle (Alaluf et al. 2021): an image gives
 one code for each row of W+, as an offset to the mean code. They differ in two things only: whether the rows read a feature
 pyramid or the last feature map, and whether a row is its own answer (pSp) or a correction of row 0 (e4e).
 """
@@ -53,7 +53,7 @@ class Bottleneck(nn.Module):
 
 
 class IrseBackbone(nn.Module):
-    """Picture [N, C, S, S] -> feature maps of the four stages, [N, width, S/2, S/2] to [N, 8 * width, S/16, S/16]."""
+    """Image [N, C, S, S] -> feature maps of the four stages, [N, width, S/2, S/2] to [N, 8 * width, S/16, S/16]."""
 
     def __init__(self, input_channels: int = 3, width: int = 64) -> None:
         super().__init__()
@@ -89,11 +89,11 @@ class IrseEncoderConfig:
     kind: Annotated[EncoderKind, "which published encoder it is"]
     num_ws: Annotated[int, "rows of the W+ code"] = 18
     width: Annotated[int, "channels of the first stage; a row is 8 times as long"] = 64
-    resolution: Annotated[int, "side of the input pictures in pixels"] = 256
+    resolution: Annotated[int, "side of the input images in pixels"] = 256
 
     @property
     def iterative(self) -> bool:
-        """Whether it sees its own last rendering beside the picture (ReStyle)."""
+        """Whether it sees its own last rendering beside the image (ReStyle)."""
         return self.kind.startswith("restyle")
 
     @property
@@ -130,9 +130,9 @@ class _Row(nn.Module):
 
 
 class IrseEncoder(nn.Module):
-    """pSp, e4e or ReStyle: picture [N, 3, 256, 256] in [-1, 1] -> offset to the mean code [N, num_ws, w_dim].
+    """pSp, e4e or ReStyle: image [N, 3, 256, 256] in [-1, 1] -> offset to the mean code [N, num_ws, w_dim].
 
-    The iterative ones take [N, 6, 256, 256], the picture and the last rendering (at first that of the mean code), and answer
+    The iterative ones take [N, 6, 256, 256], the image and the last rendering (at first that of the mean code), and answer
     with the offset to the last code. `latent_avg` [num_ws, w_dim] is the mean code of its training, where its
     file has one.
     """
@@ -151,8 +151,8 @@ class IrseEncoder(nn.Module):
             self.lateral_fine = nn.Conv2d(2 * width, top, 1)
         self.register_buffer("latent_avg", None, persistent=False)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        _, fine, middle, last = self.backbone(picture)
+    def forward(self, image: Tensor) -> Tensor:
+        _, fine, middle, last = self.backbone(image)
         levels = [last]
         if not self.config.iterative:
             levels.append(_enlarged(last, middle) + self.lateral_middle(middle))

@@ -1,4 +1,4 @@
-"""MobileFaceNet (Chen et al. 2018): a small face recognition network, for measuring whether two pictures show one person.
+"""MobileFaceNet (Chen et al. 2018): a small face recognition network, for measuring whether two images show one person.
 
 Layer names are those of the published weights, so that a file of them loads strictly; the weights are the user's own
 (`checkpoint.face_networks.read_mobilefacenet`) and never part of this project.
@@ -16,7 +16,7 @@ _STAGES = ((2, 64, 5, 2), (4, 128, 1, 2), (2, 128, 6, 1), (4, 128, 1, 2), (2, 12
 INPUT_HEIGHT, INPUT_WIDTH = 112, 96
 """Size in pixels of the aligned faces that the network was trained on."""
 INPUT_SCALE = 127.5 / 128
-"""Pictures in [-1, 1] times this are the (pixel - 127.5) / 128 that the network was trained on."""
+"""Images in [-1, 1] times this are the (pixel - 127.5) / 128 that the network was trained on."""
 INPUT_LANDMARKS = ((30.2946, 51.6963), (65.5318, 51.5014), (48.0252, 71.7366), (33.5493, 92.3655), (62.7299, 92.2041))
 """Where the five points of an aligned face lie, (x, y) in pixels: eyes, nose, mouth corners (SphereFace, Liu et al. 2017)."""
 
@@ -83,31 +83,31 @@ class MobileFaceNet(nn.Module):
         return out.flatten(1)
 
 
-def crop_faces(pictures: Tensor, landmarks: Tensor) -> Tensor:
-    """Cut the faces with `landmarks` out of `pictures` as the network wants them: [N, 3, 112, 96]; differentiable.
+def crop_faces(images: Tensor, landmarks: Tensor) -> Tensor:
+    """Cut the faces with `landmarks` out of `images` as the network wants them: [N, 3, 112, 96]; differentiable.
 
-    `pictures` is [N, 3, H, W] in [-1, 1]; `landmarks` [5, 2] or [N, 5, 2] (x, y) in units of the picture's width and height
-    (0 to 1): eyes, nose, corners of the mouth, the left ones of the picture first. Uses the similarity transform of least
-    squares; what lies outside the picture is gray.
+    `images` is [N, 3, H, W] in [-1, 1]; `landmarks` [5, 2] or [N, 5, 2] (x, y) in units of the image's width and height
+    (0 to 1): eyes, nose, corners of the mouth, the left ones of the image first. Uses the similarity transform of least
+    squares; what lies outside the image is gray.
     """
-    landmarks = landmarks.to(pictures).expand(len(pictures), 5, 2)
-    height, width = pictures.shape[2:]
-    target = torch.tensor(INPUT_LANDMARKS, dtype=pictures.dtype, device=pictures.device)
+    landmarks = landmarks.to(images).expand(len(images), 5, 2)
+    height, width = images.shape[2:]
+    target = torch.tensor(INPUT_LANDMARKS, dtype=images.dtype, device=images.device)
     matrix = similarity(target.expand_as(landmarks), landmarks * landmarks.new_tensor([width, height]))
     # Faces much larger than the network's input are first made smaller by a filter, since sampling points would alias.
     scale = float(torch.linalg.vector_norm(matrix[:, :, 0], dim=1).min())
     if scale > 1:
         size = max(1, round(height / scale)), max(1, round(width / scale))
-        pictures = F.interpolate(pictures, size, mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
+        images = F.interpolate(images, size, mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
     x, y = torch.meshgrid(
-        torch.arange(INPUT_WIDTH, dtype=pictures.dtype) + 0.5,
-        torch.arange(INPUT_HEIGHT, dtype=pictures.dtype) + 0.5,
+        torch.arange(INPUT_WIDTH, dtype=images.dtype) + 0.5,
+        torch.arange(INPUT_HEIGHT, dtype=images.dtype) + 0.5,
         indexing="xy",
     )
-    points = torch.stack([x, y, torch.ones_like(x)], dim=-1).to(pictures.device)
+    points = torch.stack([x, y, torch.ones_like(x)], dim=-1).to(images.device)
     source = torch.einsum("nij,hwj->nhwi", matrix, points)
     grid = source / landmarks.new_tensor([width, height]) * 2 - 1
-    faces = F.grid_sample(pictures, grid, mode="bicubic", padding_mode="zeros", align_corners=False)
+    faces = F.grid_sample(images, grid, mode="bicubic", padding_mode="zeros", align_corners=False)
     return faces.clamp(-1, 1) * INPUT_SCALE
 
 

@@ -25,7 +25,7 @@ class Provenance:
     source: str = ""
     """One sentence: who trained it on what, or which file it was converted from."""
     images_seen: int = 0
-    """Training pictures shown so far; 0 when unknown."""
+    """Training images shown so far; 0 when unknown."""
     digest: str = ""
     """First 16 hex digits of the SHA-256 over the generator's tensors as stored: what a style file names as its base."""
     base: str = ""
@@ -48,7 +48,7 @@ class Model:
 
     @property
     def resolution(self) -> int:
-        """Side of the pictures in pixels."""
+        """Side of the images in pixels."""
         return self.generator.config.resolution
 
     def networks(self) -> dict[str, nn.Module]:

@@ -1,1 +1,1 @@
-"""JoJoGAN: fine-tuning the generator to one picture, or a few."""
+"""JoJoGAN: fine-tuning the generator to one image, or a few."""

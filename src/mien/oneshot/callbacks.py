@@ -1,4 +1,4 @@
-"""What can be had from a fit while it runs: preview pictures, and a state to go on from."""
+"""What can be had from a fit while it runs: preview images, and a state to go on from."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mien.errors import InputError
 from mien.media.contact_sheet import sheet
-from mien.media.images import write_picture
-from mien.media.picture import from_tensor
+from mien.media.image_data import from_tensor
+from mien.media.images import write_image
 from mien.models.generator import SynthesisNetwork
 from mien.models.sampling import images_of, random_codes
 from mien.oneshot.checkpointing import save_fit
@@ -68,13 +68,13 @@ class Follower:
         tuner = self.tuner
         count = min(_REFERENCES, tuner.references.count)
         codes = torch.cat([tuner.references.w_plus[:count], self.faces])
-        before = [*tuner.images[:count], *_pictures(tuner.base.synthesis, self.faces)]
-        after = _pictures(tuner.result, codes)
+        before = [*tuner.images[:count], *_images(tuner.base.synthesis, self.faces)]
+        after = _images(tuner.result, codes)
         size = min(max(tuner.base.config.resolution, _SMALLEST_CELL), _LARGEST_CELL)
         drawn = sheet([before, after], size=size)
-        write_picture(folder / f"step-{step:05d}.png", from_tensor(drawn), overwrite=True)
+        write_image(folder / f"step-{step:05d}.png", from_tensor(drawn), overwrite=True)
 
 
 @torch.no_grad()
-def _pictures(network: SynthesisNetwork, w_plus: Tensor) -> list[Tensor]:
+def _images(network: SynthesisNetwork, w_plus: Tensor) -> list[Tensor]:
     return list(images_of(network, w_plus, batch=1))

@@ -32,22 +32,22 @@ def encode_references(
     model hardly knows as faces.
     """
     kept, merged = merge_duplicates(images, weights)
-    pictures = torch.stack([images[i] for i in kept])
+    views = torch.stack([images[i] for i in kept])
     inside = None if valid is None else torch.stack([valid[i] for i in kept])
     # The mean face, which stands for all extreme references, can look one way only.
     sides = 2 if config.mirror and not config.extreme else 1
     if sides == 2:
-        pictures = torch.cat([pictures, pictures.flip(3)])
+        views = torch.cat([views, views.flip(3)])
         inside = None if inside is None else torch.cat([inside, inside.flip(3)])
     ways = motions(config.reference_views - 1) if _is_said_by_encoder(config, model) else []
-    codes = _codes(model, moved_along(pictures, ways), config, [names[i] for i in kept])
+    codes = _codes(model, moved_along(views, ways), config, [names[i] for i in kept])
     moved: tuple[float, ...] = ()
     if config.reference_shape < 1 and not config.extreme:
-        found = register(pictures, inside, model.generator, _first(codes, len(pictures)), shape=config.reference_shape)
-        pictures, inside, moved = found.images, found.valid, found.moved[: len(kept)]
+        found = register(views, inside, model.generator, _first(codes, len(views)), shape=config.reference_shape)
+        views, inside, moved = found.images, found.valid, found.moved[: len(kept)]
     faces = _other_faces(model, config, dtype)
     return References(
-        moved_along(pictures, ways), codes.w_plus, merged, None if inside is None else moved_along(inside, ways),
+        moved_along(views, ways), codes.w_plus, merged, None if inside is None else moved_along(inside, ways),
         # A feature code has the shapes of the reference, which blended codes are to forget.
         feature_codes=None if config.mean_layers else codes.detail,
         views=sides * (1 + len(ways)),

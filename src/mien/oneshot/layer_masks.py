@@ -111,8 +111,8 @@ def mask_effects(
     before = network.render(face, noise).clamp(-1, 1)
 
     def effect(layers: RandomLayers) -> tuple[Tensor, Tensor]:
-        pictures = [network.render(mix_styles(face, other, layers), noise).clamp(-1, 1) for other in fresh]
-        swapped = torch.cat(pictures)
+        images = [network.render(mix_styles(face, other, layers), noise).clamp(-1, 1) for other in fresh]
+        swapped = torch.cat(images)
         return swapped, (swapped - before).abs().mean(dim=(0, 1))
 
     most = float(effect(list(face))[1].mean())

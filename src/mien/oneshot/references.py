@@ -27,7 +27,7 @@ class References:
     weights: tuple[float, ...] = ()
     """How much each reference counts; empty: all the same."""
     valid: Tensor | None = None
-    """[N, 1, R, R] in [0, 1]: how much of each pixel lies inside the picture that the image was cut from; None: all of it."""
+    """[N, 1, R, R] in [0, 1]: how much of each pixel lies inside the image that the image was cut from; None: all of it."""
     feature_codes: Tensor | None = None
     """Their feature codes [N, C, r, r] (the F of F/W+); None: they have none."""
     views: int = 1
@@ -56,7 +56,7 @@ class References:
 
     @property
     def outside(self) -> tuple[float, ...]:
-        """The share of each reference that lies beyond its picture's border and was made up, 0 to 1."""
+        """The share of each reference that lies beyond its image's border and was made up, 0 to 1."""
         if self.valid is None:
             return (0.0,) * self.count
         # Pixels that touch the border from inside are no addition: only centres outside count.

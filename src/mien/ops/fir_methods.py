@@ -1,6 +1,6 @@
 """Ways to compute StyleGAN2's low-pass filter. All give the same result; which is fastest depends on the device.
 
-A method takes pictures [N, C, H, W], inserts zeros (`up`), pads, filters with the outer product of [1, 3, 3, 1] / 8 with itself
+A method takes images [N, C, H, W], inserts zeros (`up`), pads, filters with the outer product of [1, 3, 3, 1] / 8 with itself
 times `gain`, and keeps every `down`-th pixel. `pad_y` and `pad_x` are (before, after), counted as if zeros followed every
 pixel. The result lies in memory as the input does: channels first or last. Gradients are the business of `mien.ops.resample`.
 """
@@ -38,7 +38,7 @@ def planes(x: Tensor, up: int, down: int, pad_y: Pad, pad_x: Pad, gain: float) -
     flat = x.reshape(n * c, 1, h, w)
     weight = kernel(x, gain)[None, None]
     if up == 2:
-        # The transposed convolution is the filter of the spread picture padded by (3, 2).
+        # The transposed convolution is the filter of the spread image padded by (3, 2).
         out = F.pad(F.conv_transpose2d(flat, weight, stride=2), (pad_x[0] - 3, pad_x[1] - 2, pad_y[0] - 3, pad_y[1] - 2))
         out = out[:, :, ::down, ::down]
     else:
@@ -47,7 +47,7 @@ def planes(x: Tensor, up: int, down: int, pad_y: Pad, pad_x: Pad, gain: float) -
 
 
 def shifts(x: Tensor, up: int, down: int, pad_y: Pad, pad_x: Pad, gain: float) -> Tensor:
-    """Sums of shifted pictures, first along columns, then along rows."""
+    """Sums of shifted images, first along columns, then along rows."""
     if up == 2:
         return _upsample_bilinear(x, pad_y, pad_x, gain)
     x = F.pad(x, (*pad_x, *pad_y))
@@ -87,7 +87,7 @@ def _upsample_bilinear(x: Tensor, pad_y: Pad, pad_x: Pad, gain: float) -> Tensor
     # one ring of zeros supplies them at the border, and what lies outside the wanted window is cut off.
     h, w = x.shape[2], x.shape[3]
     big = F.interpolate(F.pad(x, (1, 1, 1, 1)), scale_factor=2, mode="bilinear", align_corners=False)
-    # With pad (2, 1) the window starts at the first pixel of the interpolated picture proper, index 2 of `big`.
+    # With pad (2, 1) the window starts at the first pixel of the interpolated image proper, index 2 of `big`.
     top, left = 4 - pad_y[0], 4 - pad_x[0]
     out_h, out_w = filtered_size(h, 2, 1, pad_y), filtered_size(w, 2, 1, pad_x)
     out = big[:, :, top : top + out_h, left : left + out_w]

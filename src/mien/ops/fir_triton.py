@@ -43,7 +43,7 @@ def _fir_kernel(  # type: ignore[no-untyped-def]
             z = column + j
             weight = (0.375 if k == 1 or k == 2 else 0.125) * (0.375 if j == 1 or j == 2 else 0.125)
             inside = live & (y >= 0) & (y < height * UP) & (z >= 0) & (z < width * UP)
-            if UP == 2:  # the other pixels of the spread picture are zero
+            if UP == 2:  # the other pixels of the spread image are zero
                 inside = inside & (y % 2 == 0) & (z % 2 == 0)
             found += weight * tl.load(x + start + ((y // UP) * width + z // UP) * step, mask=inside, other=0.0).to(tl.float32)
     tl.store(out + index, (found * gain).to(out.dtype.element_ty), mask=live)
@@ -52,7 +52,7 @@ def _fir_kernel(  # type: ignore[no-untyped-def]
 def fir_triton(x: Tensor, up: int, down: int, pad_y: tuple[int, int], pad_x: tuple[int, int], gain: float) -> Tensor:
     """As `mien.ops.fir_methods` has it; float64 is summed in float32 too."""
     if up not in (1, 2):
-        raise ValueError(f"the kernel spreads pictures by 1 or 2, got {up}")
+        raise ValueError(f"the kernel spreads images by 1 or 2, got {up}")
     n, c, h, w = x.shape
     last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     x = x if last else x.contiguous()

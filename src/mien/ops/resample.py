@@ -45,7 +45,7 @@ def _resample_plain(x: Tensor, up: int, down: int, pad: tuple[int, int], gain: f
     if up > 1:
         spread = planes.new_zeros(n * c, 1, h, up, w, up)
         spread[:, :, :, 0, :, 0] = planes
-        # Padding (p0, p1) counts from the last zero of the spread picture, as if zeros followed every pixel.
+        # Padding (p0, p1) counts from the last zero of the spread image, as if zeros followed every pixel.
         planes = spread.reshape(n * c, 1, h * up, w * up)
     planes = F.pad(planes, (pad[0], pad[1], pad[0], pad[1]))
     planes = F.conv2d(planes, kernel(x, gain)[None, None])[:, :, ::down, ::down]
@@ -81,8 +81,8 @@ class _ResampleFast(torch.autograd.Function):
         return grad_x, None, None, None, None, None, None
 
 
-def resize(pictures: Tensor, size: int) -> Tensor:
-    """Pictures [N, 3, H, W] at [N, 3, size, size], anti-aliased when they shrink."""
-    if pictures.shape[-1] == size and pictures.shape[-2] == size:
-        return pictures
-    return F.interpolate(pictures, (size, size), mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)
+def resize(images: Tensor, size: int) -> Tensor:
+    """Images [N, 3, H, W] at [N, 3, size, size], anti-aliased when they shrink."""
+    if images.shape[-1] == size and images.shape[-2] == size:
+        return images
+    return F.interpolate(images, (size, size), mode="bicubic", align_corners=False, antialias=True).clamp(-1, 1)

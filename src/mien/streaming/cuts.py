@@ -11,7 +11,7 @@ _GRID = 16  # places along each side that are compared
 _SEEN = 4  # pixels of each place along each side that are looked at
 _BINS = 16  # of each channel
 _MOVED, _OTHER_COLORS = 0.08, 0.25  # mean difference of places (of 1), share of pixels of other colors: both are a cut
-_OTHER_PICTURE = 0.25  # mean difference of places that is a cut by itself
+_OTHER_IMAGE = 0.25  # mean difference of places that is a cut by itself
 
 
 class SceneCuts:
@@ -28,7 +28,7 @@ class SceneCuts:
             return False
         moved = float(np.abs(found[0] - last[0]).mean())
         other = float(np.abs(found[1] - last[1]).sum() / 2)
-        return moved > _OTHER_PICTURE or (moved > _MOVED and other > _OTHER_COLORS)
+        return moved > _OTHER_IMAGE or (moved > _MOVED and other > _OTHER_COLORS)
 
 
 def _described(frame: Frame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

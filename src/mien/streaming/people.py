@@ -25,7 +25,7 @@ class People:
     def number_of(self, crop: Tensor, taken: Collection[int] = ()) -> int:
         """The number of the person in an FFHQ crop [1, 3, s, s] in [-1, 1]; a new one for somebody who is not known.
 
-        `taken` are the numbers of people who are elsewhere in the picture.
+        `taken` are the numbers of people who are elsewhere in the image.
         """
         face = self.network.embed_crop(crop)
         likeness = {n: float(F.cosine_similarity(face, known)) for n, known in enumerate(self._known, 1) if n not in taken}

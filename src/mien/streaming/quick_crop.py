@@ -51,7 +51,7 @@ def _crop(frame: Frame, square: CropFrame, size: int, gray: bool) -> Tensor:
 
 
 def _grid(map_: Affine, x: Tensor, y: Tensor, origin: tuple[float, float], size: tuple[int, int]) -> Tensor:
-    """Where `map_` leads from places (x, y), as `grid_sample` wants it for a picture of that size that begins at `origin`."""
+    """Where `map_` leads from places (x, y), as `grid_sample` wants it for an image of that size that begins at `origin`."""
     wide, high = 2 / size[0], 2 / size[1]
     grid = x.new_empty(1, len(y), len(x), 2)
     torch.add(x * (map_.a * wide) + ((map_.c - origin[0]) * wide - 1), (y * (map_.b * wide))[:, None], out=grid[0, ..., 0])

@@ -22,8 +22,8 @@ LETTERS = "bgcfn"
 class AdversarialConfig:
     """Numbers of the adversarial loop."""
 
-    batch: Annotated[int, "pictures per step"] = 32
-    micro_batch: Annotated[int, "pictures per backward pass (gradient accumulation); 0: the whole batch"] = 0
+    batch: Annotated[int, "images per step"] = 32
+    micro_batch: Annotated[int, "images per backward pass (gradient accumulation); 0: the whole batch"] = 0
     learning_rate: Annotated[float, "Adam's rate for both networks"] = 2.5e-3
     r1_gamma: Annotated[float, "weight of the R1 penalty; 0: none"] = 0.1
     r1_interval: Annotated[int, "steps from one R1 penalty to the next"] = 16
@@ -32,10 +32,10 @@ class AdversarialConfig:
     pl_batch_shrink: Annotated[int, "the path length batch is this many times smaller"] = 2
     pl_decay: Annotated[float, "how fast the mean path length follows"] = 0.01
     mixing: Annotated[float, "probability of style mixing, per image"] = 0.9
-    ema_kimg: Annotated[float, "half-life of the moving average in thousands of pictures"] = 10.0
-    ema_rampup: Annotated[float, "the half-life is at most this share of the pictures seen; 0: no warm-up"] = 0.05
+    ema_kimg: Annotated[float, "half-life of the moving average in thousands of images"] = 10.0
+    ema_rampup: Annotated[float, "the half-life is at most this share of the images seen; 0: no warm-up"] = 0.05
     ada_target: Annotated[float, "wanted mean sign of the real logits (r_t); 0: the augmentation keeps its strength"] = 0.6
-    ada_kimg: Annotated[float, "thousands of pictures in which the augmentation can go from 0 to 1"] = 500.0
+    ada_kimg: Annotated[float, "thousands of images in which the augmentation can go from 0 to 1"] = 500.0
     ada_interval: Annotated[int, "steps from one adjustment to the next"] = 4
     ada_max: Annotated[float, "greatest strength: beyond 0.8 augmentations leak into the generator"] = 0.8
     noise: Annotated[bool, "per-pixel noise; without it its strengths are 0 and stay so"] = True
@@ -58,11 +58,11 @@ class NetworkConfig:
     mapping_layers: Annotated[int, "fully connected layers of the mapping network"] = 8
     channel_base: Annotated[int, "a block of R pixels has min(channel_max, channel_base / R) channels"] = 8192
     channel_max: Annotated[int, "most channels of any block"] = 256
-    mbstd_group: Annotated[int, "pictures over which the minibatch standard deviation is taken"] = 4
+    mbstd_group: Annotated[int, "images over which the minibatch standard deviation is taken"] = 4
 
 
 SIZES: dict[str, NetworkConfig] = {
-    # About 31 pictures/s at 64 px on two cores; enough for a lean face model.
+    # About 31 images/s at 64 px on two cores; enough for a lean face model.
     "lean": NetworkConfig(z_dim=256, w_dim=256, mapping_layers=4, channel_base=4096, channel_max=128),
     "normal": NetworkConfig(),
     # StyleGAN2 as published.
@@ -98,7 +98,7 @@ class ReconstructionConfig:
     # Names of settings in files written before 0.1.0, and what they are called now.
     FORMER = MappingProxyType({"detail": "feature_code", "detail_share": "feature_code_share", "disturb": "degraded_share"})
 
-    share: Annotated[float, "share of the generated pictures that reconstruct real ones; 0: no encoder is trained"] = 0.0
+    share: Annotated[float, "share of the generated images that reconstruct real ones; 0: no encoder is trained"] = 0.0
     learning_rate: Annotated[float, "Adam's rate for the encoder"] = 5e-4
     pixels: Annotated[float, "weight of the L1 distance at three scales"] = 4.0
     features: Annotated[float, "weight of the discriminator-feature distance"] = 1.0
@@ -119,15 +119,15 @@ class TrainConfig:
 
     FORMER = MappingProxyType({"soft_ground": "blurred_background"})
 
-    data: Annotated[str, "folder or zip of pictures"]
+    data: Annotated[str, "folder or zip of images"]
     source: Annotated[str, "model that training starts from; empty: from scratch"] = ""
     widen: Annotated[int, "how many times as many channels as the source the networks have; 1: as many"] = 1
     size: Annotated[Size, "preset of the settings that are not given"] = "lean"
     stages: Annotated[tuple[int, ...], "resolutions, trained one after the other, each grown from the one before"] = (64,)
-    stage_kimg: Annotated[tuple[float, ...], "thousands of pictures of every stage but the last"] = ()
+    stage_kimg: Annotated[tuple[float, ...], "thousands of images of every stage but the last"] = ()
     seed: Annotated[int, "start of all random numbers"] = 0
-    mirror: Annotated[bool, "flip training pictures at random"] = True
-    folder_weights: Annotated[Mapping[str, float], "how often pictures of a top-level folder are drawn, relative to 1"] = field(
+    mirror: Annotated[bool, "flip training images at random"] = True
+    folder_weights: Annotated[Mapping[str, float], "how often images of a top-level folder are drawn, relative to 1"] = field(
         default_factory=dict
     )
     blurred_background: Annotated[bool, "the backgrounds of the images are blurred: those of photos will be too"] = False
@@ -143,10 +143,10 @@ class TrainConfig:
     reconstruction: Annotated[ReconstructionConfig, "an encoder trained beside the generator"] = field(
         default_factory=ReconstructionConfig
     )
-    kimg: Annotated[float, "stop after so many thousands of pictures in all; 0: never"] = 0.0
+    kimg: Annotated[float, "stop after so many thousands of images in all; 0: never"] = 0.0
     snapshot_minutes: Annotated[float, "minutes from one snapshot to the next; 0: not by time"] = 10.0
-    snapshot_kimg: Annotated[float, "thousands of pictures from one snapshot to the next; 0: not by pictures"] = 0.0
-    keep_kimg: Annotated[float, "keep a model of its own every so many thousands of pictures; 0: only the newest"] = 0.0
+    snapshot_kimg: Annotated[float, "thousands of images from one snapshot to the next; 0: not by images"] = 0.0
+    keep_kimg: Annotated[float, "keep a model of its own every so many thousands of images; 0: only the newest"] = 0.0
     cuda_graphs: Annotated[CudaGraphs, "record steps as CUDA graphs and replay them; auto: where that is possible"] = "auto"
 
     def __post_init__(self) -> None:
@@ -175,7 +175,7 @@ class TrainConfig:
             raise ValueError(f"{low[0] if low else 'kimg, snapshot_* and keep_kimg'} must be positive")
 
     def stage_end(self, stage: int) -> float:
-        """Pictures after which a stage ends, counted from the start of the run; infinite for the last one."""
+        """Images after which a stage ends, counted from the start of the run; infinite for the last one."""
         return sum(self.stage_kimg[: stage + 1]) * 1000 if stage < len(self.stages) - 1 else float("inf")
 
     def encoder_resolution(self, stage: int) -> int:
@@ -192,9 +192,9 @@ class TrainConfig:
 class TrainSpeedConfig:
     """What to measure."""
 
-    resolution: Annotated[int, "side of the pictures in pixels"] = 64
+    resolution: Annotated[int, "side of the images in pixels"] = 64
     size: Annotated[Size, "preset of the networks"] = "lean"
-    batch: Annotated[int, "pictures per step"] = 32
+    batch: Annotated[int, "images per step"] = 32
     iterations: Annotated[int, "steps that are timed, after two that are not"] = 64
     bf16: Annotated[bool, "convolutions in bfloat16"] = False
     fir: Annotated[Fir, "method of the low-pass filter; auto: on CUDA the fastest, measured first"] = "auto"
@@ -219,7 +219,7 @@ class SessionConfig:
     ] = None
     light_state: Annotated[bool, "states leave out Adam's moments: two fifths smaller, but resuming is not exact"] = False
     memory_share: Annotated[
-        float, "share of the free memory for the decoded pictures; if they need more, they lie in a file in the run folder"
+        float, "share of the free memory for the decoded images; if they need more, they lie in a file in the run folder"
     ] = 0.5
     fir: Annotated[Fir, "method of the low-pass filter; auto: as the run began, which on CUDA is measured"] = "auto"
 

@@ -34,7 +34,7 @@ def configure(
         return changed(from_toml(TrainConfig, file), overrides)
     if "data" not in overrides:
         if stored is None:
-            raise InputError(f"There is no run in {folder} to continue: give the folder or zip of pictures to train on.")
+            raise InputError(f"There is no run in {folder} to continue: give the folder or zip of images to train on.")
         return changed(stored, overrides)
     stages = overrides.get("stages") or (stored.stages if stored is not None else _stages_of(overrides.get("source")))
     size = overrides.get("size") or (stored.size if stored is not None else "normal" if device.type == "cuda" else "lean")

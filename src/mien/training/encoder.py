@@ -1,4 +1,4 @@
-"""An encoder trained together with its generator: some of the pictures that the discriminator judges are reconstructions.
+"""An encoder trained together with its generator: some of the images that the discriminator judges are reconstructions.
 
 The generator so learns to draw what photos show, the encoder to find it, and the discriminator keeps both from blur
 (Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric").
@@ -21,7 +21,7 @@ from mien.training.config import ReconstructionConfig
 from mien.training.degradations import degrade
 
 Identify = Callable[[Tensor], Tensor]
-"""Pictures [N, 3, R, R] in [-1, 1] -> unit vectors [N, D] that say who is on them."""
+"""Images [N, 3, R, R] in [-1, 1] -> unit vectors [N, D] that say who is on them."""
 
 
 class Reconstruction:
@@ -37,7 +37,7 @@ class Reconstruction:
         self.ema = copy.deepcopy(encoder).eval().requires_grad_(False)
 
     def count(self, batch: int) -> int:
-        """How many pictures of a batch are reconstructions: at least one, and never all."""
+        """How many images of a batch are reconstructions: at least one, and never all."""
         return min(batch - 1, max(1, round(batch * self.config.share)))
 
     def codes(self, reals: Tensor, w_avg: Tensor, g: torch.Generator, dtype: torch.dtype) -> Codes:
@@ -53,7 +53,7 @@ class Reconstruction:
         return Codes(start + offset.float(), feature_code)
 
     def losses(
-        self, pictures: Tensor, reals: Tensor, codes: Codes, mapped: Tensor, w_avg: Tensor, judge: Discriminator,
+        self, images: Tensor, reals: Tensor, codes: Codes, mapped: Tensor, w_avg: Tensor, judge: Discriminator,
         dtype: torch.dtype,
     ) -> dict[str, Tensor]:  # fmt: skip
         """How far reconstructions [N, 3, R, R] are from `reals`, and their codes from fresh mapped ones [M, w_dim]."""
@@ -61,7 +61,7 @@ class Reconstruction:
         # One number for all directions: a batch is too small to know each.
         spread = mapped.detach().var(dim=0).mean().clamp_min(1e-8)
         found = {
-            "pixels": c.pixels * multiscale_l1(pictures, reals, scales=3),
+            "pixels": c.pixels * multiscale_l1(images, reals, scales=3),
             "prior": c.prior * (w_plus - w_avg).square().mean() / spread,
             "flat": c.flat * (w_plus - w_plus.mean(dim=1, keepdim=True)).square().mean() / spread,
         }
@@ -70,13 +70,13 @@ class Reconstruction:
         if c.features:
             with torch.no_grad():
                 wanted = judge.features(reals, sizes, dtype)
-            shown = judge.features(pictures, sizes, dtype)
+            shown = judge.features(images, sizes, dtype)
             found["features"] = c.features * feature_distance([shown[r] for r in sizes], [wanted[r] for r in sizes])
         if c.identity:
             assert self.identify is not None
             with torch.no_grad():
                 known = self.identify(reals)
-            found["identity"] = c.identity * (1 - (self.identify(pictures) * known).sum(dim=1)).mean()
+            found["identity"] = c.identity * (1 - (self.identify(images) * known).sum(dim=1)).mean()
         return found
 
     def networks(self) -> dict[str, nn.Module]:

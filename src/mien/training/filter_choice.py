@@ -51,7 +51,7 @@ def time_methods(
 ) -> list[FirTime]:
     """Time every method that the device can run, the fastest first, in about `seconds` at most.
 
-    `batch` pictures of `resolution` px go through networks of the widths of `network`. Rounds are interleaved; what takes more
+    `batch` images of `resolution` px go through networks of the widths of `network`. Rounds are interleaved; what takes more
     than three times as long as another in the second warm-up is timed no further.
     """
     methods = methods_for(device)

@@ -19,7 +19,7 @@ _CURVES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Logits", ("real_logit", "fake_logit")),
     ("r_t (mean sign of real logits) and ADA strength", ("real_sign", "ada_p")),
     ("Penalties", ("r1", "path_length", "structure")),
-    ("Pictures per second", ("images_per_second",)),
+    ("Images per second", ("images_per_second",)),
 )
 _COLORS = ("#1f6f8b", "#d1495b", "#6a994e")
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 560, 180, 52, 22
@@ -38,8 +38,8 @@ def page(folder: RunFolder) -> str:
     if lines:
         last = lines[-1]
         parts.append(
-            f"<p>{last['px']} px, {last['images'] / 1000:.1f}k pictures, {last['steps']} steps, "
-            f"{last['images_per_second']:.1f} pictures/s, ADA strength {last['ada_p']:.3f}</p>"
+            f"<p>{last['px']} px, {last['images'] / 1000:.1f}k images, {last['steps']} steps, "
+            f"{last['images_per_second']:.1f} images/s, ADA strength {last['ada_p']:.3f}</p>"
         )
     for title, names in _CURVES:
         there = [name for name in names if any(name in line for line in lines)]
@@ -70,7 +70,7 @@ def _figure(path: Path) -> str:
 
 
 def _chart(lines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
-    """One SVG with a curve per name over the number of pictures."""
+    """One SVG with a curve per name over the number of images."""
     curves = [[(float(line["images"]), float(line[name])) for line in lines if name in line] for name in names]
     xs, ys = [x for c in curves for x, _ in c], [y for c in curves for _, y in c]
     right = max(max(xs), 1.0)

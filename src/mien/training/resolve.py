@@ -11,12 +11,12 @@ from mien.errors import InputError
 from mien.training.config import SIZES, NetworkConfig, PlanConfig, Size, TrainConfig
 from mien.training.freeze import method
 
-# How long a stage before the last trains, in thousands of pictures: until faces are varied and clean, from our own runs.
+# How long a stage before the last trains, in thousands of images: until faces are varied and clean, from our own runs.
 _STAGE_KIMG = {8: 30.0, 16: 50.0, 32: 80.0, 64: 250.0, 128: 600.0, 256: 1200.0, 512: 2000.0}
 
 
 # What may be another value when a run is continued: it does not change what a step computes.
-# Paths may change too: the pictures have a digest in the state, and the source is copied into the run.
+# Paths may change too: the images have a digest in the state, and the source is copied into the run.
 CHANGEABLE = frozenset({"data", "source", "kimg", "snapshot_minutes", "snapshot_kimg", "keep_kimg", "cuda_graphs"})
 
 

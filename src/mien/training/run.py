@@ -149,7 +149,7 @@ class _Run:
             Path(self.config.data), r, folder_weights=self.config.folder_weights, memory_share=self.session.memory_share,
             folder=self.folder.path,
         )  # fmt: skip
-        self.pictures = data.digest()
+        self.data_digest = data.digest()
         report = data.report()
         if self.processes.first:
             self.folder.write("data.txt", report + "\n")
@@ -238,7 +238,9 @@ class _Run:
         if not t.finite():  # before anything is written
             raise diverged(t.images)
         if self.processes.first:
-            self.snapshots.write(t, self.totals, self.data, place_of(self.stage, self.pictures, self.fir, self.session.device))
+            self.snapshots.write(
+                t, self.totals, self.data, place_of(self.stage, self.data_digest, self.fir, self.session.device)
+            )
             if self._keep_count() > self.kept:
                 self.snapshots.model(self.folder.path / f"model-{t.images:09d}.safetensors", t)
             self.tell(f"snapshot after {t.images / 1000:.1f}k images: {self.folder.model}")
@@ -246,7 +248,7 @@ class _Run:
         self.last_images, self.last_snapshot = t.images, time.monotonic()
 
     def _restore(self, tensors: dict[str, Tensor], document: dict[str, Any]) -> None:
-        if document["pictures"] != self.pictures:
+        if document["pictures"] != self.data_digest:
             raise InputError(
                 f"{self.config.data} does not hold the images that this run was begun with: give those, or begin another."
             )

@@ -5,9 +5,9 @@ config.toml         the resolved configuration
 plan.txt            what is frozen, one section per stage
 data.txt            what was read of the data set, what was dropped and why
 stats.jsonl         one line per `stats_steps` steps
-samples/            grids on fixed codes: <resolution>px-<pictures>.png; source.png where training starts from a model
+samples/            grids on fixed codes: <resolution>px-<images>.png; source.png where training starts from a model
 model.safetensors   the newest model (moving average and discriminator); model-<resolution>px of finished stages,
-                    model-<pictures> where models are kept
+                    model-<images> where models are kept
 state/              everything that is needed to go on
 source.safetensors  the model that training started from
 index.html          curves and grids; needs no other file
@@ -25,8 +25,8 @@ from torch import Tensor
 
 from mien.config import from_toml, to_toml
 from mien.files import read_text, write_whole
-from mien.media.images import write_picture
-from mien.media.picture import from_tensor
+from mien.media.image_data import from_tensor
+from mien.media.images import write_image
 from mien.training.config import TrainConfig
 
 _MOST_STATISTICS = 512 << 20  # bytes: 50 million steps
@@ -123,4 +123,4 @@ class RunFolder:
         """Write a sample grid [3, H, W]."""
         folder = self.path / "samples"
         folder.mkdir(parents=True, exist_ok=True)
-        write_picture(folder / f"{name}.png", from_tensor(grid), overwrite=True)
+        write_image(folder / f"{name}.png", from_tensor(grid), overwrite=True)

@@ -14,15 +14,15 @@ _GRID = (8, 4)
 
 
 def sample_grid(generator: Generator, *, source: Generator | None = None, source_rows: int = 0) -> Tensor:
-    """Images of the same 32 codes at every call as one [3, H, W] on the CPU; see `sample_pictures`."""
+    """Images of the same 32 codes at every call as one [3, H, W] on the CPU; see `sample_images`."""
     columns, rows = _GRID
-    images = sample_pictures(generator, columns * rows, seed=1, source=source, source_rows=source_rows)
+    images = sample_images(generator, columns * rows, seed=1, source=source, source_rows=source_rows)
     r = generator.config.resolution
     return images.reshape(rows, columns, 3, r, r).permute(2, 0, 3, 1, 4).reshape(3, rows * r, columns * r)
 
 
 @torch.no_grad()
-def sample_pictures(
+def sample_images(
     generator: Generator, count: int, *, seed: int, source: Generator | None = None, source_rows: int = 0
 ) -> Tensor:
     """Images [count, 3, R, R] on the CPU, with truncation 0.7 and the stored noise; one seed, the same z for every model.

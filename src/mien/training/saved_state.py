@@ -40,7 +40,7 @@ def _problem(tensors: Mapping[str, Tensor], document: Mapping[str, Any], stages:
     if not isinstance(strength, (int, float)) or not 0 <= strength <= 1 or type(loop.get("moments")) is not bool:
         return "its augmentation or its moments are not told"
     if not isinstance(document.get("pictures"), str):
-        return "it does not say which pictures"
+        return "it does not say which images"
     if fir is not None and not (isinstance(fir, list) and len(fir) == 2 and all(isinstance(name, str) for name in fir)):
         return "its filter is not told"
     single = ["loop.pl_mean", "loop.signs", *(f"totals.{name}" for name in counts)]

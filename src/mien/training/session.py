@@ -28,7 +28,7 @@ class Session:
     moments: bool = True
     """Whether states hold Adam's moments: without them they are smaller, but what continues is another run."""
     memory_share: float = 0.5
-    """Share of the free memory that the decoded pictures may take; what needs more lies in a file in the run folder."""
+    """Share of the free memory that the decoded images may take; what needs more lies in a file in the run folder."""
     fir: FirMethod | None = None
     """How the low-pass filter is computed (`mien.ops.fir_methods`); None: as the run began, which on CUDA is measured."""
     tell: Tell = lambda line: None

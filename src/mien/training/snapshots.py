@@ -59,6 +59,6 @@ class Snapshots:
         write_model(path, Model(trainer.ema, trainer.discriminator, encoder, told, self.blurred_background))
 
 
-def place_of(stage: int, pictures: str, fir: FirMethod, device: torch.device) -> dict[str, Any]:
+def place_of(stage: int, data_digest: str, fir: FirMethod, device: torch.device) -> dict[str, Any]:
     """What a state holds beside the trainer; its keys are a format."""
-    return {"stage": stage, "pictures": pictures, "fir": [fir, device.type]}
+    return {"stage": stage, "pictures": data_digest, "fir": [fir, device.type]}

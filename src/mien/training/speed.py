@@ -1,4 +1,4 @@
-"""How fast training is: real pictures per wall second of the whole loop, and the share of the machine's convolution peak."""
+"""How fast training is: real images per wall second of the whole loop, and the share of the machine's convolution peak."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _PERIOD = 16
 
 @dataclass(frozen=True)
 class TrainSpeed:
-    """Measured speeds; pictures are real pictures shown, seconds are wall seconds."""
+    """Measured speeds; images are real images shown, seconds are wall seconds."""
 
     steps_only: float
-    """Pictures per second with one step of each network, data and moving average, and nothing else."""
+    """Images per second with one step of each network, data and moving average, and nothing else."""
     whole_loop: float
     """The same with lazy R1, path length and ADA at strength 0.3."""
     gigaflop: float
-    """Arithmetic of convolutions and matrix products per picture, in thousand million operations, of the plain steps."""
+    """Arithmetic of convolutions and matrix products per image, in thousand million operations, of the plain steps."""
     peak: float
     """The fastest convolution that was found, thousand million operations per second."""
     fir: FirMethod
@@ -49,7 +49,7 @@ class TrainSpeed:
 
 
 def measure_training(config: TrainSpeedConfig, device: torch.device, progress: Progress | None = None) -> TrainSpeed:
-    """Train with random weights and pictures: the speed does not depend on the values.
+    """Train with random weights and images: the speed does not depend on the values.
 
     Raises `InputError` for a method of the low-pass filter that the device cannot run.
     """

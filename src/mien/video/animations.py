@@ -29,7 +29,7 @@ class AnimationReader:
     """An animation that is open. Iterate over it for its frames, each whole."""
 
     def __init__(self, path: Path) -> None:
-        """Open a file; raises `InputError` for what is none, and for a picture that does not move."""
+        """Open a file; raises `InputError` for what is none, and for an image that does not move."""
         check_regular(path)
         self.path, self.broken, self.ended_early = path, 0, False
         try:
@@ -39,7 +39,7 @@ class AnimationReader:
             raise InputError(f"{path} is not an animation that can be read ({shown(error)}): check the file.") from error
         if count < 2:
             self.image.close()
-            raise InputError(f"{path} is a single picture: `apply` draws those.")
+            raise InputError(f"{path} is a single image: `apply` draws those.")
         check_size(*self.image.size, path)
         first = self._step(self.image)
         has_alpha = self.image.mode in ("RGBA", "LA", "PA") or "transparency" in self.image.info

@@ -77,7 +77,7 @@ class ClipReader:
         cover = self._av.stream.Disposition.attached_pic
         found = [stream for stream in self.container.streams.video if not stream.disposition & cover]
         if not found:
-            raise InputError(f"{self.path} has no video in it: give a file with moving pictures.")
+            raise InputError(f"{self.path} has no video in it: give a file with moving images.")
         stream = found[0]
         if stream.codec_context is None:
             raise InputError(f"{self.path} is coded in a way that cannot be read: convert it to H.264 first.")
@@ -85,7 +85,7 @@ class ClipReader:
         stream.thread_type = "AUTO"
         self._decoder = None
         if stream.metadata.get("alpha_mode") == "1" and stream.codec_context.name in ("vp8", "vp9"):
-            # Transparency of WebM lies beside the pictures, where only this decoder looks.
+            # Transparency of WebM lies beside the images, where only this decoder looks.
             self._decoder = self._av.CodecContext.create(f"libvpx{'-vp9' * (stream.codec_context.name == 'vp9')}", "r")
         return stream
 
@@ -98,7 +98,7 @@ class ClipReader:
             count = int((stream.duration * stream.time_base if stream.duration else whole) * rate)
         first = next((frame for packet in self._packets() for frame in self._decoded(packet)), None)
         if first is None:
-            raise InputError(f"{self.path} has no picture in it that can be decoded: it is damaged or cut off.")
+            raise InputError(f"{self.path} has no image in it that can be decoded: it is damaged or cut off.")
         turned = _transposes(_matrix(first))
         width, height = (first.height, first.width) if turned else (first.width, first.height)
         aspect = stream.sample_aspect_ratio or None

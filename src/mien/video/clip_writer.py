@@ -76,7 +76,7 @@ class ClipWriter:
             and encoder.removeprefix("lib") not in self.container.supported_codecs
         ):
             raise InputError(
-                f"{self.container.format.name} does not hold pictures of {self.codec}: choose another `codec` or ending."
+                f"{self.container.format.name} does not hold images of {self.codec}: choose another `codec` or ending."
             )
         factor = 63 / 51 if encoder == "libvpx-vp9" else 1.0
         options = dict(_OPTIONS.get(encoder, {}))

@@ -16,9 +16,9 @@ class VideoConfig(StreamConfig):
     """How faces are followed through a video, and how the video is written."""
 
     codec: Annotated[
-        Codec, "how pictures are coded; auto: h264, but vp9 in .webm, and what keeps transparency where there is any"
+        Codec, "how images are coded; auto: h264, but vp9 in .webm, and what keeps transparency where there is any"
     ] = "auto"
-    quality: Annotated[int, "quality of the pictures, 1 to 100: 80 is hard to tell from the original"] = 80
+    quality: Annotated[int, "quality of the images, 1 to 100: 80 is hard to tell from the original"] = 80
 
     def __post_init__(self) -> None:
         super().__post_init__()

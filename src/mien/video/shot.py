@@ -17,7 +17,7 @@ MOST_PIXELS = 36_000_000
 MOST_SIDE = 16_384
 
 ANIMATIONS = (".gif", ".webp", ".png", ".apng")
-"""Names of animations that are read as pictures."""
+"""Names of animations that are read as images."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,6 @@ class ClipFacts:
 def check_size(width: int, height: int, path: Path) -> None:
     """Raise `InputError` for frames that are too large to be decoded."""
     if width < 1 or height < 1:
-        raise InputError(f"{path} does not say how large its pictures are: it is damaged, or no video.")
+        raise InputError(f"{path} does not say how large its images are: it is damaged, or no video.")
     if width * height > MOST_PIXELS or max(width, height) > MOST_SIDE:
         raise InputError(f"{path} has frames of {width} x {height} pixels, and those of 8K are read at most: make it smaller.")

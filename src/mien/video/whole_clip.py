@@ -107,7 +107,7 @@ def _draw_all(
             if progress is not None:
                 progress(result.frames, max(clip.facts.frames, result.frames) if clip.facts.frames else 0, 0.0)
         if not result.frames:
-            raise InputError(f"{clip.path} has no picture in it that can be decoded: it is damaged or cut off.")
+            raise InputError(f"{clip.path} has no image in it that can be decoded: it is damaged or cut off.")
         writer.finish()
     except BaseException:
         writer.abandon()

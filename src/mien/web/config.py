@@ -27,7 +27,7 @@ class ServeConfig:
     ] = field(default=None, repr=False)
     kept_styles: Annotated[Path | None, "folder of the styles that visitors keep; None: the user's folder for data"] = None
     upload_mib: Annotated[int, "largest upload in MiB"] = 64
-    upload_megapixels: Annotated[int, "largest picture in megapixels, known before it is decoded"] = 50
+    upload_megapixels: Annotated[int, "largest image in megapixels, known before it is decoded"] = 50
     learners: Annotated[int, "styles that are learned at a time; the next ones wait"] = 2
     painters: Annotated[int, "photos that are drawn at a time; the next ones wait"] = 1
     waiting: Annotated[int, "most requests that wait for either; further ones are told to try again later"] = 16

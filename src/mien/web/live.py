@@ -1,4 +1,4 @@
-"""Moving pictures of visitors: the frames of a camera, drawn one by one, and whole clips."""
+"""Moving images of visitors: the frames of a camera, drawn one by one, and whole clips."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from starlette.responses import Response
 from mien.errors import InputError, MienError
 from mien.mappers import GeneratorMapper, Mapper
 from mien.media.image_input import to_pil
-from mien.media.images import decode_picture
+from mien.media.images import decode_image
 from mien.streaming import Stream
 from mien.web.rest import finished, refused
 from mien.web.studio import Latest, Studio
@@ -36,13 +36,13 @@ class Cameras:
         self._mappers: Latest[Mapper] = Latest(_MAPPERS)
 
     def draw(self, visitor: Visitor, style: str | Path, frame: bytes) -> bytes:
-        """A frame, an image file, in the style: as JPEG. Raises `InputError` for what is no picture."""
+        """A frame, an image file, in the style: as JPEG. Raises `InputError` for what is no image."""
         _FRAME.check(len(frame), "The frame")
-        picture = to_pil(decode_picture(frame, Path("the frame"), most_pixels=_FRAME.pixels)).convert("RGB")
+        image = to_pil(decode_image(frame, Path("the frame"), most_pixels=_FRAME.pixels)).convert("RGB")
         if visitor.stream is None or visitor.stream_of != str(style):
             visitor.stream = Stream([self.mapper(style)], render=self.studio.usual_drawing)
             visitor.stream_of = str(style)
-        drawn = visitor.stream(np.asarray(picture))
+        drawn = visitor.stream(np.asarray(image))
         stream = io.BytesIO()
         Image.fromarray(drawn).save(stream, "JPEG", quality=_QUALITY)
         return stream.getvalue()

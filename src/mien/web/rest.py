@@ -20,7 +20,7 @@ from mien.config import from_mapping
 from mien.errors import InputError, MienError, TooLargeError, shown
 from mien.faces.results import Result
 from mien.files import parse_json
-from mien.media.images import encode_picture
+from mien.media.images import encode_image
 from mien.oneshot.config import OneShotConfig
 from mien.render_config import RenderConfig
 from mien.shipped import unknown_style
@@ -91,7 +91,7 @@ def add_calls(app: FastAPI, studio: Studio, folder: Path) -> None:
 def _answer(result: Result, accept: str) -> Response:
     kind = next((media for media in _KINDS if media in accept), "image/png")
     headers = {"x-mien-notes": json.dumps(result.notes)} if result.notes else None
-    return Response(encode_picture(result.picture, _KINDS[kind]), media_type=kind, headers=headers)
+    return Response(encode_image(result.image_data, _KINDS[kind]), media_type=kind, headers=headers)
 
 
 async def finished(job: Job[T], request: Request, *, every: float = _POLL_SECONDS) -> T:

@@ -1,4 +1,4 @@
-"""The files that the page shows: cards of styles, ready styles to take away, and each visitor's own pictures."""
+"""The files that the page shows: cards of styles, ready styles to take away, and each visitor's own images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The styles of one visitor: those of this visit, and those that are kept. Each is a style file with its picture beside it."""
+"""The styles of one visitor: those of this visit, and those that are kept. Each is a style file with its image beside it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ShelfStyle:
 
     @property
     def card(self) -> Path:
-        """The picture of it."""
+        """The image of it."""
         return self.path.with_suffix(CARD)
 
 
@@ -71,7 +71,7 @@ class Shelf:
         return found
 
     def add(self, style: Style, card: Image.Image) -> ShelfStyle:
-        """Put a style and its picture on the shelf of this visit; a name that is taken gets a number."""
+        """Put a style and its image on the shelf of this visit; a name that is taken gets a number."""
         if len(self.styles()) >= _MOST:
             raise InputError(f"There are {_MOST} styles here already: delete one first.")
         name = self._free(plain_name(style.name), self.folder)

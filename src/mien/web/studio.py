@@ -93,14 +93,14 @@ class Studio:
             look = self.style(style)
             found = self._photos.get(f"{photo.path} {photo.name}", lambda: self._search(photo))
             if config.crop:
-                found = AlignedPhoto(found.picture, found.faces[:1])
+                found = AlignedPhoto(found.image_data, found.faces[:1])
             progress(0, config.refine_steps, 0.0)
             return self.stylizer.apply(look, found, config, progress=progress)
 
         return self.painters.join(work)
 
     def _search(self, photo: Upload) -> AlignedPhoto:
-        return self.stylizer.align(photo.picture(self.limits), AlignConfig())
+        return self.stylizer.align(photo.image(self.limits), AlignConfig())
 
     def style(self, style: str | Path) -> Style:
         """A ready style by name, or the one in a file; the latest are held ready."""
@@ -112,8 +112,8 @@ class Studio:
         check_modest(learning=config)
 
         def work(progress: Progress) -> Style:
-            pictures = [upload.picture(self.limits) for upload in references]
-            return self.stylizer.fit(pictures, config or self.usual_learning, name=name, progress=progress)
+            images = [upload.image(self.limits) for upload in references]
+            return self.stylizer.fit(images, config or self.usual_learning, name=name, progress=progress)
 
         return self.learners.join(work)
 

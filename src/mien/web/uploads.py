@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mien.errors import MienError, TooLargeError
 from mien.files import read_bytes
-from mien.media.images import decode_picture
-from mien.media.picture import Picture
+from mien.media.image_data import ImageData
+from mien.media.images import decode_image
 from mien.web.config import ServeConfig
 
 
@@ -53,7 +53,7 @@ class Upload:
         """What an error says, with the visitor's name of the file instead of ours."""
         return str(error).replace(str(self.path), self.name)
 
-    def picture(self, limits: Limits) -> Picture:
-        """The picture in it; raises `InputError` where it is none, and `TooLargeError` before a huge one is decoded."""
+    def image(self, limits: Limits) -> ImageData:
+        """The image in it; raises `InputError` where it is none, and `TooLargeError` before a huge one is decoded."""
         limits.check(self.path.stat().st_size, self.name)
-        return decode_picture(read_bytes(self.path, limits.bytes), Path(self.name), most_pixels=limits.pixels)
+        return decode_image(read_bytes(self.path, limits.bytes), Path(self.name), most_pixels=limits.pixels)

@@ -35,7 +35,7 @@ def channel_rule(widths: Mapping[int, int], what: str) -> tuple[int, int]:
 def block_sizes(found: int, what: str) -> tuple[int, ...]:
     """4, 8, ..., for a network with `found` blocks above 4 px."""
     if not 1 <= found <= MAX_RESOLUTION.bit_length() - 3:
-        raise CheckpointError(f"{what} has {found + 1} blocks: pictures of 8 to {MAX_RESOLUTION} px have 2 to 10.")
+        raise CheckpointError(f"{what} has {found + 1} blocks: images of 8 to {MAX_RESOLUTION} px have 2 to 10.")
     return tuple(4 << k for k in range(found + 1))
 
 

@@ -109,7 +109,7 @@ def possible_kinds(parts: EncoderParts, what: str) -> tuple[EncoderKind, ...]:
     channels = shape(parts.tensors, "input_layer.0.weight", 4, what)[1]
     by_channels: dict[int, tuple[EncoderKind, ...]] = {3: ("psp", "e4e"), 6: ("restyle-psp", "restyle-e4e")}
     if channels not in by_channels:
-        raise CheckpointError(f"{what} takes pictures of {channels} channels; pSp and e4e take 3, ReStyle takes 6.")
+        raise CheckpointError(f"{what} takes images of {channels} channels; pSp and e4e take 3, ReStyle takes 6.")
     named = parts.opts.get("encoder_type")
     if named is None:
         return by_channels[channels]

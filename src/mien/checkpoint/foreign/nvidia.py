@@ -85,7 +85,7 @@ def _check_kind(record: Record, what: str, child: str) -> None:
             f"{what} is a conditional model ({fields['c_dim']} classes), which mien does not support: use one without labels."
         )
     if fields.get("img_channels", 3) != 3:
-        raise CheckpointError(f"{what} makes pictures of {shown(fields['img_channels'])} channels; mien needs 3.")
+        raise CheckpointError(f"{what} makes images of {shown(fields['img_channels'])} channels; mien needs 3.")
 
 
 def _number(record: Record, name: str, default: float) -> float:

@@ -190,7 +190,7 @@ def build_discriminator(tensors: Mapping[str, Tensor], what: str) -> Discriminat
     state = _renamed(tensors, list(discriminator_entries(config)), discriminator_filters(config), 1.0, what)
     with unfilled():
         discriminator = Discriminator(config)
-    load_strictly(discriminator, state, f"{what} (for pictures of {config.resolution} px)")
+    load_strictly(discriminator, state, f"{what} (for images of {config.resolution} px)")
     return discriminator.eval().requires_grad_(False)
 
 
@@ -212,9 +212,9 @@ def tree_of(model: Model, *, half: bool = False) -> tuple[dict[str, Any], list[s
         )
     clamps = {config.conv_clamp} | ({discriminator.config.conv_clamp} if discriminator is not None else set())
     if clamps != {None}:
-        remarks.append("the format has no clamp on activations: pictures differ where a value reaches it, which is rare")
+        remarks.append("the format has no clamp on activations: images differ where a value reaches it, which is rare")
     if discriminator is not None and discriminator.config.mbstd_group != 4:
-        remarks.append(f"the format groups 4 pictures for the minibatch deviation, not {discriminator.config.mbstd_group}")
+        remarks.append(f"the format groups 4 images for the minibatch deviation, not {discriminator.config.mbstd_group}")
     if config.channel_max != 512 or config.channel_base not in (16384, 32768):
         remarks.append("its widths are not those of the original code, whose table of channels has to be changed to open it")
     if model.encoder is not None:

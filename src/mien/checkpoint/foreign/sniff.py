@@ -17,9 +17,9 @@ Container = Literal["mien", "safetensors", "torch", "pickle"]
 _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "is a git-lfs pointer, not the file itself: fetch it with `git lfs pull`"),
     (b"\x89HDF", "is an HDF5 file (Keras), which mien does not read"),
-    (b"\x89PNG", "is a picture, not a weights file"),
-    (b"\xff\xd8\xff", "is a picture, not a weights file"),
-    (b"GIF8", "is a picture, not a weights file"),
+    (b"\x89PNG", "is an image, not a weights file"),
+    (b"\xff\xd8\xff", "is an image, not a weights file"),
+    (b"GIF8", "is an image, not a weights file"),
     (b"\x1f\x8b", "is a gzip archive: unpack it first"),
     (b"7z\xbc\xaf", "is a 7z archive: unpack it first"),
     (b"Rar!", "is a RAR archive: unpack it first"),

@@ -56,7 +56,7 @@ def run(
     found = find_styles(style)
     names = [file.stem for file in found]
     jobs, there = ([], []) if sheet else planned(files, photos, names, out, align)
-    pictures = sheet_inputs(photos, out, files) if sheet else []
+    images = sheet_inputs(photos, out, files) if sheet else []
 
     from mien.batch.apply_folder import told_done
     from mien.batch.cluster import each_done_on_ray
@@ -70,7 +70,7 @@ def run(
         stylizer = model.stylizer(machine)
         give_regions(stylizer, regions)
         if sheet:
-            return write_sheet(stylizer, found, pictures, out, order, quiet=screen.quiet)
+            return write_sheet(stylizer, found, images, out, order, quiet=screen.quiet)
         dones = apply_here(stylizer, found, jobs, order)
     else:
         dones = iter(())

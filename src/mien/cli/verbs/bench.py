@@ -63,7 +63,7 @@ def _steps(config: BenchConfig, screen: Screen) -> Report:
     with progress("measuring", quiet=screen.quiet) as advance:
         measured = benchmark.measure_speed(config, advance)
     report = Report(document=asdict(measured))
-    for title, lines in (("one fine-tuning step", measured.tuning), ("rendering one picture", measured.rendering)):
+    for title, lines in (("one fine-tuning step", measured.tuning), ("rendering one image", measured.rendering)):
         rows = [(line.name, f"{line.seconds:.3f} s", f"{line.ratio:.1f}x", line.note) for line in lines]
         report.lines += [*table((f"{title}, {config.resolution} px", "seconds", "speed", ""), rows), ""]
     return report
@@ -94,7 +94,7 @@ def _filters(config: TrainSpeedConfig, machine: Machine) -> Report:
 
     times = time_filters(config, pick_device(machine.device))
     rows = [(t.method, "does not run" if t.seconds is None else f"{t.seconds * 1000:.2f} ms", t.problem) for t in times]
-    title = f"low-pass filter of a step at {config.resolution} px, {config.size}, {config.batch} pictures, {machine.dtype}"
+    title = f"low-pass filter of a step at {config.resolution} px, {config.size}, {config.batch} images, {machine.dtype}"
     return Report(lines=table((title, "there and back", ""), rows), document={"methods": [asdict(t) for t in times]})
 
 
@@ -106,9 +106,9 @@ def _training(config: TrainSpeedConfig, machine: Machine, screen: Screen) -> Rep
     share, what = found.whole_loop / found.steps_only, f"batch {config.batch}, {machine.dtype}, {config.iterations} steps"
     lines = [
         f"training at {config.resolution} px, {config.size}, {what}, filter {found.fir}",
-        f"one step of each network, data, moving average    {found.steps_only:.1f} pictures/s",
-        f"with R1, path length and ADA at 0.3               {found.whole_loop:.1f} pictures/s ({share:.0%} of that)",
-        f"arithmetic per picture                            {found.gigaflop:.2f} GFLOP",
+        f"one step of each network, data, moving average    {found.steps_only:.1f} images/s",
+        f"with R1, path length and ADA at 0.3               {found.whole_loop:.1f} images/s ({share:.0%} of that)",
+        f"arithmetic per image                            {found.gigaflop:.2f} GFLOP",
         f"convolution peak found                            {found.peak:.0f} GFLOP/s, of which {found.share:.0%} are reached",
     ]
     return Report(lines=lines, document={"config": asdict(config), **asdict(found), "share_of_peak": found.share})

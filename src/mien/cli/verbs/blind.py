@@ -1,4 +1,4 @@
-"""`mien blind`: two methods' pictures side by side without names, and the count of the votes."""
+"""`mien blind`: two methods' images side by side without names, and the count of the votes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,11 @@ def run(
     screen: Screen,
     outputs: Annotated[
         list[str] | None,
-        Argument(
-            metavar="[OUTPUTS OUTPUTS]", help="Two folders of pictures called as the photos are, as NAME=FOLDER or FOLDER."
-        ),
+        Argument(metavar="[OUTPUTS OUTPUTS]", help="Two folders of images called as the photos are, as NAME=FOLDER or FOLDER."),
     ] = None,
     photos: Annotated[Path | None, Option(help="Folder of photos; the largest face of each is shown.")] = None,
     out: Annotated[Path | None, Option("--out", "-o", help="Folder to write.")] = None,
-    reference: Annotated[Path | None, Option(help="The style's picture, shown beside each pair.")] = None,
+    reference: Annotated[Path | None, Option(help="The style's image, shown beside each pair.")] = None,
     score: Annotated[Path | None, Option(help="Folder of a study: count the votes in its votes*.csv instead.")] = None,
     overwrite: Overwrite = False,
 ) -> Report:
@@ -50,12 +48,12 @@ def run(
         return Report(preference.lines(), {"preference": preference.document()})
     if not outputs or photos is None or out is None:
         raise InputError("A study needs two folders of outputs, `photos` and `out`; or give `score` and the folder of one.")
-    two, pictures = folders(outputs, "OUTPUTS"), photos_in([photos])
+    two, images = folders(outputs, "OUTPUTS"), photos_in([photos])
     shown = None if reference is None else existing(reference)
 
     from mien.evaluation.preference_study import lay_out_study
 
-    made = lay_out_study(two, pictures, out, study, reference=shown, overwrite=overwrite)
+    made = lay_out_study(two, images, out, study, reference=shown, overwrite=overwrite)
     report = Report(document={"pairs": made.pairs}, warnings=made.notes, failed=made.failed)
     for path in made.files:
         report.wrote(path)

@@ -1,4 +1,4 @@
-"""`mien dataset`: pictures as they come, made ready for training."""
+"""`mien dataset`: images as they come, made ready for training."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ EXAMPLES = (
 
 
 def run(
-    sources: Annotated[list[Path], Argument(metavar="SOURCE...", help="Folders (nested), zips, or pictures.")],
+    sources: Annotated[list[Path], Argument(metavar="SOURCE...", help="Folders (nested), zips, or images.")],
     out: Annotated[Path, Option("--out", "-o", help="What to write: a zip where the name ends so, else a folder.")],
     crops: CropConfig,
     selection: SelectionConfig,
     screen: Screen,
     workers: Annotated[
-        int | None, Option(help="Processes at work; without it one per core, of few pictures one.", hidden=True)
+        int | None, Option(help="Processes at work; without it one per core, of few images one.", hidden=True)
     ] = None,
     overwrite: Overwrite = False,
 ) -> Report:
@@ -38,13 +38,13 @@ def run(
     from mien.dataset.prepare import prepare_dataset
 
     try:
-        with progress("pictures", quiet=screen.quiet) as advance:
+        with progress("images", quiet=screen.quiet) as advance:
             made = prepare_dataset(sources, out, crops, selection, workers=workers, overwrite=overwrite, progress=advance)
     except KeyboardInterrupt:
         if not screen.quiet:
             print("mien: what was done is kept; the same command goes on.", file=sys.stderr)
         raise
     report = Report()
-    report.wrote(out, {name: value for name, value in made.document().items() if name not in ("pictures", "left_out")})
+    report.wrote(out, {name: value for name, value in made.document().items() if name not in ("images", "left_out")})
     report.lines += made.summary()
     return report

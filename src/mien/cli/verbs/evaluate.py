@@ -46,16 +46,16 @@ def run(
     ] = None,
     references: Annotated[
         list[str] | None,
-        Option("--reference", metavar="NAME=PICTURE", help="What a style or method was made from; repeated for several."),
+        Option("--reference", metavar="NAME=IMAGE", help="What a style or method was made from; repeated for several."),
     ] = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Measure styles on photos: style similarity, identity, diversity and speed.
 
-    Other methods are measured beside them in pictures that they made. Writes a table, its numbers and a contact sheet.
+    Other methods are measured beside them in images that they made. Writes a table, its numbers and a contact sheet.
     """
     files = distinct([path for text in styles or [] for path in find_styles(text)])
-    pictures, made_from = photos_in([photos]), named(references, "--reference")
+    images, made_from = photos_in([photos]), named(references, "--reference")
     for path in (networks.identity, *(path for paths in made_from.values() for path in paths)):
         _ = path and existing(path)
 
@@ -69,7 +69,7 @@ def run(
     stylizer = model.stylizer(machine) if files else None
     with progress("evaluating", quiet=screen.quiet) as advance:
         found = evaluate(
-            pictures, open_instruments(networks.features, networks.identity, pick_device(machine.device)),
+            images, open_instruments(networks.features, networks.identity, pick_device(machine.device)),
             replace(config, render=drawing), stylizer=stylizer,
             styles={name: open_style(path, stylizer.model) for name, path in files.items()} if stylizer else {},
             outputs=folders(outputs, "--outputs"), references=made_from, progress=advance,

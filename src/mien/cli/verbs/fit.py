@@ -26,7 +26,7 @@ EXAMPLES = (
 
 
 def run(
-    references: Annotated[list[Path], Argument(metavar="REFERENCE...", help="One picture or a few of one style.")],
+    references: Annotated[list[Path], Argument(metavar="REFERENCE...", help="One image or a few of one style.")],
     out: Annotated[Path, Option("--out", "-o", help="Style file to write (.safetensors).")],
     config: OneShotConfig,
     networks: LossNetworks,
@@ -40,10 +40,10 @@ def run(
     preset: PresetOption = None,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Learn a style from one picture, or a few, and save it as a small file for mien apply."""
-    pictures = [existing(path) for path in references]
-    check_outputs([out], pictures, overwrite=overwrite)
-    one_by_hand(align, pictures)
+    """Learn a style from one image, or a few, and save it as a small file for mien apply."""
+    images = [existing(path) for path in references]
+    check_outputs([out], images, overwrite=overwrite)
+    one_by_hand(align, images)
 
     from mien.oneshot.callbacks import check_previews
 
@@ -53,7 +53,7 @@ def run(
     give_regions(stylizer, regions)
     with progress("learning the style", quiet=screen.quiet) as advance:
         style = stylizer.fit(
-            pictures, config, align=align, control=parts,
+            images, config, align=align, control=parts,
             snapshots=snapshots, progress=advance,
         )  # fmt: skip
     style.save(out, overwrite=overwrite)

@@ -9,9 +9,9 @@ from typer import Argument, Option
 
 from mien.cli.machine import Screen
 from mien.cli.options import Overwrite
-from mien.cli.paths import check_outputs, existing, picture_name, write_out
+from mien.cli.paths import check_outputs, existing, image_name, write_out
 from mien.cli.result import Report, pairs
-from mien.cli.terminal_picture import half_blocks, shows_colors
+from mien.cli.terminal_image import half_blocks, shows_colors
 from mien.errors import InputError, MienError
 
 if TYPE_CHECKING:
@@ -56,18 +56,18 @@ def run(
 def write_preview(paths: list[Path], out: Path, report: Report, *, overwrite: bool) -> None:
     """Write the preview of the one file that is named."""
     if len(paths) > 1:
-        raise InputError(f"`out` is the picture of one file, and {len(paths)} are named: give one.")
-    check_outputs([picture_name(out)], paths, overwrite=overwrite)
+        raise InputError(f"`out` is the image of one file, and {len(paths)} are named: give one.")
+    check_outputs([image_name(out)], paths, overwrite=overwrite)
 
     from mien.file_preview import preview
-    from mien.media.image_input import as_picture
+    from mien.media.image_input import as_image
 
-    write_out(out, as_picture(preview(paths[0])), overwrite=overwrite)
+    write_out(out, as_image(preview(paths[0])), overwrite=overwrite)
     report.wrote(out, {"preview": str(paths[0])})
 
 
 def show_preview(path: Path) -> None:
-    """Print a small picture of a style or model; nothing of a file that draws nothing or is broken, which is said elsewhere."""
+    """Print a small image of a style or model; nothing of a file that draws nothing or is broken, which is said elsewhere."""
     from mien.file_preview import preview
 
     try:
@@ -84,7 +84,7 @@ def _facts(info: FileInfo) -> dict[str, str]:
         "size": f"{info.size / 1e6:.1f} MB",
         "sha256": info.sha256,
         "hash": info.digest,
-        "pictures": f"{info.resolution} px" if info.resolution else "",
+        "images": f"{info.resolution} px" if info.resolution else "",
         "numbers in": ", ".join(f"{part} {count:,}" for part, count in info.parameters.items())
         if len(info.parameters) < 6
         else "",

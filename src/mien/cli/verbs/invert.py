@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import Extractors, InvertingModel, Overwrite, one_by_hand
-from mien.cli.paths import check_outputs, existing, photos_in, picture_name
+from mien.cli.paths import check_outputs, existing, image_name, photos_in
 from mien.cli.result import Report, progress, table
 from mien.errors import InputError
 from mien.faces.config import AlignConfig
@@ -27,7 +27,7 @@ EXAMPLES = (
 
 def run(
     photos: Annotated[list[Path], Argument(metavar="PHOTO...", help="The photo.")],
-    out: Annotated[Path, Option("--out", "-o", help="Picture to write; the code goes beside it.")],
+    out: Annotated[Path, Option("--out", "-o", help="Image to write; the code goes beside it.")],
     inversion: Annotated[dict[str, Any], InvertConfig],
     align: AlignConfig,
     networks: Extractors,
@@ -42,33 +42,33 @@ def run(
     ] = False,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Show how the model sees a face: the picture it draws from its own code for the photo.
+    """Show how the model sees a face: the image it draws from its own code for the photo.
 
-    Writes that picture, and its code as a .safetensors file of the same name beside it: W+, and where one was found the feature
+    Writes that image, and its code as a .safetensors file of the same name beside it: W+, and where one was found the feature
     code. With --compare a table of all methods instead: identity, time, and a contact sheet.
     """
-    pictures = photos_in(photos)
+    images = photos_in(photos)
     if compare:
         if inversion.keys() - {"steps"} or refine_steps:
             raise InputError("`compare` takes all methods: leave out `method`, `towards_mean` and `refine_steps`.")
-        return _compare(pictures, out, inversion.get("steps"), align, networks, model, machine, screen, overwrite=overwrite)
-    if len(pictures) != 1 or networks != Extractors():
-        raise InputError("One photo becomes one picture: give one, or `compare` for a table (`features`, `identity`) of many.")
-    code_file = picture_name(out).with_suffix(".safetensors")
-    check_outputs([out, code_file], pictures, overwrite=overwrite)
-    one_by_hand(align, pictures)
+        return _compare(images, out, inversion.get("steps"), align, networks, model, machine, screen, overwrite=overwrite)
+    if len(images) != 1 or networks != Extractors():
+        raise InputError("One photo becomes one image: give one, or `compare` for a table (`features`, `identity`) of many.")
+    code_file = image_name(out).with_suffix(".safetensors")
+    check_outputs([out, code_file], images, overwrite=overwrite)
+    one_by_hand(align, images)
 
     from mien.checkpoint import native
-    from mien.media.images import from_tensor, write_picture
+    from mien.media.images import from_tensor, write_image
 
     drawing, stylizer = RenderConfig(inverter=InvertConfig(**inversion), refine_steps=refine_steps), model.stylizer(machine)
     with progress("inverting", quiet=screen.quiet) as advance:
-        found = stylizer.invert(pictures[0], drawing, align=align, progress=advance)
-    write_picture(out, from_tensor(found.picture), overwrite=True)
+        found = stylizer.invert(images[0], drawing, align=align, progress=advance)
+    write_image(out, from_tensor(found.rendering), overwrite=True)
     code = {"w_plus": found.w_plus} | ({} if found.detail is None else {"detail": found.detail})
     native.write(code_file, "code", code, {"base": stylizer.digest, "resolution": stylizer.resolution})
     report = Report()
-    report.wrote(out, {"kind": "picture"})
+    report.wrote(out, {"kind": "image"})
     report.wrote(code_file, {"kind": "code"})
     return report
 

@@ -9,19 +9,19 @@ from typer import Option
 
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import InvertingModel, Overwrite
-from mien.cli.paths import check_outputs, existing, picture_name
+from mien.cli.paths import check_outputs, existing, image_name
 from mien.cli.result import Report, progress, table
 from mien.faces.config import AlignConfig
 
 EXAMPLES = (
     "mien masks -o masks.png",
-    "mien masks --picture reference.png -o masks.png",
+    "mien masks --image reference.png -o masks.png",
     "mien masks --mask m1 --mask 32px..:rgb --mask 64up,64conv -o mine.png",
 )
 
 
 def run(
-    out: Annotated[Path, Option("--out", "-o", help="Picture to write.")],
+    out: Annotated[Path, Option("--out", "-o", help="Image to write.")],
     align: AlignConfig,
     model: InvertingModel,
     machine: Machine,
@@ -30,7 +30,7 @@ def run(
         list[str] | None,
         Option(help="A mask as --random-layers of mien fit takes it; several: a row each. Without it every preset and layer."),
     ] = None,
-    picture: Annotated[Path | None, Option(help="Take the face of this picture; without it a random one.")] = None,
+    image: Annotated[Path | None, Option(help="Take the face of this image; without it a random one.")] = None,
     seed: Annotated[int, Option(help="Seed of the face and of the codes.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> Report:
@@ -39,16 +39,16 @@ def run(
     A row per mask for fit --random-layers: one face, the same with random codes in the mask's layers, and where it differs.
     The percentage says how much the random codes differ: with too little, a style gets artifacts.
     """
-    check_outputs([picture_name(out)], [existing(picture)] if picture else [], overwrite=overwrite)
+    check_outputs([image_name(out)], [existing(image)] if image else [], overwrite=overwrite)
 
     from mien.evaluation.mask_effects import draw_masks
-    from mien.media.images import from_tensor, write_picture
+    from mien.media.images import from_tensor, write_image
 
     stylizer = model.stylizer(machine)
     with progress("masks", quiet=screen.quiet) as advance:
-        drawn, shares = draw_masks(stylizer, mask or (), picture=picture, align=align, seed=seed, progress=advance)
-    write_picture(out, from_tensor(drawn), overwrite=True)
+        drawn, shares = draw_masks(stylizer, mask or (), image=image, align=align, seed=seed, progress=advance)
+    write_image(out, from_tensor(drawn), overwrite=True)
     report = Report(document={"masks": {name: round(share, 4) for name, share in shares.items()}})
-    report.wrote(out, {"kind": "picture"})
+    report.wrote(out, {"kind": "image"})
     report.lines += table(("mask", "change"), [(name, f"{share:.1%}") for name, share in shares.items()])
     return report

@@ -20,33 +20,33 @@ EXAMPLES = (
 
 
 def run(
-    out: Annotated[Path, Option("--out", "-o", help="File to write (.safetensors); a picture goes beside it.")],
+    out: Annotated[Path, Option("--out", "-o", help="File to write (.safetensors); an image goes beside it.")],
     model: ModelChoice,
     machine: Machine,
     screen: Screen,
     seed: Annotated[int, Option(help="Seed of the random faces.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Find the parts of the face in a model: where they are in its pictures, and which channels of S drive them.
+    """Find the parts of the face in a model: where they are in its images, and which channels of S drive them.
 
-    The file is for --regions of fit, stylize and apply, which else find the same anew. The picture shows the parts in random
+    The file is for --regions of fit, stylize and apply, which else find the same anew. The image shows the parts in random
     faces.
     """
     if out.suffix != ".safetensors":
-        raise InputError(f"{out} must end in .safetensors: the picture beside it ends in .png.")
-    picture = out.with_suffix(".png")
-    check_outputs([out, picture], [], overwrite=overwrite)
+        raise InputError(f"{out} must end in .safetensors: the image beside it ends in .png.")
+    image = out.with_suffix(".png")
+    check_outputs([out, image], [], overwrite=overwrite)
 
     from mien.editing.regions_sheet import regions_sheet
-    from mien.media.images import from_tensor, write_picture
+    from mien.media.images import from_tensor, write_image
 
     stylizer = model.stylizer(machine)
     with progress("faces", quiet=screen.quiet) as advance:
         found = stylizer.find_regions(seed=seed, progress=advance)
     found.save(out)
-    write_picture(picture, from_tensor(regions_sheet(stylizer.model.generator, found)), overwrite=True)
+    write_image(image, from_tensor(regions_sheet(stylizer.model.generator, found)), overwrite=True)
     report = Report(document={"channels": found.counts()})
     report.wrote(out, {"kind": "regions", "base": found.base})
-    report.wrote(picture, {"kind": "picture"})
+    report.wrote(image, {"kind": "image"})
     report.lines += table(("part", "channels"), list(found.counts().items()))
     return report

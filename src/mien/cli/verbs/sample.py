@@ -9,7 +9,7 @@ from typer import Option
 
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import InvertingModel, Overwrite
-from mien.cli.paths import check_outputs, picture_name
+from mien.cli.paths import check_outputs, image_name
 from mien.cli.render import find_styles
 from mien.cli.result import Report, progress
 from mien.cli.shown import ONLY_STRENGTH
@@ -27,7 +27,7 @@ EXAMPLES = (
 
 
 def run(
-    out: Annotated[Path, Option("--out", "-o", help="Picture to write; an interpolation also .gif or .webp.")],
+    out: Annotated[Path, Option("--out", "-o", help="Image to write; an interpolation also .gif or .webp.")],
     faces: SampleConfig,
     drawing: Annotated[RenderConfig, ONLY_STRENGTH],
     model: InvertingModel,
@@ -44,7 +44,7 @@ def run(
     from mien.evaluation.random_faces import draw_faces, is_animation
     from mien.styles import open_style
 
-    check_outputs([out if is_animation(out, faces) else picture_name(out)], [], overwrite=overwrite)
+    check_outputs([out if is_animation(out, faces) else image_name(out)], [], overwrite=overwrite)
     stylizer = model.stylizer(machine)
     look = open_style(files[0], stylizer.model) if files else None
     with progress("drawing", quiet=screen.quiet) as advance:

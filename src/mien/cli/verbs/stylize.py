@@ -1,4 +1,4 @@
-"""`mien stylize`: a photo and a picture in, the photo in the picture's style out."""
+"""`mien stylize`: a photo and an image in, the photo in the image's style out."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def run(
     if ready := learned_already(style, save_style):
         many = BatchConfig(**vars(files))
         return apply.run(ready, photos, out, drawing, align, model, machine, many, screen, compare, regions=regions)
-    pictures, saved = [existing(path) for path in style], [save_style] if save_style else []
-    jobs, _ = planned(files, photos, [pictures[0].stem], out, align)
+    images, saved = [existing(path) for path in style], [save_style] if save_style else []
+    jobs, _ = planned(files, photos, [images[0].stem], out, align)
     if not jobs:
         return Report()
-    check_outputs([*saved, *(job.out for job in jobs)], [*pictures, *(job.photo for job in jobs)], overwrite=files.overwrite)
-    one_by_hand(style_align, pictures)
+    check_outputs([*saved, *(job.out for job in jobs)], [*images, *(job.photo for job in jobs)], overwrite=files.overwrite)
+    one_by_hand(style_align, images)
 
     from mien.batch.work import Order
     from mien.oneshot.callbacks import check_previews
@@ -86,7 +86,7 @@ def run(
     # One photo that cannot be used is told before the style is learned, and what was found in it is kept.
     first = stylizer.align(jobs[0].photo, align.one() if drawing.crop else align) if len(jobs) == 1 else None
     with progress("learning the style", quiet=screen.quiet) as advance:
-        learned = stylizer.fit(pictures, config, align=style_align, control=parts, snapshots=snapshots, progress=advance)
+        learned = stylizer.fit(images, config, align=style_align, control=parts, snapshots=snapshots, progress=advance)
     report = render(stylizer, learned, jobs, Order(drawing, align, files.overwrite, compare), found=first, quiet=screen.quiet)
     keep_style(learned, saved, report, overwrite=files.overwrite)
     return report

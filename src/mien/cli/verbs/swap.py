@@ -27,7 +27,7 @@ def run(
     low: Annotated[Path, Argument(metavar="LOW", help="Model that gives the blocks below the cut.")],
     high: Annotated[Path, Argument(metavar="HIGH", help="Model that gives the blocks from the cut on.")],
     at: Annotated[str, Option("--at", help="The first block of HIGH; several for a sheet: 16px,32px.")],
-    out: Annotated[Path, Option("--out", "-o", help="Model to write (.safetensors), or a picture: a sheet.")],
+    out: Annotated[Path, Option("--out", "-o", help="Model to write (.safetensors), or an image: a sheet.")],
     screen: Screen,
     blend: Annotated[float, Option(help="Blocks over which the two are mixed around the cut; 0 is a hard cut.", min=0.0)] = 0.0,
     mapping: Annotated[Side, Option(help="Whose mapping network, encoder and codes the model has.")] = "low",
@@ -36,11 +36,11 @@ def run(
 ) -> Report:
     """Join a model and one fine-tuned from it: low resolutions of LOW (shape, pose), high ones of HIGH (texture, line).
 
-    With a picture as output, a sheet shows the same faces in LOW, in every cut, and in HIGH.
+    With an image as output, a sheet shows the same faces in LOW, in every cut, and in HIGH.
     """
     cuts, sheet = pixels(at), out.suffix.lower() in WRITABLE
     if len(cuts) > 1 and not sheet:
-        raise InputError(f"{out} is one model, and there are {len(cuts)} cuts: give one, or a picture for a sheet.")
+        raise InputError(f"{out} is one model, and there are {len(cuts)} cuts: give one, or an image for a sheet.")
     models = [existing(low), existing(high)]
     check_outputs([out], models, overwrite=overwrite)
 
@@ -48,14 +48,14 @@ def run(
     from mien.checkpoint.model_file import write_model
     from mien.editing.layer_swap import swap_layers
     from mien.editing.swap_sheet import swap_sheet
-    from mien.media.images import from_tensor, write_picture
+    from mien.media.images import from_tensor, write_image
 
     below, above = (load_model(path) for path in models)
     swapped = {f"{cut} px": swap_layers(below, above, cut, blend=blend, mapping=mapping) for cut in cuts}
     report = Report()
     if sheet:
         drawn = swap_sheet({"low": below, **swapped, "high": above}, seed=seed)
-        write_picture(out, from_tensor(drawn), overwrite=True)
+        write_image(out, from_tensor(drawn), overwrite=True)
         report.wrote(out, {"cuts": cuts})
     else:
         write_model(out, next(iter(swapped.values())))

@@ -25,9 +25,9 @@ EXAMPLES = (
 
 
 def run(
-    data: Annotated[Path, Argument(metavar="DATASET", help="Folder or zip of pictures.")],
+    data: Annotated[Path, Argument(metavar="DATASET", help="Folder or zip of images.")],
     source: Annotated[Path, Option("--from", help="Model that every fine-tuning starts from.")],
-    kimg: Annotated[float, Option(help="Thousands of pictures of every fine-tuning.", min=0.001)],
+    kimg: Annotated[float, Option(help="Thousands of images of every fine-tuning.", min=0.001)],
     out: Annotated[Path, Option("--out", "-o", help="Folder of the runs and of sheet.png; what is there is continued.")],
     comparing: SweepConfig,
     loop: Annotated[dict[str, Any], AdversarialConfig],
@@ -36,7 +36,7 @@ def run(
     screen: Screen,
     seed: Annotated[int, Option(help="Start of all random numbers, the same for every method.", min=0)] = 0,
 ) -> Report:
-    """Fine-tune one model by several methods with the same pictures and random numbers, and show the same faces in all.
+    """Fine-tune one model by several methods with the same images and random numbers, and show the same faces in all.
 
     Each method is a run of mien train in its own folder.
     """

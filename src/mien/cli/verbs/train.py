@@ -1,4 +1,4 @@
-"""`mien train`: train a model on pictures, from scratch or from another model."""
+"""`mien train`: train a model on images, from scratch or from another model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run(
     screen: Screen,
     data: Annotated[
         Path | None,
-        Argument(metavar="DATASET", help="Folder or zip of pictures; of a run that is there, its own.", show_default=False),
+        Argument(metavar="DATASET", help="Folder or zip of images; of a run that is there, its own.", show_default=False),
     ] = None,
     method: Annotated[
         Method | None,
@@ -51,7 +51,7 @@ def run(
     ] = None,
     config: Annotated[Path | None, Option(help="TOML file of all settings, as in a run folder.", show_default=False)] = None,
 ) -> Report:
-    """Train a model on a folder or zip of pictures, from scratch or from another model.
+    """Train a model on a folder or zip of images, from scratch or from another model.
 
     The same command continues a run, even after Ctrl-C or a crash. The folder's index.html shows how it goes.
     """
@@ -72,5 +72,5 @@ def run(
     facts = {"images": outcome.images, "steps": outcome.steps, "complete": outcome.complete, "page": str(out / "index.html")}
     report.wrote(outcome.model, facts)
     if not outcome.complete and not screen.quiet:
-        print(f"mien: stopped after {outcome.images} pictures; the same command goes on.", file=sys.stderr)
+        print(f"mien: stopped after {outcome.images} images; the same command goes on.", file=sys.stderr)
     return report

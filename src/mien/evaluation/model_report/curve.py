@@ -28,9 +28,9 @@ class Point:
     hours: float | None
     """Hours of training so far, where known."""
     images_seen: int
-    """Training pictures shown so far."""
+    """Training images shown so far."""
     resolution: int
-    """Side of its pictures in pixels."""
+    """Side of its images in pixels."""
     count: int
     """Samples compared: distances of other counts do not compare."""
     fd: float
@@ -83,19 +83,17 @@ def read_point(folder: Path) -> Point:
 def curve(points: Sequence[Point]) -> tuple[dict[str, Any], Tensor]:
     """The points in order of training, as plain values, and their chart [3, H, W] in [-1, 1].
 
-    Raises `InputError` where they compared different numbers of pictures.
+    Raises `InputError` where they compared different numbers of images.
     """
     if len({point.count for point in points}) != 1:
         counts = ", ".join(map(str, sorted({point.count for point in points})))
-        raise InputError(
-            f"The reports compare {counts} pictures, and such distances do not compare: measure with one `samples`."
-        )
+        raise InputError(f"The reports compare {counts} images, and such distances do not compare: measure with one `samples`.")
     if len({point.features for point in points}) != 1:
         raise InputError("The reports measure by different feature extractors, and such distances do not compare: use one.")
     by_hours = all(point.hours is not None for point in points)
     ordered = sorted(points, key=lambda point: (point.hours or 0.0) if by_hours else point.images_seen)
     across = [(point.hours or 0.0) if by_hours else point.images_seen / 1000 for point in ordered]
-    axis = "hours of training" if by_hours else "training pictures shown, in thousands"
+    axis = "hours of training" if by_hours else "training images shown, in thousands"
     document = {"axis": axis, "features": points[0].features, "points": [asdict(point) for point in ordered]}
     return document, _chart(ordered, across, axis)
 

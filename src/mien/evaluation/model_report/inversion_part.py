@@ -12,15 +12,15 @@ from mien.evaluation.model_report.parts import Inversion, Session, Verdict, devi
 from mien.evaluation.model_report.report_sheets import inversion_sheet
 from mien.evaluation.model_report.workspace import pixels_digest
 from mien.latents import Codes
-from mien.metrics.perceptual import as_pictures
+from mien.metrics.perceptual import as_images
 
 _STEP_WORK = 4.0
-"""Work of one optimization step on one picture, in units of one picture described."""
+"""Work of one optimization step on one image, in units of one image described."""
 _SHOWN, _WORST = 24, 8
 
 
 def inversion_work(photos: Tensor, inversion: Inversion) -> float:
-    """How much there is to do, in units of one picture described."""
+    """How much there is to do, in units of one image described."""
     return len(photos) * (1 + _STEP_WORK * inversion.refine_steps)
 
 
@@ -37,7 +37,7 @@ def measure_inversion(session: Session, photos: Tensor, inversion: Inversion) ->
         stages[name] = pixels, verdict
         numbers[stage] = {
             **verdict.summary(),
-            "seconds_per_picture": float(found[f"{stage}_seconds"].sum()) / len(photos),
+            "seconds_per_image": float(found[f"{stage}_seconds"].sum()) / len(photos),
             "seconds_alone": float(found[f"{stage}_alone"]),
         }
     numbers["yardsticks"] = yardsticks(photos, session.instruments, session.batch)
@@ -60,16 +60,16 @@ _WAY = 2  # of refining: results that are kept of another one are not taken
 
 
 def _inverted(session: Session, photos: Tensor, inversion: Inversion) -> dict[str, Tensor]:
-    """Codes and seconds of both stages, kept batch by batch; `*_alone` is the time of one picture by itself."""
+    """Codes and seconds of both stages, kept batch by batch; `*_alone` is the time of one image by itself."""
     settings = {"model": session.digests, "start": inversion.start_name, "steps": inversion.refine_steps, "way": _WAY}
     parts: list[dict[str, Tensor]] = []
     for batch in torch.split(photos, session.batch):
-        pictures = as_pictures(batch).to(device_of(session.model))
+        images = as_images(batch).to(device_of(session.model))
         parts.append(
             session.workspace.kept(
                 f"inverted-{len(parts) * session.batch}",
                 {**settings, "pixels": pixels_digest(batch)},
-                partial(_invert, pictures, inversion, alone=not parts),
+                partial(_invert, images, inversion, alone=not parts),
             )
         )
         session.tick(inversion_work(batch, inversion))
@@ -77,23 +77,23 @@ def _inverted(session: Session, photos: Tensor, inversion: Inversion) -> dict[st
     return alone | {name: torch.cat([part[name] for part in parts]) for name in parts[0] if name not in alone}
 
 
-def _invert(pictures: Tensor, inversion: Inversion, *, alone: bool) -> dict[str, Tensor]:
+def _invert(images: Tensor, inversion: Inversion, *, alone: bool) -> dict[str, Tensor]:
     def start(some: Tensor) -> Codes:
         with torch.no_grad():
             return inversion.start(some)
 
     if alone:  # the first call of a network is slower than the others
-        start(pictures[:1])
-    codes, seconds = timed(lambda: start(pictures))
+        start(images[:1])
+    codes, seconds = timed(lambda: start(images))
     made = {**_stored("start", codes), "start_seconds": torch.tensor([seconds])}
     if alone:
-        made["start_alone"] = torch.tensor(min(timed(lambda: start(pictures[:1]))[1] for _ in range(3)))
+        made["start_alone"] = torch.tensor(min(timed(lambda: start(images[:1]))[1] for _ in range(3)))
     refine = inversion.refine
     if refine is not None and inversion.refine_steps:
-        better, seconds = timed(lambda: refine(pictures, codes))
+        better, seconds = timed(lambda: refine(images, codes))
         made |= {**_stored("refined", better), "refined_seconds": torch.tensor([seconds])}
         if alone:
-            made["refined_alone"] = torch.tensor(timed(lambda: refine(pictures[:1], codes.single()[0]))[1])
+            made["refined_alone"] = torch.tensor(timed(lambda: refine(images[:1], codes.single()[0]))[1])
     return made
 
 

@@ -1,6 +1,6 @@
-"""What a report on a model is made of: pictures rendered, described by the measuring networks, and compared.
+"""What a report on a model is made of: images rendered, described by the measuring networks, and compared.
 
-Every picture is rounded to 8 bits before it is measured, as if it had been saved.
+Every image is rounded to 8 bits before it is measured, as if it had been saved.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mien.latents import Codes
 from mien.losses.extractors import FeatureExtractor
 from mien.media.eight_bit import to_uint8
 from mien.metrics.distances import cosine_statistics, cosines, frechet_distance, kernel_distance
-from mien.metrics.perceptual import as_pictures, identity_features, perceptual_distance
+from mien.metrics.perceptual import as_images, identity_features, perceptual_distance
 from mien.models.mobilefacenet import MobileFaceNet
 from mien.models.model import Model
 from mien.models.sampling import images_of
@@ -44,14 +44,14 @@ class Instruments:
 
 @dataclass(frozen=True)
 class Inversion:
-    """How pictures become codes; given by the caller, since measuring does not know of inversion."""
+    """How images become codes; given by the caller, since measuring does not know of inversion."""
 
     start: Callable[[Tensor], Codes]
-    """Pictures [N, 3, R, R] in [-1, 1] -> codes."""
+    """Images [N, 3, R, R] in [-1, 1] -> codes."""
     start_name: str = "encoder"
     """What `start` is."""
     refine: Callable[[Tensor, Codes], Codes] | None = None
-    """Pictures and the codes to start from -> better codes."""
+    """Images and the codes to start from -> better codes."""
     refine_steps: int = 0
     """Optimization steps that `refine` takes."""
 
@@ -67,10 +67,10 @@ def render(model: Model, codes: Tensor, batch: int = 16, detail: Tensor | None =
 
 
 def describe(pixels: Tensor, instruments: Instruments) -> Features:
-    """The features of one batch of pictures (uint8) in every network at hand: `pooled` [N, D], `identity` [N, 128]."""
+    """The features of one batch of images (uint8) in every network at hand: `pooled` [N, D], `identity` [N, 128]."""
     found = {}
     if instruments.features is not None:
-        found["pooled"] = instruments.features.vectors(as_pictures(pixels))
+        found["pooled"] = instruments.features.vectors(as_images(pixels))
     if instruments.identity is not None:
         found["identity"] = identity_features(instruments.identity, pixels).cpu()
     return found
@@ -88,14 +88,14 @@ class Session:
     digests: dict[str, str]
     """Of the model's parts: which model it is."""
     tick: Tick = lambda work: None
-    """Told of work done, in units of one picture described."""
+    """Told of work done, in units of one image described."""
 
     def describe_all(
         self, name: str, settings: Mapping[str, object], source: Callable[[int, int], Tensor], count: int, work: float
     ) -> Features:
-        """`describe` for `count` pictures, kept under `name` and `settings`.
+        """`describe` for `count` images, kept under `name` and `settings`.
 
-        `source(start, stop)` gives a batch, uint8 [stop - start, 3, R, R]; one picture is `work` units of work.
+        `source(start, stop)` gives a batch, uint8 [stop - start, 3, R, R]; one image is `work` units of work.
         """
         told = 0.0
 
@@ -133,17 +133,17 @@ def diversity(features: Features) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How close renderings are to their originals, one number per picture."""
+    """How close renderings are to their originals, one number per image."""
 
     l1: Tensor
-    """[N] mean absolute difference, pictures in [-1, 1]."""
+    """[N] mean absolute difference, images in [-1, 1]."""
     identity: Tensor | None
     """[N] cosine of the identity embeddings; None without that network."""
     perceptual: Tensor | None
     """[N] perceptual distance; None without that network."""
 
     def summary(self) -> dict[str, float]:
-        """Means, and for the identity also median, minimum and the share of pictures from 0.6 up."""
+        """Means, and for the identity also median, minimum and the share of images from 0.6 up."""
         found = {"l1": float(self.l1.mean())}
         if self.identity is not None:
             found |= {
@@ -158,9 +158,9 @@ class Verdict:
 
 
 def judge(originals: Tensor, renderings: Tensor, instruments: Instruments, batch: int = 16) -> Verdict:
-    """Compare pictures (uint8, [N, 3, R, R]) one to one."""
+    """Compare images (uint8, [N, 3, R, R]) one to one."""
     pairs = list(zip(torch.split(originals, batch), torch.split(renderings, batch), strict=True))
-    l1 = torch.cat([(as_pictures(a) - as_pictures(b)).abs().mean((1, 2, 3)) for a, b in pairs])
+    l1 = torch.cat([(as_images(a) - as_images(b)).abs().mean((1, 2, 3)) for a, b in pairs])
     identity = perceptual = None
     with torch.no_grad():
         if (network := instruments.identity) is not None:
@@ -172,7 +172,7 @@ def judge(originals: Tensor, renderings: Tensor, instruments: Instruments, batch
 
 def yardsticks(originals: Tensor, instruments: Instruments, batch: int = 16) -> dict[str, dict[str, float]]:
     """What an inversion is to be read beside: another person's photo, and the photo reduced to 32 px and back."""
-    small = F.interpolate(as_pictures(originals), (32, 32), mode="bicubic", align_corners=False, antialias=True)
+    small = F.interpolate(as_images(originals), (32, 32), mode="bicubic", align_corners=False, antialias=True)
     back = F.interpolate(small, originals.shape[2:], mode="bicubic", align_corners=False)
     found = {"reduced_to_32px": judge(originals, to_uint8(back), instruments, batch).summary()}
     if len(originals) > 1:

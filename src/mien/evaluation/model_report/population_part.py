@@ -1,4 +1,4 @@
-"""The part of a report that compares many samples with many pictures: distances, truncation, diversity, copies."""
+"""The part of a report that compares many samples with many images: distances, truncation, diversity, copies."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mien.metrics.distances import nearest_neighbours
 from mien.models.sampling import map_latents, random_latents
 
 SAMPLE_WORK = 2.0
-"""Work of rendering and describing one sample, in units of one picture described."""
+"""Work of rendering and describing one sample, in units of one image described."""
 _SHOWN, _MOST_ALIKE = 32, 16
 
 
 class Population:
-    """Samples of a model at several truncations beside two halves of a data set, `count` pictures each.
+    """Samples of a model at several truncations beside two halves of a data set, `count` images each.
 
-    Distances depend on the number of pictures, so that all comparisons have the same one. The halves are drawn by the seed.
+    Distances depend on the number of images, so that all comparisons have the same one. The halves are drawn by the seed.
     """
 
     def __init__(self, session: Session, data: Dataset | None, samples: int, psis: list[float]) -> None:
@@ -36,7 +36,7 @@ class Population:
 
     @property
     def work(self) -> float:
-        """How much there is to do, in units of one picture described."""
+        """How much there is to do, in units of one image described."""
         return SAMPLE_WORK * len(self.psis) * self.count + len(self.order)
 
     def measure(self) -> tuple[dict[str, Any], dict[str, Tensor]]:

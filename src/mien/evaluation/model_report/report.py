@@ -25,7 +25,7 @@ from mien.runtime import Progress
 
 @dataclass
 class ModelReport:
-    """What was measured: `numbers` are plain values for JSON, `sheets` pictures [3, H, W] in [-1, 1] by name."""
+    """What was measured: `numbers` are plain values for JSON, `sheets` images [3, H, W] in [-1, 1] by name."""
 
     numbers: dict[str, Any] = field(default_factory=dict)
     sheets: dict[str, Tensor] = field(default_factory=dict)
@@ -44,7 +44,7 @@ def measure_model(
 ) -> ModelReport:
     """Measure `model`: distance to `data`, truncation, diversity, copies, inversion of `held_out`; and draw the sheets.
 
-    `data` and `held_out` are pictures at the model's resolution (`load_dataset`). Parts that need a data set, a network of
+    `data` and `held_out` are images at the model's resolution (`load_dataset`). Parts that need a data set, a network of
     `instruments` or an `inversion` that is not given are left out. What `workspace` keeps is not computed again.
     """
     config = config or ReportConfig()
@@ -79,11 +79,11 @@ def measure_model(
 
 
 def _check(model: Model, data: Dataset | None, held_out: Dataset | None) -> None:
-    for pictures, what in ((data, "training"), (held_out, "held-out")):
-        if pictures is not None and pictures.pixels.shape[-1] != model.resolution:
-            raise ValueError(f"the {what} pictures have {pictures.pixels.shape[-1]} px, the model has {model.resolution} px")
+    for images, what in ((data, "training"), (held_out, "held-out")):
+        if images is not None and images.pixels.shape[-1] != model.resolution:
+            raise ValueError(f"the {what} images have {images.pixels.shape[-1]} px, the model has {model.resolution} px")
     if data is not None and len(data) < 4:
-        raise InputError(f"The training set has {len(data)} pictures: give at least 4, for two halves to compare.")
+        raise InputError(f"The training set has {len(data)} images: give at least 4, for two halves to compare.")
 
 
 def _parts(model: Model) -> dict[str, nn.Module]:

@@ -9,7 +9,7 @@ from mien.editing.config import BANDS
 from mien.evaluation.model_report.parts import render
 from mien.latents import style_layers
 from mien.media.contact_sheet import sheet
-from mien.metrics.perceptual import as_pictures
+from mien.metrics.perceptual import as_images
 from mien.models.model import Model
 from mien.models.sampling import map_latents
 
@@ -19,8 +19,8 @@ def _cell(model: Model) -> int:
 
 
 def _grid(pixels: Tensor, columns: int) -> list[list[Tensor | None]]:
-    pictures: list[Tensor | None] = list(as_pictures(pixels))
-    return [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
+    images: list[Tensor | None] = list(as_images(pixels))
+    return [images[i : i + columns] for i in range(0, len(images), columns)]
 
 
 def sample_sheet(model: Model, z: Tensor, psi: float) -> Tensor:
@@ -30,7 +30,7 @@ def sample_sheet(model: Model, z: Tensor, psi: float) -> Tensor:
 
 def truncation_sheet(model: Model, z: Tensor, psis: list[float]) -> Tensor:
     """The same inputs at every truncation, one row each."""
-    rows = [list(as_pictures(render(model, map_latents(model.generator, z, psi)))) for psi in psis]
+    rows = [list(as_images(render(model, map_latents(model.generator, z, psi)))) for psi in psis]
     return sheet(rows, size=_cell(model), row_labels=[f"psi {psi:g}" for psi in psis], gap=2)
 
 
@@ -40,7 +40,7 @@ def mixing_sheet(model: Model, z: Tensor, psi: float, sources: int = 6) -> Tenso
     givers, takers = codes[:sources], iter(codes[sources:])
     # Each row belongs to the largest block that it drives; the last one drives the last toRGB alone.
     driven = {layer.row: layer.resolution for layer in style_layers(model.resolution)}
-    rows: list[list[Tensor | None]] = [[None, *as_pictures(render(model, givers))]]
+    rows: list[list[Tensor | None]] = [[None, *as_images(render(model, givers))]]
     labels = ["gives"]
     for name, (low, high) in BANDS.items():
         rows_of = [row for row, side in driven.items() if low <= side <= high]
@@ -48,7 +48,7 @@ def mixing_sheet(model: Model, z: Tensor, psi: float, sources: int = 6) -> Tenso
             taker = next(takers)[None]
             mixed = taker.repeat(len(givers), 1, 1)
             mixed[:, rows_of] = givers[:, rows_of]
-            rows.append(list(as_pictures(render(model, torch.cat([taker, mixed])))))
+            rows.append(list(as_images(render(model, torch.cat([taker, mixed])))))
             high = min(high, model.resolution)
             labels.append(f"takes {name}\n" + (f"{low} px" if low == high else f"{low}-{high} px"))
     return sheet(rows, size=_cell(model), row_labels=labels, gap=2)
@@ -59,7 +59,7 @@ def interpolation_sheet(model: Model, z: Tensor, psi: float, steps: int = 9) -> 
     codes = map_latents(model.generator, z, psi)
     weights = torch.linspace(0, 1, steps, device=codes.device)[:, None, None]
     rows = [
-        list(as_pictures(render(model, torch.lerp(a[None], b[None], weights))))
+        list(as_images(render(model, torch.lerp(a[None], b[None], weights))))
         for a, b in zip(codes[::2], codes[1::2], strict=True)
     ]
     return sheet(rows, size=_cell(model), gap=0)
@@ -67,9 +67,7 @@ def interpolation_sheet(model: Model, z: Tensor, psi: float, steps: int = 9) -> 
 
 def nearest_sheet(samples: Tensor, faces: Tensor, similarity: list[float]) -> Tensor:
     """Pairs of a sample and its nearest training face (uint8), four in a row, with their cosine."""
-    cells: list[Tensor | None] = [
-        picture for pair in zip(as_pictures(samples), as_pictures(faces), strict=True) for picture in pair
-    ]
+    cells: list[Tensor | None] = [image for pair in zip(as_images(samples), as_images(faces), strict=True) for image in pair]
     texts: list[str | None] = [text for value in similarity for text in ("sample", f"nearest {value:.2f}")]
     rows, captions = ([items[i : i + 8] for i in range(0, len(cells), 8)] for items in (cells, texts))
     return sheet(rows, size=max(96, min(128, samples.shape[-1])), captions=captions)  # type: ignore[arg-type]
@@ -82,11 +80,11 @@ def inversion_sheet(originals: Tensor, stages: dict[str, tuple[Tensor, list[floa
     captions: list[list[str | None]] = []
     for start in range(0, len(originals), columns):
         stop = min(len(originals), start + columns)
-        rows.append(list(as_pictures(originals[start:stop])))
+        rows.append(list(as_images(originals[start:stop])))
         labels.append("photo")
         captions.append([None] * (stop - start))
         for name, (pixels, cosines) in stages.items():
-            rows.append(list(as_pictures(pixels[start:stop])))
+            rows.append(list(as_images(pixels[start:stop])))
             labels.append(name)
             captions.append([None] * (stop - start) if cosines is None else [f"{c:.2f}" for c in cosines[start:stop]])
     return sheet(rows, size=min(160, max(96, originals.shape[-1])), row_labels=labels, captions=captions)

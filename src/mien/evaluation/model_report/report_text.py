@@ -10,11 +10,11 @@ from typing import Any
 from mien.errors import InputError
 from mien.evaluation.model_report.report import ModelReport
 from mien.files import write_whole
-from mien.media.images import from_tensor, write_picture
+from mien.media.images import from_tensor, write_image
 
 NUMBERS, TABLES = "numbers.json", "numbers.md"
 SHOWS_DATA = ("nearest", "nearest-most-alike", "inversion", "inversion-worst")
-"""Sheets that show pictures of the data sets, which may not be yours to publish."""
+"""Sheets that show images of the data sets, which may not be yours to publish."""
 
 
 def write_report(report: ModelReport, folder: Path, *, overwrite: bool = False) -> list[Path]:
@@ -26,8 +26,7 @@ def write_report(report: ModelReport, folder: Path, *, overwrite: bool = False) 
     check_free(folder, [*texts, *(f"{name}.png" for name in report.sheets)], overwrite=overwrite)
     folder.mkdir(parents=True, exist_ok=True)
     written = [
-        write_picture(folder / f"{name}.png", from_tensor(picture), overwrite=overwrite)
-        for name, picture in report.sheets.items()
+        write_image(folder / f"{name}.png", from_tensor(image), overwrite=overwrite) for name, image in report.sheets.items()
     ]
     # The numbers come last: where they are, the report is complete.
     for name, text in reversed(texts.items()):
@@ -66,7 +65,7 @@ def _model(numbers: Mapping[str, Any]) -> str:
     sizes = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in model["parameters"].items())
     facts = [f"{model['resolution']} px", f"parameters: {sizes}"]
     if model["images_seen"]:
-        facts.append(f"{model['images_seen']:,} training pictures seen")
+        facts.append(f"{model['images_seen']:,} training images seen")
     return f"Measured: {model['name']} (generator {model['digests']['generator']}), {', '.join(facts)}."
 
 
@@ -80,7 +79,7 @@ def _distribution(numbers: Mapping[str, Any]) -> Iterator[str]:
                 ("half B of the training set (floor)", "half_b_vs_half_a"),
             )
         ]
-        text = f"Distance to half A of the training set, {found['count']} pictures each, {numbers['features']} features:"
+        text = f"Distance to half A of the training set, {found['count']} images each, {numbers['features']} features:"
         yield f"{text}\n\n{markdown_table(['', *_distances(numbers)], rows)}"
     sweep = numbers.get("truncation", [])
     if sweep:
@@ -172,5 +171,5 @@ def _curve(numbers: Mapping[str, Any]) -> Iterator[str]:
         ]
         for point in found["points"]
     ]
-    head = ["hours", "training pictures shown", "resolution", f"FD-{found['features']}", "floor"]
+    head = ["hours", "training images shown", "resolution", f"FD-{found['features']}", "floor"]
     yield f"Quality against training time ({found['points'][0]['count']} samples):\n\n{markdown_table(head, rows)}"

@@ -80,7 +80,7 @@ def _images(path: Path | None, resolution: int, notes: list[str]) -> Dataset | N
 
 def _warning(made: ModelReport) -> list[str]:
     shown = [f"{name}.png" for name in SHOWS_DATA if name in made.sheets]
-    return [f"{', '.join(shown)} show pictures of your data sets: think before you publish them."] if shown else []
+    return [f"{', '.join(shown)} show images of your data sets: think before you publish them."] if shown else []
 
 
 def _instruments(inputs: ReportInputs, device: torch.device) -> Instruments:

@@ -47,7 +47,7 @@ class Workspace:
 
 
 def pixels_digest(pixels: Tensor) -> str:
-    """First 16 hex digits of a SHA-256 over a tensor's shape and bytes: which pictures, at which size."""
+    """First 16 hex digits of a SHA-256 over a tensor's shape and bytes: which images, at which size."""
     total = hashlib.sha256(f"{list(pixels.shape)}{pixels.dtype}".encode())
     for part in torch.split(pixels.contiguous(), 64):
         total.update(part.numpy().tobytes())

@@ -1,9 +1,9 @@
-// Where a face is: our landmark network, looking through windows of a picture; a square is {x, y, side, angle} (centre, radians).
+// Where a face is: our landmark network, looking through windows of an image; a square is {x, y, side, angle} (centre, radians).
 
 const FIELD = 0.9; // side of what the network sees, in sides of the FFHQ square
 const SEEN = 64;
 const MOST_MOVED = 0.028; // of the side: how far looks from beside may take the points along
-const SCALES = [0.3, 0.42, 0.6, 0.85, 1.15]; // of the shorter side of the picture
+const SCALES = [0.3, 0.42, 0.6, 0.85, 1.15]; // of the shorter side of the image
 const STEP = 0.3; // of a window's side
 const AT_ONCE = 32;
 
@@ -15,15 +15,15 @@ export class FaceFinder {
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
   }
 
-  // The square of the clearest face in a picture, or null.
-  async find(picture, width, height) {
+  // The square of the clearest face in an image, or null.
+  async find(image, width, height) {
     const windows = [];
     for (const scale of SCALES) {
       const side = scale * Math.min(width, height);
       for (let y = side * 0.35; y <= height - side * 0.35; y += STEP * side)
         for (let x = side * 0.35; x <= width - side * 0.35; x += STEP * side) windows.push({ x, y, side, angle: 0 });
     }
-    const answers = await this.look(picture, windows);
+    const answers = await this.look(image, windows);
     const guesses = answers.filter((a, i) => plausible(a, windows[i])).map((a) => a.square);
     // Windows around a face agree about its place; those around anything else do not.
     const ranked = guesses
@@ -34,7 +34,7 @@ export class FaceFinder {
     for (const { square } of ranked) {
       if (tried.some((other) => near(square, other, 0.35))) continue;
       tried.push(square);
-      const found = await this.settle(picture, square);
+      const found = await this.settle(image, square);
       if (found && (!best || found.moved < best.moved)) best = found;
       if (tried.length >= 6) break;
     }
@@ -42,15 +42,15 @@ export class FaceFinder {
   }
 
   // Looks again until the square rests; null where looks from beside take it along, as they do where no face is.
-  async settle(picture, start) {
+  async settle(image, start) {
     let square = start;
     for (let round = 0; round < 3; round++) {
-      const [answer] = await this.look(picture, [square]);
+      const [answer] = await this.look(image, [square]);
       if (!plausible(answer, square)) return null;
       square = answer.square;
     }
     const shifts = [[-0.09, 0], [0.09, 0], [0, -0.09], [0, 0.09]];
-    const beside = await this.look(picture, shifts.map(([dx, dy]) => ({ ...square, x: square.x + dx * square.side, y: square.y + dy * square.side })));
+    const beside = await this.look(image, shifts.map(([dx, dy]) => ({ ...square, x: square.x + dx * square.side, y: square.y + dy * square.side })));
     let moved = 0;
     for (let k = 0; k < 5; k++) {
       const mx = mean(beside.map((b) => b.points[k][0])), my = mean(beside.map((b) => b.points[k][1]));
@@ -61,8 +61,8 @@ export class FaceFinder {
   }
 
   // The same face in the next frame of a video, moved smoothly; null when it is gone.
-  async follow(picture, square) {
-    const [answer] = await this.look(picture, [square]);
+  async follow(image, square) {
+    const [answer] = await this.look(image, [square]);
     if (!plausible(answer, square)) return null;
     const seen = answer.square, change = Math.hypot(seen.x - square.x, seen.y - square.y) / square.side;
     const share = Math.min(1, 0.25 + 12 * change);
@@ -70,14 +70,14 @@ export class FaceFinder {
     return { x: mix(square.x, seen.x), y: mix(square.y, seen.y), side: mix(square.side, seen.side), angle: mix(square.angle, seen.angle) };
   }
 
-  // What the network says of each square and of its mirror image, in pixels of the picture.
-  async look(picture, squares) {
+  // What the network says of each square and of its mirror image, in pixels of the image.
+  async look(image, squares) {
     const found = [];
     for (let first = 0; first < squares.length; first += AT_ONCE) {
       const some = squares.slice(first, first + AT_ONCE), plane = SEEN * SEEN;
       const data = new Float32Array(some.length * 2 * 3 * plane);
       some.forEach((square, index) => {
-        drawSquare(this.context, picture, { ...square, side: square.side * FIELD }, SEEN);
+        drawSquare(this.context, image, { ...square, side: square.side * FIELD }, SEEN);
         const pixels = this.context.getImageData(0, 0, SEEN, SEEN).data;
         for (let i = 0; i < plane; i++) {
           const mirrored = i - (i % SEEN) + (SEEN - 1 - (i % SEEN));
@@ -95,8 +95,8 @@ export class FaceFinder {
   }
 }
 
-// Draw what lies in a square of a picture into a canvas of that size.
-export function drawSquare(context, picture, square, size) {
+// Draw what lies in a square of an image into a canvas of that size.
+export function drawSquare(context, image, square, size) {
   context.setTransform(1, 0, 0, 1, 0, 0);
   context.fillStyle = "#808080";
   context.fillRect(0, 0, size, size);
@@ -105,7 +105,7 @@ export function drawSquare(context, picture, square, size) {
   context.scale(size / square.side, size / square.side);
   context.rotate(-square.angle);
   context.translate(-square.x, -square.y);
-  context.drawImage(picture, 0, 0);
+  context.drawImage(image, 0, 0);
 }
 
 function answer(data, index, square) {

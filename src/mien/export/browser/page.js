@@ -28,8 +28,8 @@ async function load() {
 
 const crop = { canvas: null, context: null };
 
-// One frame: the picture, with the face in its square drawn over it. Returns whether a face was there.
-async function draw(picture, width, height, place) {
+// One frame: the image, with the face in its square drawn over it. Returns whether a face was there.
+async function draw(image, width, height, place) {
   const size = about.size, plane = size * size;
   if (!crop.canvas) {
     crop.canvas = new OffscreenCanvas(size, size);
@@ -37,7 +37,7 @@ async function draw(picture, width, height, place) {
   }
   let drawn = null;
   if (place) {
-    drawSquare(crop.context, picture, place, size);
+    drawSquare(crop.context, image, place, size);
     const pixels = crop.context.getImageData(0, 0, size, size), image = new Float32Array(3 * plane);
     for (let i = 0; i < plane; i++) for (let c = 0; c < 3; c++) image[c * plane + i] = pixels.data[4 * i + c] / 127.5 - 1;
     const one = (id) => new ort.Tensor("float32", new Float32Array([Number(part(id).value)]), [1]);
@@ -55,7 +55,7 @@ async function draw(picture, width, height, place) {
   }
   if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
   context.setTransform(1, 0, 0, 1, 0, 0);
-  context.drawImage(picture, 0, 0);
+  context.drawImage(image, 0, 0);
   if (drawn) {
     context.imageSmoothingQuality = "high";
     context.translate(place.x, place.y);
@@ -77,7 +77,7 @@ async function showPhoto(file) {
     const scale = Math.min(1, MOST_SIDE / Math.max(bitmap.width, bitmap.height));
     if (scale < 1) bitmap = await createImageBitmap(bitmap, { resizeWidth: Math.round(bitmap.width * scale), resizeHeight: Math.round(bitmap.height * scale), resizeQuality: "high" });
   } catch {
-    return say("This file is no picture that the browser can read: choose another.");
+    return say("This file is no image that the browser can read: choose another.");
   }
   source = bitmap;
   square = await finder.find(bitmap, bitmap.width, bitmap.height);

@@ -1,4 +1,4 @@
-"""What may happen to a image's geometry and colors, drawn at random as one matrix per image."""
+"""What may happen to an image's geometry and colors, drawn at random as one matrix per image."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _on_luma(along: Tensor, across: Tensor) -> Tensor:
 
 
 BLIT: tuple[Draw, ...] = (flip, quarter_turn, pixel_shift)
-# Rotation comes twice, each with probability 1 - sqrt(1 - p), so that a image is turned with probability p.
+# Rotation comes twice, each with probability 1 - sqrt(1 - p), so that an image is turned with probability p.
 GEOMETRY: tuple[Draw, ...] = (isotropic_scale, rotation, anisotropic_scale, rotation, fractional_shift)
 COLOR: tuple[Draw, ...] = (brightness, contrast, luma_flip, hue, saturation)
 

@@ -45,7 +45,7 @@ async function start() {
     canvas.getContext('2d').drawImage(drawn, 0, 0);
     canvas.dataset.frames = ++frames;
     if (frames % 10 === 0) {
-      part('.rate').textContent = (10000 / (performance.now() - since)).toFixed(1) + ' pictures a second';
+      part('.rate').textContent = (10000 / (performance.now() - since)).toFixed(1) + ' images a second';
       since = performance.now();
     }
     if (element.offsetParent === null) stop();

@@ -12,9 +12,9 @@ from PIL import Image
 
 from mien.errors import InputError, MienError
 from mien.faces.results import Result
+from mien.media.image_data import ImageData
 from mien.media.image_input import to_pil
-from mien.media.images import encode_picture
-from mien.media.picture import Picture
+from mien.media.images import encode_image
 from mien.oneshot.config import OneShotConfig
 from mien.render_config import RenderConfig
 from mien.styles import Style, list_styles
@@ -31,7 +31,7 @@ PLAIN_CARD = "photo"
 
 _FIRST = "toon"  # the style that is chosen on a fresh page
 MOVING = (".gif", ".webp")
-"""Endings of pictures that move."""
+"""Endings of images that move."""
 
 _PREVIEW, _PREVIEW_QUALITY = 1400, 90  # side in pixels
 _SETTLED = 0.25  # seconds without another change before a photo is drawn: sliders send many
@@ -67,14 +67,14 @@ class Desk:
         return Upload.keep(sent.read_bytes(), name, visitor.folder)
 
     def preview(self, visitor: Visitor, upload: Upload) -> str:
-        """The address of a small upright copy of a picture; raises `InputError` where it is none."""
-        return self._small(visitor, upload.picture(self.studio.limits), upload.path.stem)
+        """The address of a small upright copy of an image; raises `InputError` where it is none."""
+        return self._small(visitor, upload.image(self.studio.limits), upload.path.stem)
 
-    def _small(self, visitor: Visitor, picture: Picture, stem: str) -> str:
-        image = to_pil(picture).convert("RGB")
+    def _small(self, visitor: Visitor, data: ImageData, stem: str) -> str:
+        image = to_pil(data).convert("RGB")
         image.thumbnail((_PREVIEW, _PREVIEW), Image.Resampling.LANCZOS)
         path = visitor.folder / f"{stem}-small.jpg"
-        image.save(path, quality=_PREVIEW_QUALITY, icc_profile=picture.icc if picture.colors == 3 else None)
+        image.save(path, quality=_PREVIEW_QUALITY, icc_profile=data.icc if data.colors == 3 else None)
         return address(visitor, path)
 
     # -- drawing -----------------------------------------------------------------------------------------------------------
@@ -122,12 +122,12 @@ class Desk:
         for old in visitor.folder.glob(f"{photo.path.stem}-*[0-9]*"):
             old.unlink(missing_ok=True)
         before = address(visitor, visitor.folder / f"{photo.path.stem}-small.jpg")
-        size = (result.picture.width, result.picture.height)
-        shown = compare(before, self._small(visitor, result.picture, stamp), size, name)
+        size = (result.image_data.width, result.image_data.height)
+        shown = compare(before, self._small(visitor, result.image_data, stamp), size, name)
         suffix = Path(photo.name).suffix.lower() if Path(photo.name).suffix.lower() in _KINDS else ".png"
         path = visitor.folder / f"{stamp}{suffix}"
-        path.write_bytes(encode_picture(result.picture, _KINDS.get(suffix, "PNG")))
-        links = [(address(visitor, path), f"{Path(photo.name).stem}-{name}{suffix}", "Download picture")]
+        path.write_bytes(encode_image(result.image_data, _KINDS.get(suffix, "PNG")))
+        links = [(address(visitor, path), f"{Path(photo.name).stem}-{name}{suffix}", "Download image")]
         links.append((f"styles/{quote(name)}{SUFFIX}" if isinstance(style, str) else address(visitor, style),
                       f"{name}{SUFFIX}", "Download style"))  # fmt: skip
         return shown + downloads(links)
@@ -135,7 +135,7 @@ class Desk:
     # -- videos ------------------------------------------------------------------------------------------------------------
 
     def film(self, visitor: Visitor) -> Job[VideoResult]:
-        """Draw the visitor's video in the chosen style; moving pictures stay of their kind, videos become mp4."""
+        """Draw the visitor's video in the chosen style; moving images stay of their kind, videos become mp4."""
         if visitor.clip is None:
             raise InputError("There is no video yet: drop one first.")
         if visitor.filming is not None:
@@ -164,7 +164,7 @@ class Desk:
     def learn(self, visitor: Visitor, config: OneShotConfig) -> Iterator[str | ShelfStyle]:
         """Learn a style from the visitor's reference: messages, and in the end the style on the shelf."""
         if visitor.reference is None:
-            raise InputError("A style is learned from a picture: drop one first.")
+            raise InputError("A style is learned from an image: drop one first.")
         if visitor.learning is not None:
             visitor.learning.stop()
         reference = visitor.reference
@@ -174,7 +174,7 @@ class Desk:
         yield self.put(visitor, job.result())
 
     def put(self, visitor: Visitor, style: Style) -> ShelfStyle:
-        """Put a style on the visitor's shelf, with its picture. Raises `ModelMismatchError` for one of another model."""
+        """Put a style on the visitor's shelf, with its image. Raises `ModelMismatchError` for one of another model."""
         return visitor.shelf.add(style, self.studio.card(style))
 
     def add_file(self, visitor: Visitor, upload: Upload) -> ShelfStyle:

@@ -1,4 +1,4 @@
-"""Elements of the page that gradio does not have: a drop zone that decodes nothing, picture cards, a list of styles."""
+"""Elements of the page that gradio does not have: a drop zone that decodes nothing, image cards, a list of styles."""
 
 from __future__ import annotations
 

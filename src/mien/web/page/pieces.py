@@ -11,41 +11,41 @@ from mien.web.waiting_line import Status
 
 @dataclass(frozen=True)
 class Card:
-    """A style to choose: its id, its name, and the address of its picture."""
+    """A style to choose: its id, its name, and the address of its image."""
 
     id: str
     name: str
-    picture: str
+    image: str
 
 
 HEADER = """
 <header class="masthead">
   <h1>mien</h1>
-  <p>Your face, drawn in any style. Pictures stay on the computer that serves this page.</p>
+  <p>Your face, drawn in any style. Images stay on the computer that serves this page.</p>
 </header>"""
 
-_PICTURE_ICON = (
+_IMAGE_ICON = (
     '<svg viewBox="0 0 48 48" aria-hidden="true"><rect x="6" y="9" width="36" height="30" rx="5"/>'
     '<circle cx="24" cy="21" r="5.5"/><path d="M13 36c2-6 6-8.500 11-8.500s9 2.500 11 8.500"/></svg>'
 )
 
 
-def drop_zone(title: str, hint: str, *, picture: str | None = None, name: str = "") -> str:
-    """A place to drop a file on, or to choose one; with the picture that is there already."""
+def drop_zone(title: str, hint: str, *, image: str | None = None, name: str = "") -> str:
+    """A place to drop a file on, or to choose one; with the image that is there already."""
     inside = (
-        f'<img src="{escape(picture)}" alt="{escape(name)}"><span class="replace">Change</span>'
-        if picture
-        else f"{_PICTURE_ICON}<b>{escape(title)}</b><span>{escape(hint)}</span>"
+        f'<img src="{escape(image)}" alt="{escape(name)}"><span class="replace">Change</span>'
+        if image
+        else f"{_IMAGE_ICON}<b>{escape(title)}</b><span>{escape(hint)}</span>"
     )
-    kind = "drop filled" if picture else "drop"
+    kind = "drop filled" if image else "drop"
     return f'<label class="{kind}"><input type="file" aria-label="{escape(title)}">{inside}</label>'
 
 
 def cards(styles: Iterable[Card], chosen: str) -> str:
-    """The styles as pictures, of which one is chosen."""
+    """The styles as images, of which one is chosen."""
     buttons = "".join(
         f'<button type="button" role="radio" aria-checked="{str(style.id == chosen).lower()}" data-style="{escape(style.id)}">'
-        f'<img src="{escape(style.picture)}" alt="" loading="lazy"><span>{escape(style.name)}</span></button>'
+        f'<img src="{escape(style.image)}" alt="" loading="lazy"><span>{escape(style.name)}</span></button>'
         for style in styles
     )
     return f'<div class="cards" role="radiogroup" aria-label="Style">{buttons}</div>'
@@ -119,14 +119,14 @@ def camera(address: str) -> str:
         f'<div class="camera" data-address="{escape(address)}"><p class="problem" role="alert" hidden></p>'
         '<canvas width="640" height="480" aria-label="What the camera sees, drawn"></canvas>'
         '<nav><button type="button" class="action strong" data-do="start">Start the camera</button>'
-        '<button type="button" class="action strong" data-do="take" hidden>Take a picture</button>'
+        '<button type="button" class="action strong" data-do="take" hidden>Take an image</button>'
         '<button type="button" class="action" data-do="stop" hidden>Stop</button></nav>'
         '<small class="rate">Frames are drawn by the server and kept nowhere.</small></div>'
     )
 
 
 def clip(address: str, name: str, *, moving: bool) -> str:
-    """A clip that was drawn; `moving`: a picture that moves, not a video."""
+    """A clip that was drawn; `moving`: an image that moves, not a video."""
     made = escape(address)
     shown = (
         f'<img class="clip" src="{made}" alt="{escape(name)}">'
@@ -142,7 +142,7 @@ class Row:
 
     id: str
     name: str
-    picture: str
+    image: str
     file: str
     kept: bool
 
@@ -150,7 +150,7 @@ class Row:
 def shelf(rows: Sequence[Row]) -> str:
     """The visitor's own styles with what can be done with each."""
     if not rows:
-        return '<p class="empty">Nothing here yet. Learn a style from a picture, or add a style file.</p>'
+        return '<p class="empty">Nothing here yet. Learn a style from an image, or add a style file.</p>'
     return '<ul class="shelf">' + "".join(_shelf_row(row) for row in rows) + "</ul>"
 
 
@@ -159,7 +159,7 @@ def _shelf_row(row: Row) -> str:
     keep = "" if row.kept else '<button type="button" class="action" data-do="keep">Keep</button>'
     state = "Kept on this computer" if row.kept else "Only until this page is closed"
     return (
-        f'<li data-style="{escape(row.id)}"><img src="{escape(row.picture)}" alt="">'
+        f'<li data-style="{escape(row.id)}"><img src="{escape(row.image)}" alt="">'
         f'<div><input value="{name}" aria-label="Name of the style {name}" maxlength="60" data-do="rename">'
         f'<small>{state}</small></div><nav><button type="button" class="action strong" data-do="use">Use</button>{keep}'
         f'<a class="action" href="{escape(row.file)}" download="{name}.safetensors">Download</a>'

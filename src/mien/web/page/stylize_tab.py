@@ -21,9 +21,7 @@ from mien.web.waiting_line import AbandonedError
 
 Who = Callable[[gr.Request], Visitor]
 PHOTO = drop_zone("Drop a photo here", "or click to choose one, or paste it")
-REFERENCE = drop_zone(
-    "Drop any picture of a face", "A painting, a comic, a film still: its style is learned in a minute or two"
-)
+REFERENCE = drop_zone("Drop any image of a face", "A painting, a comic, a film still: its style is learned in a minute or two")
 _SHARP: list[tuple[str, str | float]] = [("Sharp", "auto"), ("Off", "none"), ("2x", 2.0), ("4x", 4.0)]
 
 
@@ -45,7 +43,7 @@ class StylizeTab:
                 _heading("Style", "Pick one that is ready, or learn your own.")
                 self.cards = style_cards(cards([], ""), elem_id="cards")
             with gr.Column(elem_id="own"):
-                _heading("Your own style", "From one picture, best with a face seen from the front.")
+                _heading("Your own style", "From one image, best with a face seen from the front.")
                 self.reference = drop_area(REFERENCE, most_bytes=most, elem_id="reference")
                 self.own_colors = gr.Checkbox(False, label="Keep the colors of the photo", visible=False, elem_id="own-colors")
                 self.learn = gr.Button("Learn this style", variant="primary", visible=False, elem_id="learn")
@@ -94,7 +92,7 @@ class StylizeTab:
         visitor = self.who(request)
         try:
             upload = self.desk.take(visitor, event.name, event.size, event.path)
-            zone = drop_zone("Drop a photo here", "", picture=self.desk.preview(visitor, upload), name=upload.name)
+            zone = drop_zone("Drop a photo here", "", image=self.desk.preview(visitor, upload), name=upload.name)
         except MienError as error:
             yield [gr.skip(), gr.skip(), problem(str(error))]
             return
@@ -127,7 +125,7 @@ class StylizeTab:
         visitor = self.who(request)
         try:
             upload = self.desk.take(visitor, event.name, event.size, event.path)
-            zone = drop_zone("Drop any picture of a face", "", picture=self.desk.preview(visitor, upload), name=upload.name)
+            zone = drop_zone("Drop any image of a face", "", image=self.desk.preview(visitor, upload), name=upload.name)
         except MienError as error:
             return [gr.skip(), gr.skip(), gr.skip(), problem(str(error))]
         visitor.reference = upload

@@ -1,4 +1,4 @@
-"""The picture as data: upright pixels in their own mode with the profile that their colors are meant in.
+"""The image as data: upright pixels in their own mode with the profile that their colors are meant in.
 
 A pixel covers the unit square: pixel (column x, row y) has its centre at (x + 0.5, y + 0.5). All coordinates in mien are such.
 """
@@ -26,7 +26,7 @@ _LUMA = np.array([[0.299], [0.587], [0.114]], dtype=np.float32)  # ITU-R BT.601,
 
 
 @dataclass(frozen=True)
-class Picture:
+class ImageData:
     """Upright pixels in their own mode, and the color profile they are meant in.
 
     `pixels` is [H, W, C] uint8 or uint16 with C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA (alpha not premultiplied).
@@ -66,7 +66,7 @@ class Picture:
         return int(np.iinfo(self.pixels.dtype).max)
 
     def rgb(self) -> Tensor:
-        """The picture as [3, H, W] float32 in [-1, 1], sRGB; transparent parts lie on white."""
+        """The image as [3, H, W] float32 in [-1, 1], sRGB; transparent parts lie on white."""
         values = self.to_srgb(self.pixels[..., : self.colors])
         if self.has_alpha:
             alpha = self.pixels[..., -1:].astype(np.float32) / np.float32(self.peak)
@@ -76,25 +76,25 @@ class Picture:
     def rgb_reduced(self, factor: int) -> Tensor:
         """The same as `rgb`, made smaller by a whole factor: means of `factor` x `factor` pixels, fewer at the far edges.
 
-        A pixel (x, y) of the picture lies at (x / factor, y / factor) of it. Only a strip of the picture is there as float32.
+        A pixel (x, y) of the image lies at (x / factor, y / factor) of it. Only a strip of the image is there as float32.
         """
         rows = max(1, _STRIP // (self.width * factor)) * factor
         strips = (self.part(0, top, self.width, top + rows).rgb() for top in range(0, self.height, rows))
         return torch.cat([F.avg_pool2d(strip[None], factor, ceil_mode=True)[0] for strip in strips], dim=1)
 
-    def part(self, left: int, top: int, right: int, bottom: int) -> Picture:
-        """A rectangle of the picture, which shares its memory; what lies outside is left out."""
+    def part(self, left: int, top: int, right: int, bottom: int) -> ImageData:
+        """A rectangle of the image, which shares its memory; what lies outside is left out."""
         return replace(self, pixels=self.pixels[max(0, top) : max(0, bottom), max(0, left) : max(0, right)])
 
     def to_srgb(self, part: Pixels) -> NDArray[np.float32]:
-        """Color channels [H, W, 1 or 3] of this picture's depth and profile as sRGB [H, W, 3] in [0, 1]."""
+        """Color channels [H, W, 1 or 3] of this image's depth and profile as sRGB [H, W, 3] in [0, 1]."""
         values = part.astype(np.float32) / np.float32(self.peak)
         if self.icc is not None and self._needs_profile:
             return icc_profile.convert(values, self.icc, self.colors, "to_srgb")
         return np.repeat(values, 3, axis=2) if self.colors == 1 else values
 
     def from_srgb(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """sRGB [H, W, 3] in [0, 1] as this picture's own channels [H, W, 1 or 3]: 0 to `peak`, not rounded."""
+        """sRGB [H, W, 3] in [0, 1] as this image's own channels [H, W, 1 or 3]: 0 to `peak`, not rounded."""
         if self.icc is not None and self._needs_profile:
             own = icc_profile.convert(values, self.icc, self.colors, "from_srgb")
         elif self.colors == 1:
@@ -107,8 +107,8 @@ class Picture:
     def _needs_profile(self) -> bool:
         return self.icc is not None and not (self.colors == 3 and icc_profile.is_srgb(self.icc))
 
-    def colored(self) -> Picture:
-        """This picture with three color channels: a gray one is repeated and loses its profile, which describes gray only."""
+    def colored(self) -> ImageData:
+        """This image with three color channels: a gray one is repeated and loses its profile, which describes gray only."""
         if self.colors == 3:
             return self
         if self._needs_profile:
@@ -119,8 +119,8 @@ class Picture:
         return replace(self, pixels=np.concatenate([own, self.pixels[..., 1:]], axis=2), icc=None)
 
 
-def from_tensor(rgb: Tensor) -> Picture:
-    """An 8 bit sRGB picture of a [3, H, W] tensor in [-1, 1]; values beyond are clipped, the rest rounded to the nearest."""
+def from_tensor(rgb: Tensor) -> ImageData:
+    """An 8 bit sRGB image of a [3, H, W] tensor in [-1, 1]; values beyond are clipped, the rest rounded to the nearest."""
     if rgb.ndim != 3 or rgb.shape[0] != 3:
         raise ValueError(f"rgb must be [3, H, W], got {list(rgb.shape)}")
-    return Picture(np.ascontiguousarray(to_uint8(rgb).permute(1, 2, 0).numpy()))
+    return ImageData(np.ascontiguousarray(to_uint8(rgb).permute(1, 2, 0).numpy()))

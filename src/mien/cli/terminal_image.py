@@ -1,4 +1,4 @@
-"""Small pictures in terminals that show colors: two pixels to a letter."""
+"""Small images in terminals that show colors: two pixels to a letter."""
 
 from __future__ import annotations
 
