@@ -39,7 +39,7 @@ for _ in range(steps):
     with torch.no_grad():
         w = generator.mapping(torch.randn(1, generator.config.z_dim, generator=random))
         styles = mix_styles(reference_styles, generator.synthesis.styles(broadcast(w, generator.num_ws)), random_layers)
-    found = discriminator.features(tuned.render(styles, tuned.noise("random", 1, random)), sizes)
+    found = discriminator.features(tuned.synthesize(styles, tuned.noise("random", 1, random)), sizes)
     loss = torch.stack([F.l1_loss(found[size], wanted[size]) for size in sizes]).mean()
     adam.zero_grad()
     loss.backward()
@@ -47,4 +47,4 @@ for _ in range(steps):
 
 # 4. Anybody's code, drawn by the copy.
 with torch.no_grad():
-    write_image(out_file, from_tensor(tuned.render(face_styles, tuned.noise("const"))[0]), overwrite=True)
+    write_image(out_file, from_tensor(tuned.synthesize(face_styles, tuned.noise("const"))[0]), overwrite=True)

@@ -48,9 +48,9 @@ def test_codes_are_found_once_for_the_same_settings(model: FaceModel) -> None:
     known = model.invert_faces(photo, PLAIN, fidelity=1.0)
     fresh = model.invert_crops(torch.stack([face.crop for face in photo.faces]), refine_steps=2, fidelity=1.0)
     assert torch.equal(known.w_plus, fresh.w_plus)
-    assert known.detail is not None
-    assert fresh.detail is not None
-    assert torch.equal(known.detail, fresh.detail)
+    assert known.feature_code is not None
+    assert fresh.feature_code is not None
+    assert torch.equal(known.feature_code, fresh.feature_code)
 
 
 def test_codes_are_forgotten_with_their_photo(model: FaceModel) -> None:

@@ -82,8 +82,8 @@ def test_a_saved_style_gives_the_same_bytes(stylizer: Stylizer, style: Style, fo
 
 def test_the_same_seed_gives_the_same_style(stylizer: Stylizer, style: Style, folder: Path) -> None:
     again = stylizer.fit([folder / "reference.png"], QUICK, align=ALIGNED)
-    assert style.changes.keys() == again.changes.keys()
-    assert all(torch.equal(gap, again.changes[name]) for name, gap in style.changes.items())
+    assert style.deltas.keys() == again.deltas.keys()
+    assert all(torch.equal(gap, again.deltas[name]) for name, gap in style.deltas.items())
 
 
 def test_a_list_of_photos_makes_a_list_of_results(stylizer: Stylizer, style: Style, folder: Path) -> None:
@@ -126,7 +126,7 @@ def test_extreme_takes_the_whole_image_and_the_mean_code(stylizer: Stylizer, fol
     aligned = stylizer.fit([folder / "reference.png"], QUICK, align=ALIGNED)
     assert extreme.settings["extreme"]
     name = "b32.conv1.weight"
-    assert not torch.equal(extreme.changes[name], aligned.changes[name])  # another code
+    assert not torch.equal(extreme.deltas[name], aligned.deltas[name])  # another code
     assert torch.equal(extreme.thumbnail, aligned.thumbnail)  # the same crop
 
 
@@ -142,11 +142,11 @@ def test_what_a_crop_invents_is_not_learned(stylizer: Stylizer, folder: Path) ->
     assert masked.settings["invented"] == [pytest.approx(1 / 3, abs=0.04)]
     whole = stylizer.fit([from_tensor(crop)], QUICK, align=ALIGNED)
     assert "invented" not in whole.settings
-    assert not torch.equal(masked.changes["b32.conv1.weight"], whole.changes["b32.conv1.weight"])
+    assert not torch.equal(masked.deltas["b32.conv1.weight"], whole.deltas["b32.conv1.weight"])
     # Nothing is invented: bit for bit the same, also for a box that is the image to a hair.
     inside = learned(folder / "reference.png", AlignConfig(box=(0.0, 0.0, 96.0)))
     same = learned(folder / "reference.png", ALIGNED)
-    assert all(torch.equal(gap, same.changes[name]) for name, gap in inside.changes.items())
+    assert all(torch.equal(gap, same.deltas[name]) for name, gap in inside.deltas.items())
     assert inside.settings == same.settings
 
 
@@ -200,14 +200,14 @@ def test_control_while_learning(folder: Path, style: Style) -> None:
         return stylizer.fit([folder / "reference.png"], config, align=ALIGNED, control=Control(**control))
 
     name = "b32.conv1.weight"
-    assert torch.equal(learned().changes[name], style.changes[name])  # nothing asked for, nothing changed
+    assert torch.equal(learned().deltas[name], style.deltas[name])  # nothing asked for, nothing changed
     found = [learned(keep={"eyes": 1.0}), learned(exaggerate={"eyes": 1.0}), learned(exaggerate={"eyes": 0.5})]
     different = [style, *found]
     for i, one in enumerate(different):
-        assert all(not torch.equal(one.changes[name], other.changes[name]) for other in different[i + 1 :])
+        assert all(not torch.equal(one.deltas[name], other.deltas[name]) for other in different[i + 1 :])
     assert found[2].settings["control"] == {"keep": {}, "exaggerate": {"eyes": 0.5}}
     masked = stylizer.fit([folder / "reference.png"], replace(QUICK, random_layers="32px,eyes"), align=ALIGNED)
-    assert not torch.equal(masked.changes[name], style.changes[name])
+    assert not torch.equal(masked.deltas[name], style.deltas[name])
     with pytest.raises(InputError, match="`space` w_plus"):
         learned(OneShotConfig(space="w_plus", random_rows="5"), keep={"eyes": 1.0})
     both = learned(replace(QUICK, random_layers="32px,eyes"), exaggerate={"eyes": 1.0})
@@ -273,7 +273,7 @@ def test_a_model_without_what_is_needed_says_so(folder: Path, style: Style) -> N
         blind.invert(folder / "photo.png", PLAIN, align=ALIGNED)
     optimized = blind.fit([folder / "reference.png"], QUICK, align=ALIGNED)
     mean = blind.fit([folder / "reference.png"], replace(QUICK, refine_reference=2), align=ALIGNED)
-    assert not torch.equal(optimized.changes["b32.conv1.weight"], mean.changes["b32.conv1.weight"])
+    assert not torch.equal(optimized.deltas["b32.conv1.weight"], mean.deltas["b32.conv1.weight"])
     with pytest.raises(InputError, match="at least one reference"):
         blind.fit([], QUICK)
 
@@ -307,7 +307,7 @@ def test_fidelity(detailed: Stylizer, folder: Path) -> None:
 
     crop = detailed.align(folder / "photo.png", ALIGNED).faces[0].crop[None]
     codes = detailed.invert_crops(crop)
-    assert codes.detail is not None
+    assert codes.feature_code is not None
     tuned = detailed._tuned_network(style)
     assert torch.equal(face(0), detailed.render(Codes(codes.w_plus), tuned)[0])
     assert torch.equal(face(1), detailed.render(codes, tuned)[0])
@@ -321,7 +321,7 @@ def test_fidelity(detailed: Stylizer, folder: Path) -> None:
 def test_several_references_can_be_controlled(stylizer: Stylizer, folder: Path) -> None:
     write_image(folder / "other.png", from_tensor(torch.rand(3, R, R) * 2 - 1), overwrite=True)
     both = [folder / "reference.png", folder / "other.png"]
-    assert stylizer.fit(both, QUICK, align=ALIGNED, control=Control(keep={"eyes": 1.0})).changes
+    assert stylizer.fit(both, QUICK, align=ALIGNED, control=Control(keep={"eyes": 1.0})).deltas
 
 
 def test_inverters_of_the_reference_and_of_the_photo(stylizer: Stylizer, style: Style, folder: Path) -> None:
@@ -329,9 +329,9 @@ def test_inverters_of_the_reference_and_of_the_photo(stylizer: Stylizer, style: 
         return stylizer.fit([folder / "reference.png"], replace(QUICK, reference_inverter=inverter), align=ALIGNED)
 
     name = "b32.conv1.weight"
-    assert torch.equal(learned(InvertConfig()).changes[name], style.changes[name])
+    assert torch.equal(learned(InvertConfig()).deltas[name], style.deltas[name])
     other = learned(InvertConfig("w", 3))
-    assert not torch.equal(other.changes[name], style.changes[name])
+    assert not torch.equal(other.deltas[name], style.deltas[name])
     assert other.settings["fit"]["reference_inverter"]["method"] == "w"
     assert style.settings["fit"]["reference_inverter"] == "encoder"
 
@@ -348,22 +348,22 @@ def test_inverters_of_the_reference_and_of_the_photo(stylizer: Stylizer, style: 
 def test_refinement_finds_a_feature_code_unless_told_not_to(stylizer: Stylizer, folder: Path) -> None:
     crop = stylizer.align(folder / "photo.png", ALIGNED).faces[0].crop[None]
     start = stylizer.invert_crops(crop)
-    assert start.detail is None
+    assert start.feature_code is None
 
     def distance(codes: Codes) -> float:
         return float((stylizer.render(codes) - crop).abs().mean())
 
     plain = refine(stylizer.model, crop, start, RefineConfig(steps=30, detail_resolution=0))
-    rich = refine(stylizer.model, crop, start, RefineConfig(steps=30, detail_learning_rate=0.1))
-    assert plain.detail is None
-    assert rich.detail is not None
-    assert rich.detail.shape == (1, stylizer.model.generator.config.channels(16), 16, 16)
+    rich = refine(stylizer.model, crop, start, RefineConfig(steps=30, feature_code_learning_rate=0.1))
+    assert plain.feature_code is None
+    assert rich.feature_code is not None
+    assert rich.feature_code.shape == (1, stylizer.model.generator.config.channels(16), 16, 16)
     assert distance(rich) < distance(plain) < distance(start)
     with pytest.raises(InputError, match="power of two"):
         refine(stylizer.model, crop, start, RefineConfig(steps=1, detail_resolution=12))
-    held = refine(stylizer.model, crop, start, RefineConfig(steps=30, detail_learning_rate=0.1, detail_prior=100.0))
-    assert held.detail is not None
-    assert held.detail.abs().mean() < rich.detail.abs().mean()
+    held = refine(stylizer.model, crop, start, RefineConfig(steps=30, feature_code_learning_rate=0.1, feature_code_prior=100.0))
+    assert held.feature_code is not None
+    assert held.feature_code.abs().mean() < rich.feature_code.abs().mean()
 
 
 def test_without_a_fidelity_a_face_gets_as_much_detail_as_suits_the_style(detailed: Stylizer, folder: Path) -> None:

@@ -12,7 +12,7 @@ from mien.errors import CheckpointError, ModelMismatchError
 from mien.latents import broadcast
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model, Provenance
-from mien.oneshot.deltas import apply_changes
+from mien.oneshot.deltas import apply_deltas
 from mien.styles import Style, model_style, open_style
 
 
@@ -39,8 +39,8 @@ def test_renders_codes_of_the_source_with_the_target() -> None:
     assert style.thumbnail.shape == (3, 96, 96)
     codes = broadcast(source.generator.mapping(torch.randn(2, 8)), 6)
     noise = source.generator.synthesis.noise("const")
-    styled = apply_changes(source.generator.synthesis, style.changes)
-    found, wanted = styled.render(styled.styles(codes), noise), target.generator(codes, noise)
+    styled = apply_deltas(source.generator.synthesis, style.deltas)
+    found, wanted = styled.synthesize(styled.styles(codes), noise), target.generator(codes, noise)
     assert torch.allclose(found, wanted, atol=0.02)
     assert not torch.allclose(found, source.generator(codes, noise), atol=0.1)
 
@@ -73,7 +73,7 @@ def test_swapped_models_name_the_source_in_both_directions(tmp_path: Path) -> No
     for model in (swap_layers(source, target, 16), swap_layers(target, source, 16)):
         write_model(tmp_path / "swapped.safetensors", model)
         assert read_model(tmp_path / "swapped.safetensors").provenance.base == source.provenance.digest
-        assert open_style(tmp_path / "swapped.safetensors", source).changes
+        assert open_style(tmp_path / "swapped.safetensors", source).deltas
 
 
 def test_a_swapped_model_wants_photos_as_its_encoder_learned_them(tmp_path: Path) -> None:

@@ -139,8 +139,8 @@ class Bench:
             given = {"refine_steps": options["refine"], "fidelity": options["likeness"]}
             made = [self.stylizer.invert_crops(crop, inverter=inverter, **given) for crop in torch.split(crops, 1)]
             found = {"w_plus": torch.cat([one.w_plus for one in made])}
-            if made[0].detail is not None:
-                found["detail"] = torch.cat([one.detail for one in made if one.detail is not None])
+            if made[0].feature_code is not None:
+                found["detail"] = torch.cat([one.feature_code for one in made if one.feature_code is not None])
             return found | {"seconds": torch.tensor((time.perf_counter() - start) / len(crops))}
 
         settings = {**self.model, "photos": pixels_digest(crops), "way": _WAY, **chosen}

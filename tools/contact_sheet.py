@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from mien.errors import MienError
 from mien.faces.align import extract, whole_frame
 from mien.faces.config import AlignConfig
-from mien.faces.feature_strength import eased
+from mien.faces.feature_strength import weigh_feature_code
 from mien.latents import USUAL_FIDELITY
 from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, read_image, write_image
@@ -48,7 +48,7 @@ def main() -> None:
         crop = stylizer.align(photo, AlignConfig(face="largest")).faces[0].crop
         crops.append(crop)
     codes = stylizer.invert_crops(torch.stack(crops), refine_steps=arguments.refine)
-    base, codes = stylizer.render(codes), eased(stylizer.model, codes, arguments.fidelity)
+    base, codes = stylizer.render(codes), weigh_feature_code(stylizer.model, codes, arguments.fidelity)
     columns = [[scaled(c) for c in crops], [scaled(b) for b in base]]
     top: list[torch.Tensor | None] = [None, None]
     names = ["photo", "inversion"]

@@ -101,7 +101,7 @@ def renderings(count: int, rng: torch.Generator) -> Tensor:
             w = generator.mapping(z)
             w = generator.mapping.w_avg.lerp(w, 0.5 + 0.5 * torch.rand(len(w), 1, generator=rng))
             codes = generator.synthesis.styles(broadcast(w, generator.num_ws))
-            images = generator.synthesis.render(codes, generator.synthesis.noise("const"))
+            images = generator.synthesis.synthesize(codes, generator.synthesis.noise("const"))
             large = F.interpolate(images, (STORED, STORED), mode="bicubic", align_corners=False)
             parts.append(to_bytes(large))
     return torch.cat(parts)

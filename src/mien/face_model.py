@@ -21,7 +21,7 @@ from mien.editing.regions import find_regions, mean_face_points
 from mien.errors import InputError
 from mien.faces import AlignConfig
 from mien.faces.background import as_learned
-from mien.faces.feature_strength import eased
+from mien.faces.feature_strength import weigh_feature_code
 from mien.faces.locate import cut_out
 from mien.faces.results import AlignedFace, AlignedPhoto
 from mien.inversion import Codes, Inversion, InvertConfig
@@ -128,11 +128,11 @@ class FaceModel:
     ) -> Codes:  # fmt: skip
         """The codes of aligned images [N, 3, R, R], as `inverter` finds them (None: the encoder), and then refined.
 
-        Without an encoder, refinement starts at the mean code. `fidelity` 0 looks for no feature code; in between it is eased
-        (see `mien.faces.feature_strength`).
+        Without an encoder, refinement starts at the mean code. `fidelity` 0 looks for no feature code; in between it
+        counts less outside the face (see `mien.faces.feature_strength`).
         """
-        found = self._codes(crops, _asked(inverter, fidelity), refine_steps, progress)
-        return eased(self.model, found, fidelity)
+        found = self._invert(crops, _asked(inverter, fidelity), refine_steps, progress)
+        return weigh_feature_code(self.model, found, fidelity)
 
     def invert_faces(
         self, photo: AlignedPhoto, config: RenderConfig, *, fidelity: float, progress: Progress | None = None
@@ -142,10 +142,10 @@ class FaceModel:
         key = (inverter, config.refine_steps)
         if key not in known:
             crops, heads = (torch.stack(each) for each in zip(*((f.crop, f.head) for f in photo.faces), strict=True))
-            known[key] = self._codes(crops, inverter, config.refine_steps, progress, heads)
-        return eased(self.model, known[key], fidelity)
+            known[key] = self._invert(crops, inverter, config.refine_steps, progress, heads)
+        return weigh_feature_code(self.model, known[key], fidelity)
 
-    def _codes(
+    def _invert(
         self, crops: Tensor, inverter: InvertConfig, refine_steps: int, progress: Progress | None, heads: Tensor | None = None
     ) -> Codes:
         crops = as_learned(self.model, crops, heads).to(self.device)
@@ -163,8 +163,8 @@ class FaceModel:
         codes = self.invert_crops(
             face.crop[None], inverter=config.inversion, refine_steps=config.refine_steps, progress=progress
         )
-        detail = None if codes.detail is None else codes.detail.cpu()
-        return Inversion(codes.w_plus.cpu(), detail, face.crop, self.render(codes)[0], face.frame)
+        feature_code = None if codes.feature_code is None else codes.feature_code.cpu()
+        return Inversion(codes.w_plus.cpu(), feature_code, face.crop, self.render(codes)[0], face.frame)
 
     @torch.inference_mode()
     def render(
@@ -191,4 +191,4 @@ class FaceModel:
 def _asked(inverter: InvertConfig | None, fidelity: float) -> InvertConfig:
     """The inverter, without a feature code where it has no weight."""
     inverter = inverter or InvertConfig()
-    return replace(inverter, detail=inverter.detail and fidelity > 0)
+    return replace(inverter, feature_code=inverter.feature_code and fidelity > 0)

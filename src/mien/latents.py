@@ -173,14 +173,14 @@ class Codes:
 
     w_plus: Tensor
     """[N, num_ws, w_dim]."""
-    detail: Tensor | None = None
+    feature_code: Tensor | None = None
     """[N, C, r, r], added to the generator's features of r px (F/W+ space: Kang et al. 2021); None: W+ says it all."""
 
     def scaled(self, fidelity: float) -> Codes:
         """The same with the feature code times `fidelity`: 0 leaves W+ alone."""
-        return replace(self, detail=None if self.detail is None or fidelity == 0 else self.detail * fidelity)
+        return replace(self, feature_code=None if self.feature_code is None or fidelity == 0 else self.feature_code * fidelity)
 
     def single(self) -> list[Codes]:
         """One `Codes` for every image."""
-        details = [None] * len(self.w_plus) if self.detail is None else list(torch.split(self.detail, 1))
-        return [Codes(w, d) for w, d in zip(torch.split(self.w_plus, 1), details, strict=True)]
+        feature_codes = [None] * len(self.w_plus) if self.feature_code is None else list(torch.split(self.feature_code, 1))
+        return [Codes(w, d) for w, d in zip(torch.split(self.w_plus, 1), feature_codes, strict=True)]

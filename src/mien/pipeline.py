@@ -26,7 +26,7 @@ from mien.errors import InputError, ModelMismatchError
 from mien.face_model import FaceModel
 from mien.faces import AlignConfig
 from mien.faces.blend import blend_face
-from mien.faces.feature_strength import eased
+from mien.faces.feature_strength import weigh_feature_code
 from mien.faces.locate import of_the_reference
 from mien.faces.results import AlignedPhoto, Result, StylizedFace, note_little, note_softness
 from mien.faces.upscale import MISSING, upscale_factor, upscaled
@@ -42,7 +42,7 @@ from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
 from mien.models.sampling import random_codes
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
-from mien.oneshot.deltas import apply_changes
+from mien.oneshot.deltas import apply_deltas
 from mien.oneshot.encode_references import encode_references
 from mien.oneshot.fit import NO_DISCRIMINATOR, learn
 from mien.oneshot.random_layers import random_layers
@@ -266,7 +266,9 @@ class Stylizer(FaceModel):
                     raise ModelMismatchError(
                         f"The style {style.name!r} was learned from codes of an encoder, and the model has none: give one."
                     )
-                code = eased(self.model, encode(self.model, self.render(code).clamp(-1, 1).to(self.device)), style.fidelity)
+                code = weigh_feature_code(
+                    self.model, encode(self.model, self.render(code).clamp(-1, 1).to(self.device)), style.fidelity
+                )
             yield self.render(code, tuned, strength)[0]
             if progress is not None:
                 progress(index + 1, len(w_plus), 0.0)
@@ -281,7 +283,7 @@ class Stylizer(FaceModel):
         held = self._tuned  # looked at once: other threads may draw in other styles meanwhile
         if held is None or held[0] is not style:
             style.check_base(self.digest)
-            self._tuned = held = (style, apply_changes(self.model.generator.synthesis, style.changes))
+            self._tuned = held = (style, apply_deltas(self.model.generator.synthesis, style.deltas))
         return held[1]
 
     def _steering(self, style: Style, control: Control | None) -> Steering | None:

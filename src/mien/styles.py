@@ -25,7 +25,7 @@ from mien.media.eight_bit import to_uint8
 from mien.media.listing import refuse_image_as_style
 from mien.models.generator import Generator
 from mien.models.model import Model
-from mien.oneshot.deltas import changes
+from mien.oneshot.deltas import weight_deltas
 from mien.shipped import DATA, EMBEDDED_MODEL, IDENTITY, REGIONS, find_style, ready_styles, shipped
 from mien.training.samples import sample_images
 
@@ -116,7 +116,7 @@ def model_style(source: Model, target: Model, name: str) -> Style:
         )
     face = F.interpolate(sample_images(target.generator, 1, seed=0), (_THUMBNAIL, _THUMBNAIL), mode="area")[0]
     settings = {"model": target.provenance.name, "images_seen": target.provenance.images_seen}
-    deltas = changes(source.generator.synthesis, target.generator.synthesis)
+    deltas = weight_deltas(source.generator.synthesis, target.generator.synthesis)
     return Style(name, digest, source.resolution, deltas, to_uint8(face), settings)
 
 

@@ -28,7 +28,7 @@ from mien.checkpoint import inspect_file, load_encoder, load_identity, load_mode
 from mien.checkpoint.foreign.torch_file import read_tree
 from mien.errors import CheckpointError, ModelMismatchError
 from mien.models.generator import Generator, GeneratorConfig
-from mien.oneshot.deltas import apply_changes
+from mien.oneshot.deltas import apply_deltas
 from mien.styles import Style
 
 READERS: tuple[Callable[[Path], object], ...] = (load_model, load_encoder, load_identity, inspect_file)
@@ -376,7 +376,7 @@ def test_hostile_style_files(tmp_path: Path) -> None:
         save_file({**tensors, "thumbnail": image}, file, metadata={"mien": json.dumps(honest)})
         style = Style.load(file)
         with pytest.raises(ModelMismatchError, match="parts that this model has not"):
-            apply_changes(generator.synthesis, style.changes)
+            apply_deltas(generator.synthesis, style.deltas)
     for key, value in {"name": 3, "base": None, "resolution": "32", "settings": []}.items():
         save_file({"thumbnail": image}, file, metadata={"mien": json.dumps({**honest, key: value})})
         assert_refused(file, "damaged style", readers=(Style.load,))

@@ -159,5 +159,5 @@ def test_published_fine_tuning_steps(shared: Path, fill: Fill) -> None:
     torch.testing.assert_close(per_layer, data["loss_per_layer"], rtol=1e-3, atol=0)
     with torch.inference_mode():
         styles = tuner.synthesis.styles(data["w_plus_reference"])
-        image = tuner.synthesis.render(styles, tuner.synthesis.noise("const"))
+        image = tuner.synthesis.synthesize(styles, tuner.synthesis.noise("const"))
     assert_agrees(F.adaptive_avg_pool2d(image, 64), data["image_after_pool64"], tolerance=5e-3)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mien.batch.config import FilesConfig
-from mien.cli.paths import existing, photos_in, plan, write_out
+from mien.cli.paths import photos_in, plan, resolve_file, write_out
 from mien.cli.render import find_styles, learned_already
 from mien.errors import InputError, MienWarning
 from mien.shipped import EMBEDDED_MODEL, ready_styles
@@ -21,22 +21,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_names_that_are_listed_are_files_everywhere(here: Path) -> None:
-    assert existing(Path("ink")) == ready_styles()["ink"]
-    assert existing(Path("mien-faces")) == existing(Path("Faces")) == EMBEDDED_MODEL
+    assert resolve_file(Path("ink")) == ready_styles()["ink"]
+    assert resolve_file(Path("mien-faces")) == resolve_file(Path("Faces")) == EMBEDDED_MODEL
 
 
 def test_a_folder_hides_no_style_and_a_file_says_so(here: Path) -> None:
     (here / "ink").mkdir()
-    assert existing(Path("ink")) == ready_styles()["ink"]
+    assert resolve_file(Path("ink")) == ready_styles()["ink"]
     (here / "toon").write_bytes(b"x")
     with pytest.warns(MienWarning, match="the file here"):
-        assert existing(Path("toon")) == Path("toon")
+        assert resolve_file(Path("toon")) == Path("toon")
 
 
 @pytest.mark.parametrize("name", ["https://example.org/me.jpg", "http://x/y.png"])
 def test_an_address_is_said_to_be_one(name: str, here: Path) -> None:
     with pytest.raises(InputError, match="is an address"):
-        existing(Path(name))
+        resolve_file(Path(name))
     with pytest.raises(InputError, match="is an address"):
         find_styles(name)
 

@@ -128,7 +128,7 @@ def test_a_channel_belongs_to_the_part_where_it_is_active() -> None:
     sums = finding._Contributions(g)
     for seed in (0, 1):
         with sums.watching(parts):
-            g.synthesis.render(g.synthesis.styles(random_codes(g, 1, seed=seed)), g.synthesis.noise("const"))
+            g.synthesis.synthesize(g.synthesis.styles(random_codes(g, 1, seed=seed)), g.synthesis.noise("const"))
     shares = sums.membership()["4conv"]
     assert shares[0, 0] > 0.99
     assert shares[1, 1] > 0.99
@@ -217,7 +217,7 @@ def test_the_tuner_mixes_the_given_codes() -> None:
     g, d, images, w_plus = setting()
     given = g.synthesis.styles(w_plus).map(lambda s: s + 1)
     tuner = OneShotTuner(g, d, References(images, w_plus, styles=given), OneShotConfig(random_from="64px"))
-    assert torch.equal(tuner.mixing.codes(torch.tensor([0]), tuner.random)["16conv"], given["16conv"])
+    assert torch.equal(tuner.mixing.mixed_codes(torch.tensor([0]), tuner.random)["16conv"], given["16conv"])
 
 
 def test_masks_by_parts_of_the_face() -> None:
@@ -233,7 +233,7 @@ def test_masks_by_parts_of_the_face() -> None:
         parse_mask("nose", R, features)
     g, d, images, w_plus = setting()
     tuner = OneShotTuner(g, d, References(images, w_plus, part_channels=features), OneShotConfig(random_layers="eyes"))
-    a, b = tuner.mixing.codes(torch.tensor([0]), tuner.random), tuner.mixing.codes(torch.tensor([0]), tuner.random)
+    a, b = (tuner.mixing.mixed_codes(torch.tensor([0]), tuner.random) for _ in range(2))
     assert (a["16up"][0] != b["16up"][0]).tolist() == [True] + [False] * 7
     assert torch.equal(a["8up"], b["8up"])
 
@@ -243,11 +243,11 @@ def test_what_is_exaggerated_goes_towards_the_references_code() -> None:
     person, reference = random_codes(g, 1, seed=1), random_codes(g, 2, seed=2)
     styles = g.synthesis.styles(person)
     goal = g.synthesis.styles(reference).map(lambda s: s.mean(dim=0, keepdim=True))
-    moved = Steering(made_up(), Control(exaggerate={"eyes": 0.5}), reference).codes(g.synthesis, styles)
+    moved = Steering(made_up(), Control(exaggerate={"eyes": 0.5}), reference).steer(g.synthesis, styles)
     torch.testing.assert_close(moved["32up"][0, 0], (styles["32up"][0, 0] + goal["32up"][0, 0]) / 2)
     assert torch.equal(moved["32up"][0, 1:], styles["32up"][0, 1:])
     assert torch.equal(moved["8up"], styles["8up"])
-    assert Steering(made_up(), Control(keep={"eyes": 1.0})).codes(g.synthesis, styles) is styles
+    assert Steering(made_up(), Control(keep={"eyes": 1.0})).steer(g.synthesis, styles) is styles
 
 
 def test_what_is_kept_has_the_shape_of_the_base_model_there() -> None:
@@ -277,7 +277,7 @@ def test_what_is_kept_has_the_shape_of_the_base_model_there() -> None:
         return render_between(Drawing(g.synthesis, styles), Drawing(tuned, styles), noise, strength, kept=where)
 
     torch.testing.assert_close(render(torch.zeros(1, 1, 32, 32)), render(None))
-    assert torch.equal(render(kept(1.0), 0.0), g.synthesis.render(styles, noise))
+    assert torch.equal(render(kept(1.0), 0.0), g.synthesis.synthesize(styles, noise))
     gap = (render(kept(1.0)) - render(None)).abs().mean(dim=1)[0]
     assert gap[:24, :24].mean() > 3 * gap[44:, 44:].mean()
     weaker = (render(kept(0.5)) - render(None)).abs().mean(dim=1)[0]
@@ -293,7 +293,7 @@ def test_channels_of_a_part_change_it_most_in_the_embedded_model() -> None:
     noise, faces = g.synthesis.noise("const"), random_codes(g, 4, seed=3)
     with torch.inference_mode():
         styles, others = g.synthesis.styles(faces), g.synthesis.styles(random_codes(g, 4, seed=4, psi=1.0))
-        before = g.synthesis.render(styles, noise)
+        before = g.synthesis.synthesize(styles, noise)
         maps = F.interpolate(
             region_maps(regions, g.synthesis.features(styles, noise, (regions.size,))[regions.size]), before.shape[-2:]
         )
@@ -302,6 +302,6 @@ def test_channels_of_a_part_change_it_most_in_the_embedded_model() -> None:
             moved = StyleCodes(
                 {n: torch.lerp(s, others[n], weights[n]) if n in weights else s for n, s in styles.layers.items()}
             )
-            change = (g.synthesis.render(moved, noise) - before).abs().mean(dim=1, keepdim=True)
+            change = (g.synthesis.synthesize(moved, noise) - before).abs().mean(dim=1, keepdim=True)
             inside = float((change * maps[:, NAMES.index(part)][:, None]).sum() / maps[:, NAMES.index(part)].sum())
             assert inside > 1.3 * float(change.mean()), part

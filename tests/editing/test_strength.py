@@ -29,15 +29,15 @@ def networks() -> tuple:
     return g.synthesis, tuned, styles, g.synthesis.noise("const")
 
 
-def render(networks: tuple, strength: float | Strength, detail: torch.Tensor | None = None) -> torch.Tensor:
+def render(networks: tuple, strength: float | Strength, feature_code: torch.Tensor | None = None) -> torch.Tensor:
     base, tuned, styles, noise = networks
-    return render_between(Drawing(base, styles), Drawing(tuned, styles), noise, strength, detail=detail)
+    return render_between(Drawing(base, styles), Drawing(tuned, styles), noise, strength, feature_code=feature_code)
 
 
 def test_the_ends_are_exact(networks: tuple) -> None:
     base, tuned, styles, noise = networks
-    assert torch.equal(render(networks, Strength(0, 0, 0)), base.render(styles, noise))
-    assert torch.equal(render(networks, Strength(1, 1, 1)), tuned.render(styles, noise))
+    assert torch.equal(render(networks, Strength(0, 0, 0)), base.synthesize(styles, noise))
+    assert torch.equal(render(networks, Strength(1, 1, 1)), tuned.synthesize(styles, noise))
     assert torch.equal(render(networks, 0.3), render(networks, Strength(0.3, 0.3, 0.3)))
 
 
@@ -75,15 +75,21 @@ def test_bands_are_the_blocks_of_their_sizes(networks: tuple) -> None:
 
 def test_a_feature_code_is_in_every_mixture(networks: tuple) -> None:
     base, tuned, styles, noise = networks
-    detail = 0.5 * torch.randn(2, base.config.channels(16), 16, 16)
-    assert torch.equal(render(networks, Strength(0, 0, 0), detail), base.render(styles, noise, detail=detail))
-    assert torch.equal(render(networks, Strength(1, 1, 1), detail), tuned.render(styles, noise, detail=detail))
+    feature_code = 0.5 * torch.randn(2, base.config.channels(16), 16, 16)
+    assert torch.equal(
+        render(networks, Strength(0, 0, 0), feature_code), base.synthesize(styles, noise, feature_code=feature_code)
+    )
+    assert torch.equal(
+        render(networks, Strength(1, 1, 1), feature_code), tuned.synthesize(styles, noise, feature_code=feature_code)
+    )
     bands = Strength(0, 0.5, 1.5)
-    assert torch.equal(render(networks, bands, torch.zeros_like(detail)), render(networks, bands))
-    assert (render(networks, bands, detail) - render(networks, bands)).abs().mean() > 1e-3
+    assert torch.equal(render(networks, bands, torch.zeros_like(feature_code)), render(networks, bands))
+    assert (render(networks, bands, feature_code) - render(networks, bands)).abs().mean() > 1e-3
     # The whole of it whatever the strength: two equal networks mix to themselves.
     twins = (base, base, styles, noise)
-    torch.testing.assert_close(render(twins, bands, detail), base.render(styles, noise, detail=detail), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        render(twins, bands, feature_code), base.synthesize(styles, noise, feature_code=feature_code), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_text() -> None:

@@ -19,7 +19,7 @@ from mien.errors import InputError
 from mien.evaluation.config import QUICK, ReportConfig
 from mien.evaluation.model_report import parts, report_sheets
 from mien.evaluation.model_report.curve import Point, curve, read_point
-from mien.evaluation.model_report.parts import Instruments, Inversion, judge, render, yardsticks
+from mien.evaluation.model_report.parts import Instruments, Inversion, judge, pixels_of, yardsticks
 from mien.evaluation.model_report.report import ModelReport, measure_model
 from mien.evaluation.model_report.report_text import SHOWS_DATA, write_report
 from mien.evaluation.model_report.workspace import Workspace, pixels_digest
@@ -139,7 +139,7 @@ def test_a_stopped_run_goes_on_where_it_was(
 
 def test_inversion_is_judged_by_what_it_renders(model: Model, instruments: Instruments) -> None:
     codes = map_latents(model.generator, random_latents(model.generator, 6, 8), 1.0)
-    photos = Dataset(render(model, codes), torch.ones(6), [str(i) for i in range(6)])
+    photos = Dataset(pixels_of(model, codes), torch.ones(6), [str(i) for i in range(6)])
     asked: list[int] = []
 
     def mean(images: Tensor) -> Codes:
@@ -248,7 +248,7 @@ def test_style_mixing_takes_the_named_rows(model: Model, monkeypatch: pytest.Mon
 
     def spy(model: Model, codes: Tensor, batch: int = 16) -> Tensor:
         seen.append(codes)
-        return render(model, codes, batch)
+        return pixels_of(model, codes, batch)
 
     monkeypatch.setattr(report_sheets, "render", spy)
     z = random_latents(model.generator, 12, 0)

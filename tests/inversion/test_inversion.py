@@ -30,14 +30,14 @@ from toys import tiny, tiny_discriminator
 R = 32
 
 
-def small_model(*, detail: bool = False) -> Model:
+def small_model(*, feature_code: bool = False) -> Model:
     torch.manual_seed(0)
     generator, discriminator = tiny(R).requires_grad_(False).eval(), tiny_discriminator(R).requires_grad_(False)
-    channels = generator.config.channels(8) if detail else 0
+    channels = generator.config.channels(8) if feature_code else 0
     shape = CompactEncoderConfig(R, 8, 16, width=8, max_width=16, detail_channels=channels, detail_resolution=8)
     encoder = CompactEncoder(shape).requires_grad_(False).eval()
     encoder.out.weight.mul_(5)
-    if detail:
+    if feature_code:
         encoder.detail.out.weight.normal_(generator=torch.Generator().manual_seed(1)).mul_(0.1)
     return Model(generator, discriminator, encoder)
 
@@ -58,7 +58,7 @@ def faces(model: Model, w: torch.Tensor) -> torch.Tensor:
 
 
 def gap(model: Model, codes: Codes, images: torch.Tensor) -> float:
-    drawn = model.generator(codes.w_plus, model.generator.synthesis.noise("const"), detail=codes.detail)
+    drawn = model.generator(codes.w_plus, model.generator.synthesis.noise("const"), feature_code=codes.feature_code)
     return float((drawn - images).abs().mean())
 
 
@@ -67,7 +67,7 @@ def test_every_method_answers_alone_as_in_a_batch(method: Method, model: Model, 
     steps = None if method in ("encoder", "mean") else 3
     together = invert(model, images, InvertConfig(method, steps))
     assert together.w_plus.shape == (2, 8, 16)
-    assert together.detail is None
+    assert together.feature_code is None
     alone = invert(model, images[1:], InvertConfig(method, steps))
     assert torch.allclose(alone.w_plus, together.w_plus[1:], atol=1e-4)
 
@@ -76,10 +76,10 @@ def test_encoder_and_mean_are_what_they_were(model: Model, images: torch.Tensor)
     assert torch.equal(invert(model, images).w_plus, encode(model, images).w_plus)
     assert torch.equal(invert(model, images, InvertConfig("mean")).w_plus, mean_code(model, 2))
     refined = invert(model, images, refine_steps=4)
-    assert refined.detail is not None
+    assert refined.feature_code is not None
     same = refine(model, images, encode(model, images), RefineConfig(steps=4))
     assert torch.equal(refined.w_plus, same.w_plus)
-    assert invert(model, images, InvertConfig(detail=False), refine_steps=4).detail is None
+    assert invert(model, images, InvertConfig(feature_code=False), refine_steps=4).feature_code is None
 
 
 def test_optimization_comes_nearer_in_w_and_nearer_still_in_w_plus(model: Model, images: torch.Tensor) -> None:
@@ -145,27 +145,27 @@ def test_iteration_corrects_an_encoder_that_says_too_little() -> None:
 
 
 def test_iteration_corrects_the_feature_code_too_unless_it_is_not_wanted(images: torch.Tensor) -> None:
-    detailed = small_model(detail=True)
+    detailed = small_model(feature_code=True)
     once, more = invert(detailed, images), invert(detailed, images, InvertConfig("iterated", 3))
-    assert once.detail is not None
-    assert more.detail is not None
-    assert not torch.equal(once.detail, more.detail)
-    plain = invert(detailed, images, InvertConfig("iterated", 3, detail=False))
-    assert plain.detail is None
+    assert once.feature_code is not None
+    assert more.feature_code is not None
+    assert not torch.equal(once.feature_code, more.feature_code)
+    plain = invert(detailed, images, InvertConfig("iterated", 3, feature_code=False))
+    assert plain.feature_code is None
     assert not torch.equal(plain.w_plus, more.w_plus)  # corrected for what the code alone draws
 
 
 def test_a_blend_goes_from_the_answer_to_the_mean(images: torch.Tensor) -> None:
-    detailed = small_model(detail=True)
+    detailed = small_model(feature_code=True)
     answer, mean = invert(detailed, images), mean_code(detailed, 2)
     half = invert(detailed, images, InvertConfig(towards_mean=0.5))
     assert torch.allclose(half.w_plus, (answer.w_plus + mean) / 2, atol=1e-6)
-    assert answer.detail is not None
-    assert half.detail is not None
-    assert torch.allclose(half.detail, answer.detail / 2)
+    assert answer.feature_code is not None
+    assert half.feature_code is not None
+    assert torch.allclose(half.feature_code, answer.feature_code / 2)
     all_the_way = invert(detailed, images, InvertConfig(towards_mean=1.0))
     assert torch.allclose(all_the_way.w_plus, mean, atol=1e-6)
-    assert all_the_way.detail is None
+    assert all_the_way.feature_code is None
 
 
 def test_without_an_encoder_optimization_starts_at_the_mean(model: Model, images: torch.Tensor) -> None:
@@ -228,35 +228,35 @@ def test_iterating_pays_with_the_embedded_encoder(shared: Path) -> None:
 
 
 def test_above_the_feature_code_the_same_images_are_drawn_as_by_the_whole_generator(images: torch.Tensor) -> None:
-    model = small_model(detail=True)
+    model = small_model(feature_code=True)
     codes = encode(model, images)
-    assert codes.detail is not None
+    assert codes.feature_code is not None
     above = AboveFeatureCode(model.generator.synthesis, codes.w_plus, 8, torch.float32)
-    expected = model.generator(codes.w_plus, model.generator.synthesis.noise("const"), detail=codes.detail)
+    expected = model.generator(codes.w_plus, model.generator.synthesis.noise("const"), feature_code=codes.feature_code)
     torch.testing.assert_close(above(codes), expected)
 
 
 def test_in_f_space_the_feature_code_moves_as_it_does_where_all_is_drawn(images: torch.Tensor) -> None:
-    model = small_model(detail=True)
+    model = small_model(feature_code=True)
     start = encode(model, images)
-    assert start.detail is not None
+    assert start.feature_code is not None
     quick = refine(model, images, start, RefineConfig(steps=5, space="f", identity=0.3))
     whole = refine(model, images, start, RefineConfig(steps=5, learning_rate=0.0, identity=0.3))
     assert torch.equal(quick.w_plus, start.w_plus)
-    assert quick.detail is not None
-    assert whole.detail is not None
-    assert (quick.detail - start.detail).abs().max() > 0.01
-    torch.testing.assert_close(quick.detail, whole.detail, atol=1e-4, rtol=1e-3)
+    assert quick.feature_code is not None
+    assert whole.feature_code is not None
+    assert (quick.feature_code - start.feature_code).abs().max() > 0.01
+    torch.testing.assert_close(quick.feature_code, whole.feature_code, atol=1e-4, rtol=1e-3)
     assert gap(model, quick, images) < gap(model, start, images)
 
 
 def test_the_identity_weight_brings_renderings_nearer_in_the_identity_network(images: torch.Tensor) -> None:
-    model = small_model(detail=True)
+    model = small_model(feature_code=True)
     start, judge = encode(model, images), read_identity_network()
 
     def apart(weight: float) -> float:
         found = refine(model, images, start, RefineConfig(steps=15, space="f", features=0.0, identity=weight))
-        drawn = model.generator(found.w_plus, model.generator.synthesis.noise("const"), detail=found.detail)
+        drawn = model.generator(found.w_plus, model.generator.synthesis.noise("const"), feature_code=found.feature_code)
         return float(feature_distance(judge.maps(drawn), judge.maps(images)))
 
     assert apart(3.0) < apart(0.0)

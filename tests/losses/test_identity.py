@@ -147,9 +147,9 @@ class _Before(OneShotTuner):
 
     def loss(self, index: Tensor) -> Tensor:
         noise = self.synthesis.noise(self.config.noise, len(index), self.random)
-        codes = self.mixing.codes(index, self.random)
+        codes = self.mixing.mixed_codes(index, self.random)
         styles = self.synthesis.styles(codes) if isinstance(codes, Tensor) else codes
-        return self.style_distance(self.synthesis.render(styles, noise), index)
+        return self.style_distance(self.synthesis.synthesize(styles, noise), index)
 
 
 @pytest.mark.parametrize("space", ["s", "w_plus"])
@@ -176,7 +176,7 @@ def test_with_weight_faces_stay_who_they_were(space: str) -> None:
         for _ in range(12):
             tuner.step()
         with torch.no_grad():
-            before, after = (s.render(s.styles(w_plus), noise) for s in (g.synthesis, tuner.synthesis))
+            before, after = (s.synthesize(s.styles(w_plus), noise) for s in (g.synthesis, tuner.synthesis))
             kept.append(1 - float(identity_loss(network, after, before)))
     assert kept[1] > kept[0] + 0.01
 

@@ -20,13 +20,13 @@ pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
 R = 32
 
 
-def toy_mapper(detail: int = 8) -> GeneratorMapper:
+def toy_mapper(feature_code: int = 8) -> GeneratorMapper:
     torch.manual_seed(0)
-    config = CompactEncoderConfig(R, 8, 16, width=8, max_width=16, detail_channels=detail, detail_resolution=16)
+    config = CompactEncoderConfig(R, 8, 16, width=8, max_width=16, detail_channels=feature_code, detail_resolution=16)
     encoder = CompactEncoder(config)
-    if detail:
+    if feature_code:
         torch.nn.init.normal_(encoder.detail.out.weight, std=0.1)
-    model = Model(tiny(R), encoder=encoder, blurred_background=bool(detail))
+    model = Model(tiny(R), encoder=encoder, blurred_background=bool(feature_code))
     deltas = {"b32.conv1.weight": torch.randn(8, 8, 3, 3).half(), "b16.torgb.bias": torch.full((3,), 0.5).half()}
     style = mien.Style("toy", "", R, deltas, torch.zeros(3, 96, 96, dtype=torch.uint8), {"references": ["a"]})
     style.base = mien.Stylizer(model).digest
@@ -58,7 +58,7 @@ def test_engines_draw_what_pytorch_draws(mapper: GeneratorMapper, graph: "onnx.M
 
 
 def test_a_model_without_feature_codes_has_a_graph_too() -> None:
-    mapper = toy_mapper(detail=0)
+    mapper = toy_mapper(feature_code=0)
     crops = torch.rand(1, 3, R, R)
     torch.testing.assert_close(GraphMapper(build_graph(mapper), R)(crops).faces, mapper(crops).faces, atol=2e-3, rtol=0)
 

@@ -8,7 +8,7 @@ import torch
 import mien
 from mien.errors import ModelMismatchError
 from mien.faces.background import soften_ground
-from mien.faces.feature_strength import eased
+from mien.faces.feature_strength import weigh_feature_code
 from mien.faces.head_mask import coarse_head_mask, covering_mask, fading, head_masks
 from mien.faces.warp import blur
 from mien.latents import Codes
@@ -45,15 +45,15 @@ def crops(pipe: mien.Stylizer) -> torch.Tensor:
 @pytest.mark.parametrize("clamp", [None, 0.5])
 def test_a_folded_network_is_the_network_at_every_strength(clamp: float | None) -> None:
     base, tuned = tiny(32, clamp).requires_grad_(False).synthesis, tiny(32, clamp).requires_grad_(False).synthesis
-    codes, detail = torch.randn(3, base.config.num_ws, 16), torch.randn(3, 8, 16, 16)
+    codes, feature_code = torch.randn(3, base.config.num_ws, 16), torch.randn(3, 8, 16, 16)
     for (_, own), (_, other) in zip(tuned.named_buffers(), base.named_buffers(), strict=True):
         own.copy_(other)  # fine-tuning changes no noise maps
     folded, half = FoldedSynthesis(base, tuned), copy.deepcopy(base)
     for own, other in zip(half.parameters(), tuned.parameters(), strict=True):
         own.lerp_(other, 0.5)
     for strength, network in ((0.0, base), (1.0, tuned), (0.5, half)):
-        expected = network.render(network.styles(codes), network.noise("const"), detail=detail)
-        torch.testing.assert_close(folded(codes, detail, folded.at(strength)), expected, atol=5e-5, rtol=1e-4)
+        expected = network.synthesize(network.styles(codes), network.noise("const"), feature_code=feature_code)
+        torch.testing.assert_close(folded(codes, feature_code, folded.at(strength)), expected, atol=5e-5, rtol=1e-4)
 
 
 def test_products_with_matrices_are_the_operations() -> None:
@@ -73,7 +73,7 @@ def test_the_same_codes_give_the_face_of_apply(pipe: mien.Stylizer, style: mien.
     codes = pipe.invert_crops(torch.rand(2, 3, 256, 256) * 2 - 1)
     for strength, fidelity in ((1.0, 0.7), (0.0, 1.0), (1.0, 0.0)):
         drawn = mapper.draw(codes, torch.zeros(2, 3, 256, 256), strength=strength, fidelity=fidelity).faces
-        expected = pipe.draw(style, eased(pipe.model, codes, fidelity), strength).clamp(-1, 1)
+        expected = pipe.draw(style, weigh_feature_code(pipe.model, codes, fidelity), strength).clamp(-1, 1)
         assert float((drawn - expected).abs().max()) < 1e-4, (strength, fidelity)
 
 

@@ -101,7 +101,7 @@ def test_features_are_those_of_the_rendering() -> None:
     noise = g.synthesis.noise("const")
     found = g.synthesis.features(styles, noise, (4, 16))
     assert {r: tuple(f.shape) for r, f in found.items()} == {4: (2, 8, 4, 4), 16: (2, 8, 16, 16)}
-    image = g.synthesis.render(styles, noise)
+    image = g.synthesis.synthesize(styles, noise)
     maps = d.features(image, (32, 16, 4))
     assert {r: tuple(f.shape) for r, f in maps.items()} == {32: (2, 8, 32, 32), 16: (2, 8, 16, 16), 4: (2, 8, 4, 4)}
     torch.testing.assert_close(d.b4(maps[4]), d(image))
@@ -162,12 +162,12 @@ def test_encoder_answers_with_an_offset_to_what_it_is_given() -> None:
 def test_a_feature_code_acts_in_its_block_and_above() -> None:
     g = tiny(32)
     styles, noise = g.synthesis.styles(broadcast(torch.randn(2, 16), g.num_ws)), g.synthesis.noise("const")
-    plain = g.synthesis.render(styles, noise)
+    plain = g.synthesis.synthesize(styles, noise)
     nothing = torch.zeros(2, g.config.channels(16), 16, 16)
-    assert torch.equal(g.synthesis.render(styles, noise, detail=nothing), plain)
-    detail = nothing.clone()
-    detail[:, :, 4, 4] = 1.0
-    changed = (g.synthesis.render(styles, noise, detail=detail) - plain).abs().amax(dim=(0, 1))
+    assert torch.equal(g.synthesis.synthesize(styles, noise, feature_code=nothing), plain)
+    feature_code = nothing.clone()
+    feature_code[:, :, 4, 4] = 1.0
+    changed = (g.synthesis.synthesize(styles, noise, feature_code=feature_code) - plain).abs().amax(dim=(0, 1))
     assert changed[8:10, 8:10].min() > 0
     assert changed[16:, 16:].max() == 0  # a spot of the map is a spot of the image
 
@@ -176,11 +176,11 @@ def test_an_encoder_with_a_feature_code() -> None:
     config = CompactEncoderConfig(32, 8, 16, width=8, max_width=16, detail_channels=5)
     encoder = CompactEncoder(config)
     image, start = torch.randn(2, 3, 32, 32), torch.zeros(2, 8, 16)
-    code, detail = encoder.look(image, start)
+    code, feature_code = encoder.look(image, start)
     assert torch.equal(code, encoder(image, start))
-    assert detail is not None
-    assert detail.shape == (2, 5, 16, 16)
-    assert detail.abs().max() == 0  # nothing is said before it is learned
+    assert feature_code is not None
+    assert feature_code.shape == (2, 5, 16, 16)
+    assert feature_code.abs().max() == 0  # nothing is said before it is learned
     assert CompactEncoder(replace(config, detail_channels=0)).look(image, start)[1] is None
     with pytest.raises(ValueError, match="needs an encoder of more"):
         CompactEncoder(replace(config, resolution=16))

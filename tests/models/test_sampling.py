@@ -39,6 +39,6 @@ def test_images_are_what_the_generator_draws_with_its_stored_noise() -> None:
     torch.testing.assert_close(images_of(g.synthesis, codes, batch=2), plain)
     feature_code = torch.randn(5, g.config.channels(8), 8, 8)
     torch.testing.assert_close(
-        images_of(g.synthesis, codes, feature_code, batch=3), g(codes, g.synthesis.noise("const"), detail=feature_code)
+        images_of(g.synthesis, codes, feature_code, batch=3), g(codes, g.synthesis.noise("const"), feature_code=feature_code)
     )
     assert not torch.equal(images_of(g.synthesis, codes, feature_code), plain)

@@ -49,7 +49,10 @@ def test_random_layers_are_the_random_ones_of_the_family() -> None:
     g, d, images, w_plus = setting()
     for text in ("color", "32px", "8up,64conv"):
         tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(random_layers=text))
-        a, b = tuner.mixing.codes(torch.tensor([0]), tuner.random), tuner.mixing.codes(torch.tensor([0]), tuner.random)
+        a, b = (
+            tuner.mixing.mixed_codes(torch.tensor([0]), tuner.random),
+            tuner.mixing.mixed_codes(torch.tensor([0]), tuner.random),
+        )
         assert {name for name in a if not torch.equal(a[name], b[name])} == parse_layers(text, 64)
     # Half of `color="photo"` alone: the mask without the gray loss, and the gray loss with another mask.
     half = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(random_layers="m2"))

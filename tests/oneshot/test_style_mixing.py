@@ -12,7 +12,7 @@ from mien.checkpoint.state import read_state
 from mien.cli.app import shell
 from mien.errors import InputError, ModelMismatchError
 from mien.faces import AlignConfig
-from mien.faces.feature_strength import eased
+from mien.faces.feature_strength import weigh_feature_code
 from mien.faces.head_mask import coarse_head_mask
 from mien.inversion import RefineConfig, invert, refine
 from mien.inversion.encode import encode
@@ -69,7 +69,7 @@ def with_mirror_image(image: Tensor, m: Model) -> References:
 
 def drawn(mixing: StyleMixing, index: int = 0, count: int = 20) -> list[StyleCodes]:
     random = torch.Generator().manual_seed(0)
-    found = [mixing.codes(torch.tensor([index]), random) for _ in range(count)]
+    found = [mixing.mixed_codes(torch.tensor([index]), random) for _ in range(count)]
     assert all(isinstance(one, StyleCodes) for one in found)
     return found  # type: ignore[return-value]
 
@@ -106,9 +106,9 @@ def test_rows_of_w_plus_are_taken_from_the_given_codes() -> None:
 @pytest.mark.parametrize("most", [0.0, 0.5, 1.0])
 def test_more_or_less_of_the_feature_code_is_added(most: float) -> None:
     m = model()
-    detail = torch.randn(2, 16, 8, 8)
+    feature_code = torch.randn(2, 16, 8, 8)
     mixing = StyleMixing(
-        m.generator, given(codes(2, m), feature_codes=detail), OneShotConfig(random_from=RANDOM, feature_code=most)
+        m.generator, given(codes(2, m), feature_codes=feature_code), OneShotConfig(random_from=RANDOM, feature_code=most)
     )
     random = torch.Generator().manual_seed(0)
     if most == 0:
@@ -118,7 +118,7 @@ def test_more_or_less_of_the_feature_code_is_added(most: float) -> None:
     for _ in range(200):
         found = mixing.feature_codes(torch.tensor([1]), random)
         assert found is not None
-        share = (found / detail[1:]).flatten()
+        share = (found / feature_code[1:]).flatten()
         torch.testing.assert_close(share, share[:1].expand_as(share))
         shares.append(float(share[0]))
     assert 0 <= min(shares) < 0.1 * most
@@ -187,7 +187,7 @@ def fit(reference: Path, **overrides: object) -> Style:
 
 
 def same(a: Style, b: Style) -> bool:
-    return a.changes.keys() == b.changes.keys() and all(torch.equal(a.changes[k], b.changes[k]) for k in a.changes)
+    return a.deltas.keys() == b.deltas.keys() and all(torch.equal(a.deltas[k], b.deltas[k]) for k in a.deltas)
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
@@ -213,11 +213,11 @@ def test_a_negative_share_is_refused() -> None:
 def test_fidelity_is_eased_outside_the_face() -> None:
     found = Codes(torch.zeros(1, 8, 16), torch.ones(1, 16, 16, 16))
     heads, others = model(blurred_background=True), model()
-    whole = eased(heads, found, 1.0).detail
+    whole = weigh_feature_code(heads, found, 1.0).feature_code
     assert whole is not None
     assert bool((whole == 1).all())
-    assert eased(heads, found, 0.0).detail is None
-    part, whole = eased(heads, found, 0.7).detail, eased(others, found, 0.7).detail
+    assert weigh_feature_code(heads, found, 0.0).feature_code is None
+    part, whole = weigh_feature_code(heads, found, 0.7).feature_code, weigh_feature_code(others, found, 0.7).feature_code
     assert part is not None
     assert whole is not None
     assert torch.equal(whole, torch.full_like(whole, 0.7))
@@ -231,9 +231,9 @@ def test_fidelity_is_eased_outside_the_face() -> None:
 def test_only_the_usual_inverter_gives_references_a_feature_code(reference: Path) -> None:
     m = Stylizer(model()).model
     images = torch.rand(1, 3, R, R) * 2 - 1
-    assert reference_codes(m, images, None, None, ["a"]).detail is not None
-    assert reference_codes(m, images, None, 2, ["a"]).detail is None
-    assert reference_codes(replace(m, encoder=None), images, None, 1, ["a"]).detail is None
+    assert reference_codes(m, images, None, None, ["a"]).feature_code is not None
+    assert reference_codes(m, images, None, 2, ["a"]).feature_code is None
+    assert reference_codes(replace(m, encoder=None), images, None, 1, ["a"]).feature_code is None
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")
@@ -243,7 +243,7 @@ def test_a_style_of_the_encoders_codes_draws_random_faces_as_the_encoder_sees_th
     assert (style.settings["family"], published.settings["family"]) == ("encoder", "mapping")
     codes = random_codes(stylizer.model.generator, 2, seed=4)
     faces = stylizer.render(Codes(codes))
-    seen = eased(stylizer.model, encode(stylizer.model, faces.clamp(-1, 1)), style.fidelity)
+    seen = weigh_feature_code(stylizer.model, encode(stylizer.model, faces.clamp(-1, 1)), style.fidelity)
     drawn, as_published = (torch.stack(list(stylizer.render_each(codes, look))) for look in (style, published))
     torch.testing.assert_close(drawn, stylizer.draw(style, seen), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(as_published, stylizer.draw(published, Codes(codes)))
@@ -256,9 +256,9 @@ def test_refinement_beside_a_feature_code_holds_the_code() -> None:
     held = invert(m, images, refine_steps=100)
     free = refine(m, images, start, RefineConfig(steps=100))
     assert float((held.w_plus - start.w_plus).norm()) < 0.5 * float((free.w_plus - start.w_plus).norm())
-    assert held.detail is not None
-    assert start.detail is not None
-    assert float((held.detail - start.detail).norm()) > 0
+    assert held.feature_code is not None
+    assert start.feature_code is not None
+    assert float((held.feature_code - start.feature_code).norm()) > 0
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")

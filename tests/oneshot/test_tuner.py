@@ -17,7 +17,7 @@ from mien.losses.features import FrozenFeatures, feature_distance, gray, loss_re
 from mien.models.efficientnet_lite import EfficientNetLite
 from mien.models.generator import Generator, GeneratorConfig
 from mien.oneshot.config import Loss, OneShotConfig
-from mien.oneshot.deltas import apply_changes, changes
+from mien.oneshot.deltas import apply_deltas, weight_deltas
 from mien.oneshot.layer_masks import parse_layers
 from mien.oneshot.random_layers import random_layers, random_rows, usual_start
 from mien.oneshot.reference_tuner import ReferenceTuner
@@ -39,7 +39,7 @@ def test_fast_path_is_the_plain_one(space: str, color: str) -> None:
         assert a == pytest.approx(b, rel=1e-5 if first else 1e-3)
         first = False
     styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
-    a, b = fast.synthesis.render(styles, noise), plain.synthesis.render(styles, noise)
+    a, b = fast.synthesis.synthesize(styles, noise), plain.synthesis.synthesize(styles, noise)
     assert (a - b).abs().max() < 1e-2 * b.abs().max()  # four Adam steps amplify rounding; the figure at full size is in `bench`
 
 
@@ -73,7 +73,7 @@ def test_the_valid_part_is_learned_as_before_and_the_rest_is_not() -> None:
         tuner.run()
         with torch.no_grad():
             styles = g.synthesis.styles(w_plus)
-            gap = (tuner.synthesis.render(styles, g.synthesis.noise("const")) - images).abs().mean(dim=(0, 1, 2))
+            gap = (tuner.synthesis.synthesize(styles, g.synthesis.noise("const")) - images).abs().mean(dim=(0, 1, 2))
         gaps.append((float(gap[: R // 2].mean()), float(gap[R // 2 :].mean())))
     assert gaps[1][1] > 1.1 * gaps[0][1]
     assert gaps[1][0] < 1.1 * gaps[0][0], gaps
@@ -131,7 +131,7 @@ def test_space_s_leaves_the_affine_layers_alone_and_w_plus_trains_them() -> None
     for space, trained in (("s", False), ("w_plus", True)):
         tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(steps=2, space=space, random_rows="7,8"))  # type: ignore[arg-type]
         tuner.run()
-        touched = changes(g.synthesis, tuner.synthesis)
+        touched = weight_deltas(g.synthesis, tuner.synthesis)
         assert any("affine" in name for name in touched) is trained
         assert "b64.conv1.weight" in touched
 
@@ -170,7 +170,7 @@ def test_family_of_codes_keeps_the_reference_below_the_mask() -> None:
     g, d, images, w_plus = setting()
     tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(random_from="32px"))
     reference = g.synthesis.styles(w_plus)
-    a, b = tuner.mixing.codes(torch.tensor([0]), tuner.random), tuner.mixing.codes(torch.tensor([0]), tuner.random)
+    a, b = (tuner.mixing.mixed_codes(torch.tensor([0]), tuner.random) for _ in range(2))
     for name in reference:
         fixed = int(name.rstrip("upconvrgb")) < 32
         assert torch.equal(a[name], reference[name]) is fixed
@@ -228,12 +228,12 @@ def test_saved_changes_rebuild_the_tuned_network() -> None:
     g, d, images, w_plus = setting()
     tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(steps=5))
     tuner.run()
-    gaps = changes(g.synthesis, tuner.synthesis)
+    gaps = weight_deltas(g.synthesis, tuner.synthesis)
     assert all(gap.dtype == torch.float16 for gap in gaps.values())
-    rebuilt = apply_changes(g.synthesis, gaps)
+    rebuilt = apply_deltas(g.synthesis, gaps)
     styles, noise = g.synthesis.styles(w_plus), g.synthesis.noise("const")
-    exact = tuner.synthesis.render(styles, noise)
-    assert (rebuilt.render(styles, noise) - exact).abs().max() < 1e-2 * exact.abs().max()
+    exact = tuner.synthesis.synthesize(styles, noise)
+    assert (rebuilt.synthesize(styles, noise) - exact).abs().max() < 1e-2 * exact.abs().max()
 
 
 def test_strength_goes_from_the_base_to_the_style() -> None:
@@ -246,8 +246,8 @@ def test_strength_goes_from_the_base_to_the_style() -> None:
     def at(strength: float) -> torch.Tensor:
         return render_between(Drawing(g.synthesis, styles), Drawing(tuned, styles), noise, strength)
 
-    assert torch.equal(at(0.0), g.synthesis.render(styles, noise))
-    assert torch.equal(at(1.0), tuned.render(styles, noise))
+    assert torch.equal(at(0.0), g.synthesis.synthesize(styles, noise))
+    assert torch.equal(at(1.0), tuned.synthesize(styles, noise))
     torch.testing.assert_close(at(1e-6), at(0.0), rtol=0, atol=1e-3)
     torch.testing.assert_close(at(1 - 1e-6), at(1.0), rtol=0, atol=1e-3)
     distance = [float((at(a) - at(0.0)).abs().mean()) for a in (0.25, 0.5, 0.75, 1.0, 1.25)]
@@ -270,7 +270,7 @@ def test_a_model_without_noise_stays_without() -> None:
         g.synthesis.b64.conv1.noise_strength.zero_()  # type: ignore[union-attr, operator]
     tuner = OneShotTuner(g, d, References(images, w_plus), OneShotConfig(steps=3))
     tuner.run()
-    touched = changes(g.synthesis, tuner.synthesis)
+    touched = weight_deltas(g.synthesis, tuner.synthesis)
     assert "b64.conv1.noise_strength" not in touched
     assert "b64.conv0.noise_strength" in touched
 

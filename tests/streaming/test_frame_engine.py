@@ -144,7 +144,7 @@ def test_codes_are_smoothed_as_far_as_steadiness_says(photo: np.ndarray) -> None
         stream = mien.Stream(painter, mien.StreamConfig(steadiness=steadiness, detect_side=640))
         for index, frame in enumerate(noisy):
             stream(frame, index / 30)
-        spread[steadiness] = float(torch.stack([c.detail for c in painter.codes[1:]]).std(dim=0).mean())
+        spread[steadiness] = float(torch.stack([c.feature_code for c in painter.codes[1:]]).std(dim=0).mean())
     assert spread[1.0] < 0.7 * spread[0.0]
 
 

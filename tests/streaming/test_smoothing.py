@@ -32,6 +32,6 @@ def test_codes_keep_their_shapes_and_may_lack_a_feature_code() -> None:
     codes = Codes(torch.randn(1, 14, 16), torch.randn(1, 8, 4, 4))
     assert torch.equal(smooth(codes, 0.03).w_plus, codes.w_plus)
     later = smooth(Codes(torch.randn(1, 14, 16), torch.randn(1, 8, 4, 4)), 0.03)
-    assert later.detail is not None
-    assert later.detail.shape == (1, 8, 4, 4)
-    assert CodeSmoother(0.8)(Codes(codes.w_plus), 0.03).detail is None
+    assert later.feature_code is not None
+    assert later.feature_code.shape == (1, 8, 4, 4)
+    assert CodeSmoother(0.8)(Codes(codes.w_plus), 0.03).feature_code is None

@@ -567,7 +567,7 @@ def test_only_own_faces_teach_the_noise_strengths() -> None:
     codes = Codes(torch.randn(2, t.generator.num_ws, 8), torch.zeros(2, 8, 8, 8))
     own = torch.randn(2, t.generator.num_ws, 8)
     noise = t.objectives.noise(4, torch.Generator().manual_seed(0))
-    images = t.objectives.render(own, codes, noise)
+    images = t.objectives.generate(own, codes, noise)
     plain = t.generator(torch.cat([own, codes.w_plus]), noise)
     assert torch.allclose(images, plain, atol=1e-6)
     strengths = [p for n, p in t.generator.named_parameters() if n.endswith("noise_strength") and p.requires_grad]
@@ -632,12 +632,12 @@ def test_an_encoder_that_sees_larger_images_answers_nearly_alike() -> None:
     small = torch.nn.functional.avg_pool2d(large, 2)
     start = torch.zeros(8, 6, 8)
     with torch.no_grad():
-        before, detail = encoder.look(small, start)
+        before, feature_code = encoder.look(small, start)
         after, more = see_larger(encoder).look(large, start)
     assert see_larger(encoder).config == replace(encoder.config, resolution=64, width=16)
-    assert detail is not None
+    assert feature_code is not None
     assert more is not None
-    for old, new in ((before, after), (detail, more)):
+    for old, new in ((before, after), (feature_code, more)):
         spread = (old - old.mean(dim=0)).square().mean().sqrt()
         assert float((old - new).square().mean().sqrt() / spread) < 0.35
     states = [see_larger(encoder).state_dict() for _ in range(2)]

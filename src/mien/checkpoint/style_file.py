@@ -48,7 +48,7 @@ class StyleFile:
     """Digest of the generator it belongs to (`Provenance.digest`)."""
     resolution: int
     """Side of that generator's images in pixels."""
-    changes: dict[str, Tensor]
+    deltas: dict[str, Tensor]
     """{parameter of the synthesis network: difference to the base model}, float16."""
     thumbnail: Tensor
     """The aligned reference (several: side by side), [3, H, W] uint8."""
@@ -87,7 +87,7 @@ class StyleFile:
         path = Path(path)
         if path.exists() and not overwrite:
             raise InputError(f"{path} exists already: choose another name or allow to `overwrite` it.")
-        tensors = {f"{_PART}.{name}": delta for name, delta in self.changes.items()} | {"thumbnail": self.thumbnail}
+        tensors = {f"{_PART}.{name}": delta for name, delta in self.deltas.items()} | {"thumbnail": self.thumbnail}
         if self.reference_codes is not None:
             tensors[_CODES] = self.reference_codes.half()
         document = {"name": self.name, "base": self.base, "resolution": self.resolution, "settings": self.settings}
@@ -103,17 +103,17 @@ class StyleFile:
         try:
             thumbnail = tensors.pop("thumbnail")
             codes = tensors.pop(_CODES, None)
-            changes = {name.removeprefix(f"{_PART}."): delta for name, delta in tensors.items()}
+            deltas = {name.removeprefix(f"{_PART}."): delta for name, delta in tensors.items()}
             name, base, resolution, settings = (document[key] for key in ("name", "base", "resolution", "settings"))
         except KeyError as error:
             raise CheckpointError(f"{path} is a damaged style file (no {error}): get it again.") from error
-        if thumbnail.dtype != torch.uint8 or any(delta.dtype != torch.float16 for delta in changes.values()):
+        if thumbnail.dtype != torch.uint8 or any(delta.dtype != torch.float16 for delta in deltas.values()):
             raise CheckpointError(f"{path} is a damaged style file (unexpected number types): get it again.")
         if codes is not None and (codes.ndim != 3 or codes.dtype != torch.float16):
             raise CheckpointError(f"{path} is a damaged style file (unexpected codes): get it again.")
-        check_finite(changes if codes is None else changes | {_CODES: codes}, f"The style in {path}")
+        check_finite(deltas if codes is None else deltas | {_CODES: codes}, f"The style in {path}")
         texts = isinstance(name, str) and name.isprintable() and isinstance(base, str) and base.isprintable()
         values = texts and type(resolution) is int and isinstance(settings, dict)
         if not values or len(name) > _LONGEST_NAME or not _is_row_of_squares(thumbnail):
             raise CheckpointError(f"{path} is a damaged style file (unexpected values): get it again.")
-        return cls(name, base, resolution, changes, thumbnail, settings, codes)
+        return cls(name, base, resolution, deltas, thumbnail, settings, codes)

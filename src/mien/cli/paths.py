@@ -38,7 +38,7 @@ def named_photos(inputs: Sequence[Path], *, recursive: bool = False) -> dict[Pat
                 found.setdefault(photo, name)
             continue
         elif not is_address(path):
-            path = _no_video(existing(path))
+            path = _no_video(resolve_file(path))
         found.setdefault(path, path.name)
     return found
 
@@ -54,7 +54,7 @@ def _no_video(path: Path) -> Path:
     return path
 
 
-def existing(path: Path) -> Path:
+def resolve_file(path: Path) -> Path:
     """The path, if there is a file; for the name of what ships with mien or of a published model, where that one is kept."""
     if found := shipped(path):
         return found

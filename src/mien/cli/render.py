@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mien.batch.config import FilesConfig
 from mien.batch.plan import Job
-from mien.cli.paths import check_outputs, existing, image_name, photos_in, write_out
+from mien.cli.paths import check_outputs, image_name, photos_in, resolve_file, write_out
 from mien.cli.result import Report, begin, progress
 from mien.cli.streams import STDOUT
 from mien.errors import InputError, MienWarning
@@ -38,7 +38,7 @@ def find_styles(text: str) -> list[Path]:
         return list(ready_styles().values())
     plain = str(Path(text).expanduser()) if text.startswith("~") else text
     names = [plain] if Path(plain).exists() else [name.strip() for name in plain.split(",")]
-    files = [existing(find_style(name)) for name in names]
+    files = [resolve_file(find_style(name)) for name in names]
     for file in files:
         refuse_image_as_style(file)
     return files

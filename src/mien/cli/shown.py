@@ -94,7 +94,7 @@ SHOWN: dict[type, Shown] = {
     Extractors: Shown("Feature extractors"),
     AlignConfig: _ALIGN,
     RenderConfig: _RENDER,
-    InvertConfig: Shown("Inversion", ("method", "steps"), names={"detail": ("--feature-code",)}, changes="", checked=False),
+    InvertConfig: Shown("Inversion", ("method", "steps"), changes="", checked=False),
     OneShotConfig: Shown("Learning the style", ("steps", "color", "gaze", "seed", "extreme")),
     SnapshotConfig: Shown("While it learns", ()),
     Control: Shown("Parts of the face", metavars={"keep": "PART=X,...", "exaggerate": "PART=X,..."}),

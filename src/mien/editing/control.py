@@ -62,7 +62,7 @@ class Steering:
     reference: Tensor | None = None
     """Codes of the style's references, [M, num_ws, w_dim]: needed where something is exaggerated."""
 
-    def codes(self, tuned: SynthesisNetwork, styles: StyleCodes) -> StyleCodes:
+    def steer(self, tuned: SynthesisNetwork, styles: StyleCodes) -> StyleCodes:
         """The person's S codes [1], gone towards the reference's in the channels of the parts that are exaggerated."""
         if not self.control.exaggerate or self.reference is None:
             return styles

@@ -25,13 +25,13 @@ class Drawing:
 
 def render_between(
     base: Drawing, tuned: Drawing, noise: Noise, strength: float | Strength, dtype: torch.dtype = torch.float32,
-    detail: Tensor | None = None, kept: Tensor | None = None,
+    feature_code: Tensor | None = None, kept: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Image [N, 3, R, R] whose features lie `strength` of the way from the base model's to the tuned model's.
 
     0 is the base model's face exactly, 1 the tuned model's, beyond 1 exaggerates; a `Strength` has a number per band. After
     each block `x = (1 - a) * base(x_base) + a * tuned(x)`; the RGB of each block is interpolated in the same way.
-    `detail`, what codes cannot say of a photo, is added to the features of both.
+    `feature_code`, what codes cannot say of a photo, is added to the features of both.
 
     `kept` [N, 1, h, w] in [0, 1] is where the features of the blocks below `fine` stay the base model's whatever the strength:
     the shape there is the base model's, line and color are the style's.
@@ -39,15 +39,15 @@ def render_between(
     resolution = base.network.config.resolution
     amounts = [Strength.of(strength).at(block, resolution) for block in base.network.resolutions]
     if not any(amounts):
-        return base.network.render(base.styles, noise, dtype, detail)
+        return base.network.synthesize(base.styles, noise, dtype, feature_code)
     if kept is None and all(amount == 1 for amount in amounts):
-        return tuned.network.render(tuned.styles, noise, dtype, detail)
+        return tuned.network.synthesize(tuned.styles, noise, dtype, feature_code)
     x_base = base.network.block(4).start(base.styles.batch, dtype)
     x = tuned.network.block(4).start(tuned.styles.batch, dtype)
     img: Tensor | None = None
     for (lower, maps), (upper, _), amount in zip(base.network.blocks(noise), tuned.network.blocks(noise), amounts, strict=True):
-        x_base = lower.features(x_base, base.styles, maps, detail)
-        own = upper.features(x, tuned.styles, maps, detail)
+        x_base = lower.features(x_base, base.styles, maps, feature_code)
+        own = upper.features(x, tuned.styles, maps, feature_code)
         if kept is None or is_fine(lower.resolution, resolution):
             x = torch.lerp(x_base, own, amount)
         else:
@@ -75,14 +75,14 @@ def render_codes(
     images = []
     for code in codes.single():
         w_plus = code.w_plus.to(device)
-        detail = None if code.detail is None else code.detail.to(device)
+        feature_code = None if code.feature_code is None else code.feature_code.to(device)
         styles = base.styles(w_plus)
         if tuned is None:
-            image = base.render(styles, noise, dtype, detail)
+            image = base.synthesize(styles, noise, dtype, feature_code)
         else:
             own, kept = tuned.styles(w_plus), None
             if steering is not None:
-                own, kept = steering.codes(tuned, own), steering.kept(base, styles, noise, dtype)
-            image = render_between(Drawing(base, styles), Drawing(tuned, own), noise, strength, dtype, detail, kept)
+                own, kept = steering.steer(tuned, own), steering.kept(base, styles, noise, dtype)
+            image = render_between(Drawing(base, styles), Drawing(tuned, own), noise, strength, dtype, feature_code, kept)
         images.append(image.float().cpu())
     return torch.cat(images)

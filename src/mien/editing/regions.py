@@ -106,7 +106,7 @@ def find_regions(
     maps, heads = [], []
     for index, style in enumerate(styles):
         maps.append(network.features(style, noise, (size,))[size])
-        heads.append(coarse_head_mask(network.render(style, noise).clamp(-1, 1).cpu())[0])
+        heads.append(coarse_head_mask(network.synthesize(style, noise).clamp(-1, 1).cpu())[0])
         if progress is not None:
             progress(index + 1, 2 * faces, 0.0)
     vectors = torch.cat([_vectors(features) for features in maps])
@@ -119,7 +119,7 @@ def find_regions(
     sums = _Contributions(generator)
     for index, (style, features) in enumerate(zip(styles, maps, strict=True)):
         with sums.watching(region_maps(regions, features)[0]):
-            network.render(style, noise)
+            network.synthesize(style, noise)
         if progress is not None:
             progress(faces + index + 1, 2 * faces, 0.0)
     return replace(regions, centres=centres.cpu(), place=place.cpu(), membership=sums.membership())

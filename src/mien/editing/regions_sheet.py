@@ -24,7 +24,7 @@ def regions_sheet(generator: Generator, regions: Regions, *, faces: int = 6, see
     rows: list[list[Tensor]] = [[] for _ in range(1 + len(regions.names))]
     for code in torch.split(random_codes(generator, faces, seed=seed, psi=psi), 1):
         styles = network.styles(code)
-        face = network.render(styles, noise).clamp(-1, 1)
+        face = network.synthesize(styles, noise).clamp(-1, 1)
         parts = region_maps(regions, network.features(styles, noise, (regions.size,))[regions.size])
         parts = F.interpolate(parts, face.shape[-2:], mode="nearest")[0]
         rows[0].append(face[0].cpu())

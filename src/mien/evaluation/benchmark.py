@@ -84,14 +84,14 @@ def measure_speed(config: BenchConfig | None = None, progress: Progress | None =
 
     def plain() -> torch.Tensor:
         with use_ops("plain"):
-            return g.synthesis.render(styles, noise)
+            return g.synthesis.synthesize(styles, noise)
 
     jobs: dict[str, Callable[[], torch.Tensor]] = {
         "plain float32": plain,
-        "fast float32": lambda: g.synthesis.render(styles, noise),
+        "fast float32": lambda: g.synthesis.synthesize(styles, noise),
     }
     if config.bf16:
-        jobs["fast bfloat16"] = lambda: g.synthesis.render(styles, noise, torch.bfloat16)
+        jobs["fast bfloat16"] = lambda: g.synthesis.synthesize(styles, noise, torch.bfloat16)
     with torch.inference_mode():
         wanted = plain()
         rendering = _interleaved(jobs, config.rounds, progress, config.rounds + 1, total)

@@ -109,7 +109,7 @@ def _expected(mapper: GeneratorMapper, part: Part, given: dict[str, torch.Tensor
         return (faces,)
     if part == "encoder":
         found = mapper.encode(given["image"])
-        return found.w_plus, torch.zeros(len(found.w_plus), 1, 1) if found.detail is None else found.detail
+        return found.w_plus, torch.zeros(len(found.w_plus), 1, 1) if found.feature_code is None else found.feature_code
     mapped = mapper(given["image"], strength=strength)
     return mapped.faces, mapped.masks
 

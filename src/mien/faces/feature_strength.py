@@ -20,14 +20,16 @@ _STEEPNESS = 8.0
 _OUTSIDE = 2  # fidelity to this power outside the face: 1 stays 1, 0.7 becomes 0.49
 
 
-def eased(model: Model, codes: Codes, fidelity: float) -> Codes:
+def weigh_feature_code(model: Model, codes: Codes, fidelity: float) -> Codes:
     """Codes with the feature code times `fidelity` in the face and less outside; 0 leaves W+ alone, 1 everything as it is.
 
     For a model that was not trained on blurred backgrounds (`Model.blurred_background`) it is `fidelity` everywhere.
     """
-    if codes.detail is None or not model.blurred_background or fidelity in (0.0, 1.0):
+    if codes.feature_code is None or not model.blurred_background or fidelity in (0.0, 1.0):
         return codes.scaled(fidelity)
-    return replace(codes, detail=codes.detail * feature_shares(fidelity, codes.detail.shape[-1]).to(codes.detail))
+    return replace(
+        codes, feature_code=codes.feature_code * feature_shares(fidelity, codes.feature_code.shape[-1]).to(codes.feature_code)
+    )
 
 
 def feature_shares(fidelity: float | Tensor, size: int) -> Tensor:

@@ -28,8 +28,8 @@ class AboveFeatureCode:
 
     def __call__(self, codes: Codes) -> Tensor:
         """Images [N, 3, R, R] for the feature codes."""
-        assert codes.detail is not None
-        x = self.x + codes.detail.to(self.x.dtype)
+        assert codes.feature_code is not None
+        x = self.x + codes.feature_code.to(self.x.dtype)
         img = self.block.rgb(x, self.img, self.styles)
         for block, noise in self.above:
             x, img = block(x, img, self.styles, noise)

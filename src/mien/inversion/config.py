@@ -18,7 +18,7 @@ class InvertConfig:
     method: Annotated[Method, "how a face becomes a code: encoder, iterated, w, w+, prior or mean"] = "encoder"
     steps: Annotated[int | None, "rounds of iterated, or optimization steps of w, w+ and prior; None: 5, or 200"] = None
     towards_mean: Annotated[float, "how far the answer goes towards the mean face: 0 not at all, 1 all the way"] = 0.0
-    detail: Annotated[bool, "whether the encoder's feature code is part of the answer"] = True
+    feature_code: Annotated[bool, "whether the encoder's feature code is part of the answer"] = True
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -40,9 +40,9 @@ class RefineConfig:
         "has to be drawn at each step",
     ] = "w+"
     learning_rate: Annotated[float, "Adam's rate at the start; it falls to zero along a cosine"] = 0.03
-    detail_resolution: Annotated[int, "side of the feature code, where the start has none; 0: W+ alone"] = 16
-    detail_learning_rate: Annotated[float, "Adam's rate for the feature code"] = 0.02
-    detail_prior: Annotated[float, "pull of the feature code towards the start's"] = 0.02
+    feature_code_resolution: Annotated[int, "side of the feature code, where the start has none; 0: W+ alone"] = 16
+    feature_code_learning_rate: Annotated[float, "Adam's rate for the feature code"] = 0.02
+    feature_code_prior: Annotated[float, "pull of the feature code towards the start's"] = 0.02
     prior: Annotated[float, "pull towards the start, in units of the spread of mapped codes"] = 0.02
     density: Annotated[float, "weight of the code's squared Mahalanobis distance in the P space; 0: none"] = 0.0
     pixels: Annotated[float, "weight of the L1 distance of images at four scales"] = 1.0

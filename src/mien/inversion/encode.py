@@ -37,13 +37,13 @@ def encode(model: Model, images: Tensor) -> Codes:
         return Codes(_encode_irse(model, encoder, images))
     assert isinstance(encoder, CompactEncoder), f"no way to use a {type(encoder).__name__}"
     images = resize(images, encoder.config.resolution)
-    code, rendering, detail = mean_code(model, len(images)), None, None
+    code, rendering, feature_code = mean_code(model, len(images)), None, None
     noise = model.generator.synthesis.noise("const")
     for round_ in range(encoder.config.iterations):
-        code, detail = encoder.look(images, code, rendering)
+        code, feature_code = encoder.look(images, code, rendering)
         if round_ + 1 < encoder.config.iterations:
             rendering = resize(model.generator(code, noise), encoder.config.resolution)
-    return Codes(code, detail)
+    return Codes(code, feature_code)
 
 
 def _encode_irse(model: Model, encoder: IrseEncoder, images: Tensor) -> Tensor:

@@ -26,11 +26,11 @@ _DAMPING = 0.5
 # A feature code expresses what is missing as well as another W+ code would, and styles are learned for the encoder's codes: so
 # beside a feature code W+ stays. Ten such steps bring as much identity as twenty that move both, in a seventh of the time;
 # larger ones leave rings around eyes.
-_FEATURE_CODE = RefineConfig(space="f", detail_learning_rate=0.04, features=0.0, identity=0.3)
+_FEATURE_CODE = RefineConfig(space="f", feature_code_learning_rate=0.04, features=0.0, identity=0.3)
 _OPTIMIZED = {
-    "w": RefineConfig(steps=200, space="w", detail_resolution=0, prior=0.0),
-    "w+": RefineConfig(steps=200, detail_resolution=0, prior=0.0),
-    "prior": RefineConfig(steps=200, detail_resolution=0, prior=0.0, density=0.01),
+    "w": RefineConfig(steps=200, space="w", feature_code_resolution=0, prior=0.0),
+    "w+": RefineConfig(steps=200, feature_code_resolution=0, prior=0.0),
+    "prior": RefineConfig(steps=200, feature_code_resolution=0, prior=0.0, density=0.01),
 }
 
 
@@ -40,7 +40,7 @@ class Inversion:
 
     w_plus: Tensor
     """The code, [1, num_ws, w_dim]."""
-    detail: Tensor | None
+    feature_code: Tensor | None
     """The feature code, [1, C, r, r]: see `Codes`."""
     crop: Tensor
     """The aligned image, [3, R, R]."""
@@ -69,13 +69,13 @@ def invert(
         config = replace(config, method="mean")
     start = _answer(model, images, config, said, progress)
     numbers = refinement(start, refine_steps)
-    numbers = numbers if config.detail else replace(numbers, detail_resolution=0)
+    numbers = numbers if config.feature_code else replace(numbers, feature_code_resolution=0)
     return refine(model, images, start, numbers, progress, dtype=dtype)
 
 
 def refinement(start: Codes, steps: int) -> RefineConfig:
     """The numbers of a refinement from `start`: where there is a feature code, it alone moves."""
-    return replace(RefineConfig() if start.detail is None else _FEATURE_CODE, steps=steps)
+    return replace(RefineConfig() if start.feature_code is None else _FEATURE_CODE, steps=steps)
 
 
 def _answer(model: Model, images: Tensor, config: InvertConfig, said: Codes | None, progress: Progress | None) -> Codes:
@@ -91,10 +91,10 @@ def _answer(model: Model, images: Tensor, config: InvertConfig, said: Codes | No
         found = refine(model, images, start, numbers, progress)
     else:
         found = said or encode(model, images)
-        found = found if config.detail else Codes(found.w_plus)
+        found = found if config.feature_code else Codes(found.w_plus)
         if config.method == "iterated":
             found = _iterate(model, found, _ROUNDS if config.steps is None else config.steps, progress)
-    return Codes(torch.lerp(found.w_plus, mean, config.towards_mean), found.detail).scaled(1 - config.towards_mean)
+    return Codes(torch.lerp(found.w_plus, mean, config.towards_mean), found.feature_code).scaled(1 - config.towards_mean)
 
 
 @torch.no_grad()
@@ -105,14 +105,16 @@ def _iterate(model: Model, said: Codes, rounds: int, progress: Progress | None) 
     asked about both in turn: c <- c + (E(image) - E(G(c))) / 2.
     """
     noise = model.generator.synthesis.noise("const")
-    w_plus, detail = said.w_plus, said.detail
+    w_plus, feature_code = said.w_plus, said.feature_code
     for done in range(rounds):
-        rendering = torch.cat([model.generator(one.w_plus, noise, detail=one.detail) for one in Codes(w_plus, detail).single()])
+        rendering = torch.cat(
+            [model.generator(one.w_plus, noise, feature_code=one.feature_code) for one in Codes(w_plus, feature_code).single()]
+        )
         again = encode(model, rendering.clamp(-1, 1))
         gap = said.w_plus - again.w_plus
         w_plus = w_plus + _DAMPING * gap
-        if detail is not None and said.detail is not None and again.detail is not None:
-            detail = detail + _DAMPING * (said.detail - again.detail)
+        if feature_code is not None and said.feature_code is not None and again.feature_code is not None:
+            feature_code = feature_code + _DAMPING * (said.feature_code - again.feature_code)
         if progress is not None:
             progress(done + 1, rounds, float(gap.abs().mean()))
-    return Codes(w_plus, detail)
+    return Codes(w_plus, feature_code)

@@ -45,10 +45,10 @@ def refine(
     density = CodeDensity.of(mapped_codes(model.generator, _MAPPED)) if config.density else None
     begun = [start.w_plus.mean(dim=1, keepdim=True) if config.space == "w" else start.w_plus]
     rates, pulls = [config.learning_rate], [config.prior]
-    if config.space == "f" or config.detail_resolution:
-        begun.append(_detail(model, start, config))
-        rates.append(config.detail_learning_rate)
-        pulls.append(config.detail_prior)
+    if config.space == "f" or config.feature_code_resolution:
+        begun.append(_feature_code(model, start, config))
+        rates.append(config.feature_code_learning_rate)
+        pulls.append(config.feature_code_prior)
     fixed = 1 if config.space == "f" else 0  # how many of these stay as they are
     found = [b.detach().clone().requires_grad_(k >= fixed) for k, b in enumerate(begun)]
     states = [(torch.zeros_like(f), torch.zeros_like(f), torch.zeros([])) for f in found]
@@ -73,7 +73,7 @@ def refine(
         if progress is not None:
             progress(step + 1, config.steps, float(loss.detach()))
     w_plus = found[0].detach().expand_as(start.w_plus).contiguous()
-    return Codes(w_plus, found[1].detach() if len(found) > 1 else start.detail)
+    return Codes(w_plus, found[1].detach() if len(found) > 1 else start.feature_code)
 
 
 class Likeness:
@@ -100,23 +100,23 @@ class Likeness:
 
 def _renderer(model: Model, start: Codes, config: RefineConfig, dtype: torch.dtype) -> Callable[[Codes], Tensor]:
     if config.space == "f":
-        return AboveFeatureCode(model.generator.synthesis, start.w_plus, _detail_size(model, start, config), dtype)
+        return AboveFeatureCode(model.generator.synthesis, start.w_plus, _feature_code_size(model, start, config), dtype)
     noise = model.generator.synthesis.noise("const")
-    return lambda codes: model.generator(codes.w_plus, noise, dtype, codes.detail)
+    return lambda codes: model.generator(codes.w_plus, noise, dtype, codes.feature_code)
 
 
-def _detail(model: Model, start: Codes, config: RefineConfig) -> Tensor:
+def _feature_code(model: Model, start: Codes, config: RefineConfig) -> Tensor:
     """The feature code that the optimization starts at: the start's own, or zeros."""
-    if start.detail is not None:
-        return start.detail
-    r = _detail_size(model, start, config)
+    if start.feature_code is not None:
+        return start.feature_code
+    r = _feature_code_size(model, start, config)
     return start.w_plus.new_zeros(len(start.w_plus), model.generator.config.channels(r), r, r)
 
 
-def _detail_size(model: Model, start: Codes, config: RefineConfig) -> int:
-    if start.detail is not None:
-        return start.detail.shape[-1]
-    r = min(config.detail_resolution, model.resolution)
+def _feature_code_size(model: Model, start: Codes, config: RefineConfig) -> int:
+    if start.feature_code is not None:
+        return start.feature_code.shape[-1]
+    r = min(config.feature_code_resolution, model.resolution)
     if r < 4 or r & (r - 1):
-        raise InputError(f"The feature code has {config.detail_resolution} px: choose 0, or a power of two from 4.")
+        raise InputError(f"The feature code has {config.feature_code_resolution} px: choose 0, or a power of two from 4.")
     return r

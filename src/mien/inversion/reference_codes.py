@@ -26,7 +26,7 @@ def reference_codes(
     `images` [N, 3, R, R] may hold mirror images behind the references that `names` names. Warns of those that the model
     hardly knows.
     """
-    inverter = replace(inverter or InvertConfig(), detail=False)
+    inverter = replace(inverter or InvertConfig(), feature_code=False)
     if refine_steps is None:
         refine_steps = _STEPS_WITHOUT_ENCODER if model.encoder is None and inverter.method == "encoder" else 0
     images = as_learned(model, images)
@@ -34,6 +34,6 @@ def reference_codes(
         return Codes(invert(model, images, inverter, refine_steps=refine_steps).w_plus)
     said = encode(model, images)
     warn_out_of_distribution(model, images[: len(names)], said.w_plus[: len(names)], names)
-    if refine_steps == 0 and inverter == InvertConfig(detail=False):
+    if refine_steps == 0 and inverter == InvertConfig(feature_code=False):
         return said
     return Codes(invert(model, images, inverter, refine_steps=refine_steps, said=said).w_plus)

@@ -68,13 +68,13 @@ class GraphMapper:
 
     def encode(self, crops: Tensor) -> Codes:
         """See `Mapper`."""
-        w_plus, detail = self._run(None, {"image": self._array(crops)})
-        return Codes(torch.from_numpy(w_plus), torch.from_numpy(detail) if detail.ndim == 4 else None)
+        w_plus, feature_code = self._run(None, {"image": self._array(crops)})
+        return Codes(torch.from_numpy(w_plus), torch.from_numpy(feature_code) if feature_code.ndim == 4 else None)
 
     def draw(self, codes: Codes, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
         """See `Mapper`."""
-        detail = np.zeros((len(crops), 1, 1), np.float32) if codes.detail is None else _numpy(codes.detail)
-        given = {"w_plus": _numpy(codes.w_plus), "feature_code": detail, "image": self._array(crops)}
+        feature_code = np.zeros((len(crops), 1, 1), np.float32) if codes.feature_code is None else _numpy(codes.feature_code)
+        given = {"w_plus": _numpy(codes.w_plus), "feature_code": feature_code, "image": self._array(crops)}
         share = self.usual_fidelity if fidelity is None else fidelity
         face, mask = self._run(float(strength), given | {"fidelity": np.full(1, share, np.float32)})
         return Mapped(torch.from_numpy(face), torch.from_numpy(mask))

@@ -1,7 +1,7 @@
 """A synthesis network made ready to render many frames: whatever does not depend on the code is worked out once.
 
 Codes scale activations rather than weights, so that a batch shares its weights, and engines that compile a graph can lay them
-out. `SynthesisNetwork.render` is the reference.
+out. `SynthesisNetwork.synthesize` is the reference.
 
 Strengths between 0 and 1 interpolate the *weights* of the base and the tuned network (as Wang et al. 2019, "Deep Network
 Interpolation", do), so that a frame costs the same at every strength. `Stylizer.apply` interpolates their features, with both
@@ -119,13 +119,13 @@ class FoldedBlock(nn.Module):
         self.to_rgb = FoldedLayer(base.torgb, tuned.torgb)
 
     def forward(
-        self, x: Tensor, image: Tensor | None, w_plus: Tensor, detail: Tensor | None, weights: Iterator[LayerWeights]
+        self, x: Tensor, image: Tensor | None, w_plus: Tensor, feature_code: Tensor | None, weights: Iterator[LayerWeights]
     ) -> tuple[Tensor, Tensor]:
         if self.resolution > 4:
             x = self.up(x, w_plus[:, self.rows["up"]], next(weights))
         x = self.conv(x, w_plus[:, self.rows["conv"]], next(weights))
-        if detail is not None and detail.shape[-1] == self.resolution:
-            x = x + detail.to(x.dtype)
+        if feature_code is not None and feature_code.shape[-1] == self.resolution:
+            x = x + feature_code.to(x.dtype)
         rgb: Tensor = self.to_rgb(x, w_plus[:, self.rows["rgb"]], next(weights)).float()
         return x, rgb if image is None else depthwise(image, 2, 1, (2, 1), (2, 1), 4.0) + rgb
 
@@ -149,11 +149,11 @@ class FoldedSynthesis(nn.Module):
         start = self.const + strength * self.const_difference
         return start.to(dtype), [layer.at(strength, dtype) for layer in layers]
 
-    def forward(self, w_plus: Tensor, detail: Tensor | None, at: tuple[Tensor, list[LayerWeights]]) -> Tensor:
+    def forward(self, w_plus: Tensor, feature_code: Tensor | None, at: tuple[Tensor, list[LayerWeights]]) -> Tensor:
         x, weights, image = at[0].expand(w_plus.shape[0], -1, -1, -1), iter(at[1]), None
         x = x.contiguous(memory_format=torch.channels_last)
         for part in self.blocks:
             block: FoldedBlock = part  # type: ignore[assignment]
-            x, image = block(x, image, w_plus, detail, weights)
+            x, image = block(x, image, w_plus, feature_code, weights)
         assert isinstance(image, Tensor)
         return image

@@ -19,7 +19,7 @@ from mien.mappers.quick_heads import QuickHeads, Softening
 from mien.mappers.resampling import resizing
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.model import Model, frozen
-from mien.oneshot.deltas import apply_changes
+from mien.oneshot.deltas import apply_deltas
 
 
 class GeneratorMapper(nn.Module):
@@ -55,7 +55,7 @@ class GeneratorMapper(nn.Module):
         self.enlarge = resizing(self.heads.size, self.size, "bilinear")
         self.register_buffer("mean_code", mean_code(model), persistent=False)
         base = model.generator.synthesis
-        self.synthesis = FoldedSynthesis(base, base if style is None else apply_changes(base, style.changes))
+        self.synthesis = FoldedSynthesis(base, base if style is None else apply_deltas(base, style.deltas))
         self._ready: tuple[float, tuple[Tensor, list[LayerWeights]]] | None = None
         self.requires_grad_(False).eval()
 
@@ -80,21 +80,23 @@ class GeneratorMapper(nn.Module):
         seen = self.to_encoder(crops).clamp(-1, 1)
         if self.blurred_background and own is not None:
             seen = self.soften(seen, self.keep(fading(own)))
-        w_plus, detail = self.encoder.look(seen.to(self.dtype), self.mean_code)
-        return w_plus.float(), None if detail is None else detail.float()
+        w_plus, feature_code = self.encoder.look(seen.to(self.dtype), self.mean_code)
+        return w_plus.float(), None if feature_code is None else feature_code.float()
 
     def _draw(self, codes: Codes, own: Tensor, strength: float, fidelity: float | None) -> Mapped:
         if self._ready is None or self._ready[0] != strength:
             self._ready = strength, self.synthesis.at(strength, self.dtype)
-        eased = self.ease(codes.detail, self.usual_fidelity if fidelity is None else fidelity)
+        eased = self.ease(codes.feature_code, self.usual_fidelity if fidelity is None else fidelity)
         faces = self.synthesis(codes.w_plus, eased, self._ready[1]).clamp(-1, 1)
         return Mapped(faces, self.cover(own, faces))
 
-    def ease(self, detail: Tensor | None, fidelity: float | Tensor) -> Tensor | None:
+    def ease(self, feature_code: Tensor | None, fidelity: float | Tensor) -> Tensor | None:
         """The feature code as far as `fidelity` lets it be drawn."""
-        if detail is None:
+        if feature_code is None:
             return None
-        return detail * (feature_shares(fidelity, detail.shape[-1]).to(detail) if self.blurred_background else fidelity)
+        return feature_code * (
+            feature_shares(fidelity, feature_code.shape[-1]).to(feature_code) if self.blurred_background else fidelity
+        )
 
     def cover(self, own: Tensor, faces: Tensor) -> Tensor:
         """What faces are to cover of crops with the head masks `own`."""

@@ -112,17 +112,17 @@ class _Part(nn.Module):
             return (self._face(w_plus, feature_code, strength, fidelity),)
         image = given[0]
         own = mapper.heads(image)
-        w_plus, detail = mapper.look(image, own)
-        feature_code = w_plus[:, :1, :1] * 0 if detail is None else detail
+        w_plus, feature_code = mapper.look(image, own)
+        feature_code = w_plus[:, :1, :1] * 0 if feature_code is None else feature_code
         if self.part == "encoder":
             return w_plus, feature_code
         face = self._face(w_plus, feature_code, *given[1:])
         return face, mapper.cover(own, face), w_plus, feature_code
 
     def _face(self, w_plus: Tensor, feature_code: Tensor, strength: Tensor, fidelity: Tensor) -> Tensor:
-        detail = self.mapper.ease(feature_code if feature_code.ndim == 4 else None, fidelity)
-        face: Tensor = self.mapper.synthesis(w_plus, detail, self.mapper.synthesis.at(strength))
-        if detail is None:  # a graph has all its inputs, for models without feature codes too
+        eased = self.mapper.ease(feature_code if feature_code.ndim == 4 else None, fidelity)
+        face: Tensor = self.mapper.synthesis(w_plus, eased, self.mapper.synthesis.at(strength))
+        if eased is None:  # a graph has all its inputs, for models without feature codes too
             face = face + 0 * fidelity * feature_code.sum()
         return face.clamp(-1, 1)
 
@@ -135,7 +135,11 @@ def examples(mapper: GeneratorMapper, part: Part, count: int = 2) -> tuple[Tenso
     weights = torch.ones(1), torch.full((1,), mapper.usual_fidelity)
     if part == "generator":
         codes = mapper.encode(image)
-        return codes.w_plus.clone(), torch.zeros(count, 1, 1) if codes.detail is None else codes.detail.clone(), *weights
+        return (
+            codes.w_plus.clone(),
+            torch.zeros(count, 1, 1) if codes.feature_code is None else codes.feature_code.clone(),
+            *weights,
+        )
     return (image,) if part == "encoder" else (image, *weights)
 
 

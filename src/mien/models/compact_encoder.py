@@ -50,8 +50,8 @@ class _Residual(nn.Module):
         return skip.add_(x)
 
 
-class Detail(nn.Module):
-    """The encoder's own maps of the detail's size and below -> feature code [N, channels, r, r]; zeros at first."""
+class FeatureCodeHead(nn.Module):
+    """The encoder's own maps of the feature code's size and below -> feature code [N, channels, r, r]; zeros at first."""
 
     def __init__(self, inputs: list[int], channels: int) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class CompactEncoder(nn.Module):
                 raise ValueError(
                     f"a feature code of {config.detail_resolution} px needs an encoder of more than {config.resolution} px"
                 )
-            self.detail = Detail(seen, config.detail_channels)
+            self.detail = FeatureCodeHead(seen, config.detail_channels)
 
     def forward(self, image: Tensor, code: Tensor, rendering: Tensor | None = None) -> Tensor:
         return self.look(image, code, rendering)[0]

@@ -121,16 +121,16 @@ class SynthesisBlock(nn.Module):
         self.conv1 = ModulatedConv(channels, channels, 3, config, resolution=resolution)
         self.torgb = ModulatedConv(channels, 3, 1, config, resolution=resolution, rgb=True)
 
-    def features(self, x: Tensor, styles: StyleCodes, noise: Noise, detail: Tensor | None = None) -> Tensor:
+    def features(self, x: Tensor, styles: StyleCodes, noise: Noise, feature_code: Tensor | None = None) -> Tensor:
         """The block's feature map [N, C, R, R] from the one below it (for 4 px: from the constant, given by `start`).
 
-        `detail` of the same shape is added to it; one of another size belongs to another block.
+        `feature_code` of the same shape is added to it; one of another size belongs to another block.
         """
         r = self.resolution
         if r > 4:
             x = self.conv0(x, styles[f"{r}up"], noise[0])
         out: Tensor = self.conv1(x, styles[f"{r}conv"], noise[-1])
-        return out if detail is None or detail.shape[-1] != r else out + detail.to(out.dtype)
+        return out if feature_code is None or feature_code.shape[-1] != r else out + feature_code.to(out.dtype)
 
     def rgb(self, x: Tensor, img: Tensor | None, styles: StyleCodes) -> Tensor:
         """Add this block's image to the up-sampled image of the blocks below; float32."""
@@ -143,9 +143,9 @@ class SynthesisBlock(nn.Module):
         return x.contiguous(memory_format=torch.channels_last)
 
     def forward(
-        self, x: Tensor, img: Tensor | None, styles: StyleCodes, noise: Noise, detail: Tensor | None = None
+        self, x: Tensor, img: Tensor | None, styles: StyleCodes, noise: Noise, feature_code: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        x = self.features(x, styles, noise, detail)
+        x = self.features(x, styles, noise, feature_code)
         return x, self.rgb(x, img, styles)
 
 
@@ -206,18 +206,18 @@ class SynthesisNetwork(nn.Module):
         pairs = [noise[:1]] + [noise[i : i + 2] for i in range(1, len(noise), 2)]
         return [(self.block(r), pair) for r, pair in zip(self.resolutions, pairs, strict=True)]
 
-    def render(
-        self, styles: StyleCodes, noise: Noise, dtype: torch.dtype = torch.float32, detail: Tensor | None = None
+    def synthesize(
+        self, styles: StyleCodes, noise: Noise, dtype: torch.dtype = torch.float32, feature_code: Tensor | None = None
     ) -> Tensor:
         """The image [N, 3, R, R] for the given codes; convolutions run in `dtype`, the image is float32.
 
-        `detail` [N, C, r, r] is added to the feature map of its size: what of a real image the codes cannot say (the F of
+        `feature_code` [N, C, r, r] is added to the feature map of its size: what of a real image the codes cannot say (the F of
         F/W+ space: Kang et al. 2021, "GAN Inversion for Out-of-Range Images with Geometric Transformations").
         """
         x: Tensor = self.block(4).start(styles.batch, dtype)
         img: Tensor | None = None
         for block, maps in self.blocks(noise):
-            x, img = block(x, img, styles, maps, detail)
+            x, img = block(x, img, styles, maps, feature_code)
         assert img is not None
         return img
 
@@ -249,6 +249,8 @@ class Generator(nn.Module):
         """Rows of a W+ code."""
         return self.config.num_ws
 
-    def forward(self, w_plus: Tensor, noise: Noise, dtype: torch.dtype = torch.float32, detail: Tensor | None = None) -> Tensor:
+    def forward(
+        self, w_plus: Tensor, noise: Noise, dtype: torch.dtype = torch.float32, feature_code: Tensor | None = None
+    ) -> Tensor:
         """W+ codes [N, num_ws, w_dim], noise and a feature code where there is one -> image [N, 3, R, R]."""
-        return self.synthesis.render(self.synthesis.styles(w_plus), noise, dtype, detail)
+        return self.synthesis.synthesize(self.synthesis.styles(w_plus), noise, dtype, feature_code)

@@ -54,6 +54,6 @@ def images_of(
     drawn = []
     for start in range(0, len(w_plus), batch):
         part = slice(start, start + batch)
-        detail = None if feature_code is None else feature_code[part].to(device)
-        drawn.append(network.render(network.styles(w_plus[part].to(device)), noise, dtype, detail).cpu())
+        own = None if feature_code is None else feature_code[part].to(device)
+        drawn.append(network.synthesize(network.styles(w_plus[part].to(device)), noise, dtype, own).cpu())
     return torch.cat(drawn)

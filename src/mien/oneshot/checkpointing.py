@@ -18,7 +18,7 @@ from mien.oneshot.config import current_names
 from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 
-_TUNED, _ADAM, _RANDOM, _CODES, _FRESH, _DETAIL = "synthesis.", "adam.", "random", "w_plus", "fresh", "detail"
+_TUNED, _ADAM, _RANDOM, _CODES, _FRESH, _FEATURE_CODE = "synthesis.", "adam.", "random", "w_plus", "fresh", "detail"
 _AVERAGE = "average."
 # What states of before 0.1.0 do not say, because nothing else could be chosen or a setting was not given.
 _DEFAULTS = {
@@ -41,7 +41,7 @@ def save_fit(folder: Path, tuner: OneShotTuner, base: str) -> None:
     for index, parameter in enumerate(_trained(tuner)):
         tensors |= {f"{_ADAM}{index}.{name}": tuner.adam.state[parameter][name] for name in _MOMENTS}
     tensors |= {_RANDOM: tuner.random.get_state(), _CODES: tuner.references.w_plus}
-    found = {_FRESH: tuner.references.mixing_latents, _DETAIL: tuner.mixing.references_feature_codes}
+    found = {_FRESH: tuner.references.mixing_latents, _FEATURE_CODE: tuner.mixing.references_feature_codes}
     tensors |= {name: value for name, value in found.items() if value is not None}
     write_state(folder, tensors, {"fit": _task(tuner, base), "losses": tuner.losses})
 
@@ -76,8 +76,8 @@ class SavedFit:
         if latents is not None:
             latents = self._begun_with(_FRESH, latents, "the encoder differs, or the seed, or mixing_latents")
         # A fit that leaves them out has kept none: its settings say so, and are compared.
-        if feature_codes is not None and _DETAIL in self.tensors:
-            feature_codes = self._begun_with(_DETAIL, feature_codes, "the encoder differs")
+        if feature_codes is not None and _FEATURE_CODE in self.tensors:
+            feature_codes = self._begun_with(_FEATURE_CODE, feature_codes, "the encoder differs")
         return replace(found, w_plus=w_plus, mixing_latents=latents, feature_codes=feature_codes)
 
     def _begun_with(self, name: str, found: Tensor, otherwise: str) -> Tensor:

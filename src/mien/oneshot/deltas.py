@@ -11,15 +11,15 @@ from mien.errors import ModelMismatchError
 from mien.models.generator import SynthesisNetwork
 
 
-def changes(base: nn.Module, tuned: nn.Module) -> dict[str, Tensor]:
+def weight_deltas(base: nn.Module, tuned: nn.Module) -> dict[str, Tensor]:
     """What fine-tuning changed: {parameter name: difference}, float16, without parameters that stayed the same."""
     before = dict(base.named_parameters())
     deltas = {name: p.detach() - before[name].detach() for name, p in tuned.named_parameters()}
     return {name: delta.half().cpu() for name, delta in deltas.items() if bool(delta.any())}
 
 
-def apply_changes(base: SynthesisNetwork, deltas: dict[str, Tensor]) -> SynthesisNetwork:
-    """A copy of `base` with the differences of `changes` added.
+def apply_deltas(base: SynthesisNetwork, deltas: dict[str, Tensor]) -> SynthesisNetwork:
+    """A copy of `base` with the differences of `weight_deltas` added.
 
     Raises `ModelMismatchError` when they name parameters that `base` has not, or has in another shape.
     """

@@ -40,7 +40,7 @@ def encode_references(
         views = torch.cat([views, views.flip(3)])
         inside = None if inside is None else torch.cat([inside, inside.flip(3)])
     ways = motions(config.reference_views - 1) if _is_said_by_encoder(config, model) else []
-    codes = _codes(model, moved_along(views, ways), config, [names[i] for i in kept])
+    codes = _inverted(model, moved_along(views, ways), config, [names[i] for i in kept])
     moved: tuple[float, ...] = ()
     if config.reference_shape < 1 and not config.extreme:
         found = register(views, inside, model.generator, _first(codes, len(views)), shape=config.reference_shape)
@@ -49,7 +49,7 @@ def encode_references(
     return References(
         moved_along(views, ways), codes.w_plus, merged, None if inside is None else moved_along(inside, ways),
         # A feature code has the shapes of the reference, which blended codes are to forget.
-        feature_codes=None if config.mean_layers else codes.detail,
+        feature_codes=None if config.mean_layers else codes.feature_code,
         views=sides * (1 + len(ways)),
         mixing_latents=faces.w_plus if faces is not None and takes_own_faces(config, model) else None,
         other_faces=faces if distribution_weight(config, model) else None,
@@ -77,7 +77,7 @@ def _is_said_by_encoder(config: OneShotConfig, model: Model) -> bool:
     return plain and model.encoder is not None and not config.extreme and not config.refine_reference
 
 
-def _codes(model: Model, images: Tensor, config: OneShotConfig, names: Sequence[str]) -> Codes:
+def _inverted(model: Model, images: Tensor, config: OneShotConfig, names: Sequence[str]) -> Codes:
     if config.extreme:
         return Codes(mean_code(model, len(images)))
     inverter = config.reference_inverter
@@ -86,4 +86,4 @@ def _codes(model: Model, images: Tensor, config: OneShotConfig, names: Sequence[
 
 
 def _first(codes: Codes, count: int) -> Codes:
-    return Codes(codes.w_plus[:count], None if codes.detail is None else codes.detail[:count])
+    return Codes(codes.w_plus[:count], None if codes.feature_code is None else codes.feature_code[:count])

@@ -19,7 +19,7 @@ from mien.models.model import Model
 from mien.oneshot.callbacks import Follower
 from mien.oneshot.checkpointing import SavedFit
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
-from mien.oneshot.deltas import changes
+from mien.oneshot.deltas import weight_deltas
 from mien.oneshot.layer_masks import too_few_codes
 from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
@@ -33,7 +33,7 @@ def learn(
     identity: Embedder | None = None, dtype: torch.dtype = torch.float32, snapshots: SnapshotConfig | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:  # fmt: skip
-    """Fine-tune a copy of the model's generator: what changed (as `changes` says), and how it was made, for the style file.
+    """Fine-tune a copy of the model's generator: its `weight_deltas`, and how they were made, for the style file.
 
     `extractor`, `identity` and `dtype` are those of `OneShotTuner`; `snapshots` says what is written on the way, and where to
     resume. Warns where the random codes of the mask differ too little. Raises `ModelMismatchError` for a model without a
@@ -57,7 +57,7 @@ def learn(
         follower = Follower(tuner, snapshots, base)
         tuner.run(progress, follower)
         follower.finish()
-    return changes(model.generator.synthesis, tuner.result), made_by(tuner)
+    return weight_deltas(model.generator.synthesis, tuner.result), made_by(tuner)
 
 
 def made_by(tuner: OneShotTuner) -> dict[str, Any]:

@@ -108,10 +108,10 @@ def mask_effects(
     network = generator.synthesis
     noise, face = network.noise("const"), network.styles(w_plus)
     fresh = [network.styles(code) for code in torch.split(random_codes(generator, count, seed=seed, psi=1), 1)]
-    before = network.render(face, noise).clamp(-1, 1)
+    before = network.synthesize(face, noise).clamp(-1, 1)
 
     def effect(layers: RandomLayers) -> tuple[Tensor, Tensor]:
-        images = [network.render(mix_styles(face, other, layers), noise).clamp(-1, 1) for other in fresh]
+        images = [network.synthesize(mix_styles(face, other, layers), noise).clamp(-1, 1) for other in fresh]
         swapped = torch.cat(images)
         return swapped, (swapped - before).abs().mean(dim=(0, 1))
 
@@ -160,7 +160,7 @@ def mask_sheet(
     """
     network = generator.synthesis
     with torch.no_grad():
-        face = network.render(network.styles(w_plus), network.noise("const"))[0].cpu()
+        face = network.synthesize(network.styles(w_plus), network.noise("const"))[0].cpu()
     rows: list[list[Tensor]] = []
     shares: dict[str, float] = {}
     for name, effect in mask_effects(generator, w_plus, masks, seed=seed):

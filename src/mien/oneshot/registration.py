@@ -72,8 +72,8 @@ def rendered_landmarks(generator: Generator, codes: Codes) -> Landmarks:
     drawn = []
     for code in codes.single():
         whole = [generator(code.w_plus, noise)]
-        if code.detail is not None:
-            whole.append(generator(code.w_plus, noise, detail=code.detail))
+        if code.feature_code is not None:
+            whole.append(generator(code.w_plus, noise, feature_code=code.feature_code))
         drawn.append(find_landmarks(torch.cat(whole)))
     points = torch.stack([d.points.mean(dim=0) for d in drawn])
     return Landmarks(points, torch.stack([d.outline.mean(dim=0) for d in drawn]))

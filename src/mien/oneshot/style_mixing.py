@@ -73,7 +73,7 @@ class StyleMixing:
         return mix_styles(found, network.styles(broadcast(mean, self.base.num_ws)), layers)
 
     @torch.no_grad()
-    def codes(self, index: Tensor, random: torch.Generator) -> StyleCodes | Tensor:
+    def mixed_codes(self, index: Tensor, random: torch.Generator) -> StyleCodes | Tensor:
         """One new random code around each chosen reference: S codes, or W+ in space w_plus."""
         w = self.latents(len(index), random)
         if self.config.space == "w_plus":

@@ -110,7 +110,7 @@ class OneShotTuner:
         """What the extractor says of the tuned generator's image of codes [1, num_ws, w_dim]."""
         noise = self.synthesis.noise(self.config.noise, len(w_plus), self.random)
         network = self.base.synthesis if self.config.space == "s" else self.synthesis
-        return self.extractor(self._seen(self.synthesis.render(network.styles(w_plus), noise, self.dtype)))
+        return self.extractor(self._seen(self.synthesis.synthesize(network.styles(w_plus), noise, self.dtype)))
 
     @property
     def result(self) -> SynthesisNetwork:
@@ -144,14 +144,14 @@ class OneShotTuner:
         """
         return image if self.valid is None else torch.lerp(self.images[index], image, self.valid[index])
 
-    def render(self, index: Tensor) -> Rendering:
+    def render_random_codes(self, index: Tensor) -> Rendering:
         """New random codes around the chosen references, drawn by the tuned generator."""
         noise = self.synthesis.noise(self.config.noise, len(index), self.random)
-        codes, feature_codes = self.mixing.codes(index, self.random), self.mixing.feature_codes(index, self.random)
+        codes, feature_codes = self.mixing.mixed_codes(index, self.random), self.mixing.feature_codes(index, self.random)
 
         def draw(network: SynthesisNetwork) -> Tensor:
             styles = codes if isinstance(codes, StyleCodes) else network.styles(codes)
-            return network.render(styles, noise, self.dtype, feature_codes)
+            return network.synthesize(styles, noise, self.dtype, feature_codes)
 
         return Rendering(index, draw(self.synthesis), torch.no_grad()(lambda: draw(self.base.synthesis)))
 
@@ -163,7 +163,7 @@ class OneShotTuner:
 
     def loss(self, index: Tensor) -> Tensor:
         """All terms for new random codes around the chosen references."""
-        return total_loss(self.terms, self.render(index), step=len(self.losses))
+        return total_loss(self.terms, self.render_random_codes(index), step=len(self.losses))
 
     def step(self) -> float:
         """One update; returns the loss before it."""

@@ -250,5 +250,5 @@ def _checked(frame: Frame) -> Frame:
 
 
 def _together(codes: Sequence[Codes]) -> Codes:
-    details = [code.detail for code in codes if code.detail is not None]
-    return Codes(torch.cat([code.w_plus for code in codes]), torch.cat(details) if details else None)
+    feature_codes = [code.feature_code for code in codes if code.feature_code is not None]
+    return Codes(torch.cat([code.w_plus for code in codes]), torch.cat(feature_codes) if feature_codes else None)

@@ -52,12 +52,12 @@ class CodeSmoother:
 
     def __init__(self, steadiness: float) -> None:
         self._w_plus = OneEuro((-1,), steadiness)  # a speed per row
-        self._detail = OneEuro((-3,), steadiness)  # a speed per place
+        self._feature_code = OneEuro((-3,), steadiness)  # a speed per place
 
     def __call__(self, codes: Codes, seconds: float) -> Codes:
         """The codes [1, ...] as they are to be drawn, `seconds` after the last ones."""
-        detail = None if codes.detail is None else self._detail(codes.detail, seconds)
-        return Codes(self._w_plus(codes.w_plus, seconds), detail)
+        feature_code = None if codes.feature_code is None else self._feature_code(codes.feature_code, seconds)
+        return Codes(self._w_plus(codes.w_plus, seconds), feature_code)
 
 
 def _share(cutoff: float, seconds: float) -> float:

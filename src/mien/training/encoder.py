@@ -65,8 +65,8 @@ class Reconstruction:
             "prior": c.prior * (w_plus - w_avg).square().mean() / spread,
             "flat": c.flat * (w_plus - w_plus.mean(dim=1, keepdim=True)).square().mean() / spread,
         }
-        if codes.detail is not None:
-            found["feature_code"] = c.feature_code * codes.detail.square().mean()
+        if codes.feature_code is not None:
+            found["feature_code"] = c.feature_code * codes.feature_code.square().mean()
         if c.features:
             with torch.no_grad():
                 wanted = judge.features(reals, sizes, dtype)

@@ -68,7 +68,7 @@ class Objectives:
         if rebuilt is not None:
             reals = self.draw(self.micro_batch - self.own, g)
             codes = rebuilt.codes(reals, n.generator.mapping.w_avg, g, self.dtype)
-        images = self.render(own, codes, noise)
+        images = self.generate(own, codes, noise)
         loss = generator_loss(self._logits(images, g, self.dtype))
         measured = {"generator": loss, "w_mean": w.detach().mean(dim=0)}
         if rebuilt is not None and codes is not None:
@@ -109,7 +109,7 @@ class Objectives:
             own, _, _ = self.codes(self.own, g)
             rebuilt, w_avg = self.networks.reconstruction, self.networks.generator.mapping.w_avg
             codes = None if rebuilt is None else rebuilt.codes(reals[self.own :], w_avg, g, self.dtype)
-            fakes = self.render(own, codes, self.noise(self.micro_batch, g))
+            fakes = self.generate(own, codes, self.noise(self.micro_batch, g))
         real_logits = self._logits(reals, g, self.dtype)
         fake_logits = self._logits(fakes, g, self.dtype)
         loss = discriminator_loss(real_logits, fake_logits)
@@ -146,7 +146,7 @@ class Objectives:
         maps = self.networks.generator.synthesis.noise("random", count, g)
         return [m if m is not None and m.shape[-1] >= self.config.noise_from else None for m in maps]
 
-    def render(self, own: Tensor, codes: Codes | None, noise: Sequence[Tensor | None]) -> Tensor:
+    def generate(self, own: Tensor, codes: Codes | None, noise: Sequence[Tensor | None]) -> Tensor:
         """Images of fresh codes and, behind them, of training images' codes.
 
         Only the first teach the noise strengths: a reconstruction is judged pixel by pixel, and noise can only be wrong there.
@@ -155,7 +155,7 @@ class Objectives:
         if codes is None:
             images: Tensor = generator(own, noise, self.dtype)
             return images
-        feature_code = codes.detail
+        feature_code = codes.feature_code
         if feature_code is not None:
             feature_code = torch.cat([feature_code.new_zeros(len(own), *feature_code.shape[1:]), feature_code])
         strengths = {

@@ -42,6 +42,8 @@ def rebuilt_grid(generator: Generator, encoder: CompactEncoder, reals: Tensor) -
     seen = resize(reals, encoder.config.resolution)
     codes, feature_code = encoder.look(seen, generator.mapping.w_avg.expand(len(seen), generator.num_ws, -1))
     noise = generator.synthesis.noise("const")
-    shown = [reals, generator(codes, noise)] + ([] if feature_code is None else [generator(codes, noise, detail=feature_code)])
+    shown = [reals, generator(codes, noise)] + (
+        [] if feature_code is None else [generator(codes, noise, feature_code=feature_code)]
+    )
     rows = [torch.cat(list(images[half : half + 8]), dim=2) for half in (0, 8) for images in shown]
     return torch.cat(rows, dim=1).cpu()

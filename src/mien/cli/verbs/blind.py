@@ -10,7 +10,7 @@ from typer import Argument, Option
 from mien.cli.machine import Screen
 from mien.cli.named import folders
 from mien.cli.options import Overwrite
-from mien.cli.paths import existing, photos_in
+from mien.cli.paths import photos_in, resolve_file
 from mien.cli.result import Report
 from mien.errors import InputError
 from mien.evaluation.config import BlindConfig
@@ -49,7 +49,7 @@ def run(
     if not outputs or photos is None or out is None:
         raise InputError("A study needs two folders of outputs, `photos` and `out`; or give `score` and the folder of one.")
     two, images = folders(outputs, "OUTPUTS"), photos_in([photos])
-    shown = None if reference is None else existing(reference)
+    shown = None if reference is None else resolve_file(reference)
 
     from mien.evaluation.preference_study import lay_out_study
 

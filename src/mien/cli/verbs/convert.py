@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from mien.cli.machine import Screen
 from mien.cli.options import Overwrite
-from mien.cli.paths import check_outputs, existing
+from mien.cli.paths import check_outputs, resolve_file
 from mien.cli.result import Report
 
 EXAMPLES = (
@@ -35,7 +35,7 @@ def run(
     overwrite: Overwrite = False,
 ) -> Report:
     """Write a model in another format: ours, or the common .pt that JoJoGAN and many other tools open."""
-    check_outputs([target], [existing(source)], overwrite=overwrite)
+    check_outputs([target], [resolve_file(source)], overwrite=overwrite)
 
     from mien.checkpoint import convert
 

@@ -12,7 +12,7 @@ from typer import Argument, Option
 from mien.cli.machine import Machine, Screen
 from mien.cli.named import distinct, folders, named
 from mien.cli.options import Extractors, InvertingModel, Overwrite
-from mien.cli.paths import existing, photos_in
+from mien.cli.paths import photos_in, resolve_file
 from mien.cli.render import find_styles
 from mien.cli.result import Report, progress, table
 from mien.cli.shown import EVALUATING
@@ -57,7 +57,7 @@ def run(
     files = distinct([path for text in styles or [] for path in find_styles(text)])
     images, made_from = photos_in([photos]), named(references, "--reference")
     for path in (networks.identity, *(path for paths in made_from.values() for path in paths)):
-        _ = path and existing(path)
+        _ = path and resolve_file(path)
 
     from mien.evaluation.evaluate import evaluate, open_instruments
     from mien.evaluation.evaluation_text import FILES, write_evaluation

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import InvertingModel, LossNetworks, Overwrite, PresetOption, Regions, give_regions, one_by_hand
-from mien.cli.paths import check_outputs, existing
+from mien.cli.paths import check_outputs, resolve_file
 from mien.cli.result import Report, progress
 from mien.editing.config import Control
 from mien.faces.config import AlignConfig
@@ -41,7 +41,7 @@ def run(
     overwrite: Overwrite = False,
 ) -> Report:
     """Learn a style from one image, or a few, and save it as a small file for mien apply."""
-    images = [existing(path) for path in references]
+    images = [resolve_file(path) for path in references]
     check_outputs([out], images, overwrite=overwrite)
     one_by_hand(align, images)
 

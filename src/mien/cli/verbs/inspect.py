@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from mien.cli.machine import Screen
 from mien.cli.options import Overwrite
-from mien.cli.paths import check_outputs, existing, image_name, write_out
+from mien.cli.paths import check_outputs, image_name, resolve_file, write_out
 from mien.cli.result import Report, pairs
 from mien.cli.terminal_image import half_blocks, shows_colors
 from mien.errors import InputError, MienError
@@ -36,7 +36,7 @@ def run(
     """
     from mien.checkpoint import inspect_file
 
-    paths = [existing(path) for path in files]
+    paths = [resolve_file(path) for path in files]
     report = Report(document={"files": []})
     if out is not None:
         write_preview(paths, out, report, overwrite=overwrite)

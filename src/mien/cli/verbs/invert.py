@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import Extractors, InvertingModel, Overwrite, one_by_hand
-from mien.cli.paths import check_outputs, existing, image_name, photos_in
+from mien.cli.paths import check_outputs, image_name, photos_in, resolve_file
 from mien.cli.result import Report, progress, table
 from mien.errors import InputError
 from mien.faces.config import AlignConfig
@@ -65,7 +65,7 @@ def run(
     with progress("inverting", quiet=screen.quiet) as advance:
         found = stylizer.invert(images[0], drawing, align=align, progress=advance)
     write_image(out, from_tensor(found.rendering), overwrite=True)
-    code = {"w_plus": found.w_plus} | ({} if found.detail is None else {"detail": found.detail})
+    code = {"w_plus": found.w_plus} | ({} if found.feature_code is None else {"detail": found.feature_code})
     native.write(code_file, "code", code, {"base": stylizer.digest, "resolution": stylizer.resolution})
     report = Report()
     report.wrote(out, {"kind": "image"})
@@ -79,7 +79,7 @@ def _compare(
 ) -> Report:  # fmt: skip
     if align != AlignConfig(aligned=align.aligned):
         raise InputError("`compare` takes the largest face of every photo: leave out `face`, `box` and `landmarks`.")
-    identity = networks.identity and existing(networks.identity)
+    identity = networks.identity and resolve_file(networks.identity)
 
     from mien.evaluation.comparison import FILES, compare_inverters, usual_ways, write_comparison
     from mien.evaluation.evaluate import open_instruments

@@ -9,7 +9,7 @@ from typer import Option
 
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import InvertingModel, Overwrite
-from mien.cli.paths import check_outputs, existing, image_name
+from mien.cli.paths import check_outputs, image_name, resolve_file
 from mien.cli.result import Report, progress, table
 from mien.faces.config import AlignConfig
 
@@ -39,7 +39,7 @@ def run(
     A row per mask for fit --random-layers: one face, the same with random codes in the mask's layers, and where it differs.
     The percentage says how much the random codes differ: with too little, a style gets artifacts.
     """
-    check_outputs([image_name(out)], [existing(image)] if image else [], overwrite=overwrite)
+    check_outputs([image_name(out)], [resolve_file(image)] if image else [], overwrite=overwrite)
 
     from mien.evaluation.mask_effects import draw_masks
     from mien.media.images import from_tensor, write_image

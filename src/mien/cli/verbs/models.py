@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from typer import Argument, Option
 
 from mien.cli.machine import Screen
-from mien.cli.paths import existing
+from mien.cli.paths import resolve_file
 from mien.cli.result import Report, progress, table
 from mien.errors import InputError
 
@@ -69,7 +69,7 @@ def _get(entry: PublishedFile, file: Path | None, out: Path | None, *, overwrite
     try:
         with progress("megabytes", quiet=quiet) as advance:
             target = download_model(
-                entry.name, out, file=None if file is None else existing(file), overwrite=overwrite, progress=advance
+                entry.name, out, file=None if file is None else resolve_file(file), overwrite=overwrite, progress=advance
             )
     except KeyboardInterrupt:
         if file is None and not quiet:

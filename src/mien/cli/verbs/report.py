@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import Overwrite
-from mien.cli.paths import existing
+from mien.cli.paths import resolve_file
 from mien.cli.result import Report, progress
 from mien.evaluation.config import QUICK, ReportConfig, ReportInputs
 from mien.runtime import pick_device
@@ -44,7 +44,7 @@ def run(
     """
     for path in (model, inputs.identity):
         if path is not None:
-            existing(path)
+            resolve_file(path)
 
     from mien.evaluation.model_report.whole_report import report_on
 

@@ -21,7 +21,7 @@ from mien.cli.options import (
     one_by_hand,
     planned,
 )
-from mien.cli.paths import check_outputs, existing
+from mien.cli.paths import check_outputs, resolve_file
 from mien.cli.render import keep_style, learned_already, render
 from mien.cli.result import Report, progress
 from mien.cli.shown import BESIDE_LEARNING, DRAWING, OF_THE_REFERENCE
@@ -69,7 +69,7 @@ def run(
     if ready := learned_already(style, save_style):
         many = BatchConfig(**vars(files))
         return apply.run(ready, photos, out, drawing, align, model, machine, many, screen, compare, regions=regions)
-    images, saved = [existing(path) for path in style], [save_style] if save_style else []
+    images, saved = [resolve_file(path) for path in style], [save_style] if save_style else []
     jobs, _ = planned(files, photos, [images[0].stem], out, align)
     if not jobs:
         return Report()

@@ -10,7 +10,7 @@ from typer import Argument, Option
 from mien.batch.targets import WRITABLE
 from mien.cli.machine import Screen
 from mien.cli.options import Overwrite
-from mien.cli.paths import check_outputs, existing
+from mien.cli.paths import check_outputs, resolve_file
 from mien.cli.result import Report
 from mien.cli.shown import pixels
 from mien.editing.config import Side
@@ -41,7 +41,7 @@ def run(
     cuts, sheet = pixels(at), out.suffix.lower() in WRITABLE
     if len(cuts) > 1 and not sheet:
         raise InputError(f"{out} is one model, and there are {len(cuts)} cuts: give one, or an image for a sheet.")
-    models = [existing(low), existing(high)]
+    models = [resolve_file(low), resolve_file(high)]
     check_outputs([out], models, overwrite=overwrite)
 
     from mien.checkpoint.load import load_model

@@ -9,7 +9,7 @@ from typer import Argument, Option
 
 from mien.cli.machine import Machine, Screen
 from mien.cli.options import InvertingModel, Overwrite
-from mien.cli.paths import check_outputs, existing
+from mien.cli.paths import check_outputs, resolve_file
 from mien.cli.render import styles_of_people
 from mien.cli.result import Report, progress
 from mien.cli.shown import OF_A_VIDEO
@@ -45,7 +45,7 @@ def run(
 
     Faces are followed from frame to frame, and people are numbered as they appear.
     """
-    styles, clip = styles_of_people(style), existing(clip)
+    styles, clip = styles_of_people(style), resolve_file(clip)
     check_outputs([out], [clip], overwrite=overwrite)
 
     from mien.video import stylize_video

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mien.evaluation.model_report.parts import Inversion, Session, Verdict, device_of, judge, render, timed, yardsticks
+from mien.evaluation.model_report.parts import Inversion, Session, Verdict, device_of, judge, pixels_of, timed, yardsticks
 from mien.evaluation.model_report.report_sheets import inversion_sheet
 from mien.evaluation.model_report.workspace import pixels_digest
 from mien.latents import Codes
@@ -32,7 +32,7 @@ def measure_inversion(session: Session, photos: Tensor, inversion: Inversion) ->
     for stage, name in (("start", inversion.start_name), ("refined", f"refined, {inversion.refine_steps} steps")):
         if f"{stage}_codes" not in found:
             continue
-        pixels = render(session.model, found[f"{stage}_codes"], session.batch, found.get(f"{stage}_detail"))
+        pixels = pixels_of(session.model, found[f"{stage}_codes"], session.batch, found.get(f"{stage}_detail"))
         verdict = judge(photos, pixels, session.instruments, session.batch)
         stages[name] = pixels, verdict
         numbers[stage] = {
@@ -99,4 +99,4 @@ def _invert(images: Tensor, inversion: Inversion, *, alone: bool) -> dict[str, T
 
 def _stored(stage: str, codes: Codes) -> dict[str, Tensor]:
     found = {f"{stage}_codes": codes.w_plus}
-    return found if codes.detail is None else {**found, f"{stage}_detail": codes.detail}
+    return found if codes.feature_code is None else {**found, f"{stage}_detail": codes.feature_code}

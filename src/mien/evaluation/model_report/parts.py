@@ -61,9 +61,9 @@ def device_of(model: Model) -> torch.device:
     return model.generator.mapping.w_avg.device
 
 
-def render(model: Model, codes: Tensor, batch: int = 16, detail: Tensor | None = None) -> Tensor:
+def pixels_of(model: Model, codes: Tensor, batch: int = 16, feature_code: Tensor | None = None) -> Tensor:
     """The images [N, 3, R, R] of W+ codes, and of feature codes where there are any, as uint8, with the stored noise."""
-    return to_uint8(images_of(model.generator.synthesis, codes, detail, batch=batch))
+    return to_uint8(images_of(model.generator.synthesis, codes, feature_code, batch=batch))
 
 
 def describe(pixels: Tensor, instruments: Instruments) -> Features:

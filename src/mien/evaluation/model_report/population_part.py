@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mien.evaluation.model_report.parts import Features, Session, diversity, render, set_distances
+from mien.evaluation.model_report.parts import Features, Session, diversity, pixels_of, set_distances
 from mien.evaluation.model_report.report_sheets import nearest_sheet
 from mien.evaluation.model_report.workspace import pixels_digest
 from mien.media.image_dataset import Dataset
@@ -77,11 +77,11 @@ class Population:
         z = random_latents(self.session.model.generator, self.count, self.session.seed)
         settings = {"model": self.session.digests["generator"], "psi": psi, "seed": self.session.seed}
         return self.session.describe_all(
-            f"samples-{psi:g}", settings, lambda a, b: self._render(z[a:b], psi), self.count, SAMPLE_WORK
+            f"samples-{psi:g}", settings, lambda a, b: self._pixels_of(z[a:b], psi), self.count, SAMPLE_WORK
         )
 
-    def _render(self, z: Tensor, psi: float) -> Tensor:
-        return render(self.session.model, map_latents(self.session.model.generator, z, psi), self.session.batch)
+    def _pixels_of(self, z: Tensor, psi: float) -> Tensor:
+        return pixels_of(self.session.model, map_latents(self.session.model.generator, z, psi), self.session.batch)
 
     def _copies(self, samples: Tensor, real: Tensor) -> dict[str, Tensor]:
         """The first samples, and of all samples those most like a training face, beside that face."""
@@ -96,7 +96,7 @@ class Population:
         made = {}
         for name, index in chosen.items():
             faces = self.data.pixels[self.order[found.index[index, 0]]]
-            made[name] = nearest_sheet(self._render(z[index], 1.0), faces, likeness[index].tolist())
+            made[name] = nearest_sheet(self._pixels_of(z[index], 1.0), faces, likeness[index].tolist())
         return made
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mien.editing.config import BANDS
-from mien.evaluation.model_report.parts import render
+from mien.evaluation.model_report.parts import pixels_of
 from mien.latents import style_layers
 from mien.media.contact_sheet import sheet
 from mien.metrics.perceptual import as_images
@@ -25,12 +25,12 @@ def _grid(pixels: Tensor, columns: int) -> list[list[Tensor | None]]:
 
 def sample_sheet(model: Model, z: Tensor, psi: float) -> Tensor:
     """All samples of `z` [N, z_dim], eight in a row."""
-    return sheet(_grid(render(model, map_latents(model.generator, z, psi)), 8), size=_cell(model), gap=0)
+    return sheet(_grid(pixels_of(model, map_latents(model.generator, z, psi)), 8), size=_cell(model), gap=0)
 
 
 def truncation_sheet(model: Model, z: Tensor, psis: list[float]) -> Tensor:
     """The same inputs at every truncation, one row each."""
-    rows = [list(as_images(render(model, map_latents(model.generator, z, psi)))) for psi in psis]
+    rows = [list(as_images(pixels_of(model, map_latents(model.generator, z, psi)))) for psi in psis]
     return sheet(rows, size=_cell(model), row_labels=[f"psi {psi:g}" for psi in psis], gap=2)
 
 
@@ -40,7 +40,7 @@ def mixing_sheet(model: Model, z: Tensor, psi: float, sources: int = 6) -> Tenso
     givers, takers = codes[:sources], iter(codes[sources:])
     # Each row belongs to the largest block that it drives; the last one drives the last toRGB alone.
     driven = {layer.row: layer.resolution for layer in style_layers(model.resolution)}
-    rows: list[list[Tensor | None]] = [[None, *as_images(render(model, givers))]]
+    rows: list[list[Tensor | None]] = [[None, *as_images(pixels_of(model, givers))]]
     labels = ["gives"]
     for name, (low, high) in BANDS.items():
         rows_of = [row for row, side in driven.items() if low <= side <= high]
@@ -48,7 +48,7 @@ def mixing_sheet(model: Model, z: Tensor, psi: float, sources: int = 6) -> Tenso
             taker = next(takers)[None]
             mixed = taker.repeat(len(givers), 1, 1)
             mixed[:, rows_of] = givers[:, rows_of]
-            rows.append(list(as_images(render(model, torch.cat([taker, mixed])))))
+            rows.append(list(as_images(pixels_of(model, torch.cat([taker, mixed])))))
             high = min(high, model.resolution)
             labels.append(f"takes {name}\n" + (f"{low} px" if low == high else f"{low}-{high} px"))
     return sheet(rows, size=_cell(model), row_labels=labels, gap=2)
@@ -59,7 +59,7 @@ def interpolation_sheet(model: Model, z: Tensor, psi: float, steps: int = 9) -> 
     codes = map_latents(model.generator, z, psi)
     weights = torch.linspace(0, 1, steps, device=codes.device)[:, None, None]
     rows = [
-        list(as_images(render(model, torch.lerp(a[None], b[None], weights))))
+        list(as_images(pixels_of(model, torch.lerp(a[None], b[None], weights))))
         for a, b in zip(codes[::2], codes[1::2], strict=True)
     ]
     return sheet(rows, size=_cell(model), gap=0)
