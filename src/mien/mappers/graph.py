@@ -112,8 +112,8 @@ class _Part(nn.Module):
             return (self._face(w_plus, feature_code, strength, fidelity),)
         image = given[0]
         own = mapper.heads(image)
-        w_plus, feature_code = mapper.look(image, own)
-        feature_code = w_plus[:, :1, :1] * 0 if feature_code is None else feature_code
+        w_plus, found = mapper.look(image, own)
+        feature_code = w_plus[:, :1, :1] * 0 if found is None else found
         if self.part == "encoder":
             return w_plus, feature_code
         face = self._face(w_plus, feature_code, *given[1:])
