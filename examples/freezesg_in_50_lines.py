@@ -14,7 +14,7 @@ from mien.latents import broadcast
 from mien.losses.adversarial import discriminator_loss, generator_loss, r1_penalty
 from mien.losses.structure import structure_loss
 from mien.media.images import from_tensor, read_image, write_image
-from mien.styles import EMBEDDED_MODEL
+from mien.shipped import EMBEDDED_MODEL
 
 folder, out_file, steps = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 2000
 random, batch = torch.Generator().manual_seed(0), 4

@@ -14,7 +14,7 @@ from mien.inversion.encode import encode
 from mien.latents import broadcast, keep_below, mix_styles, style_layers
 from mien.losses.features import loss_resolutions
 from mien.media.images import from_tensor, read_image, write_image
-from mien.styles import EMBEDDED_MODEL
+from mien.shipped import EMBEDDED_MODEL
 
 reference_file, face_file, out_file = sys.argv[1:4]
 steps, random = int(sys.argv[4]) if len(sys.argv) > 4 else 300, torch.Generator().manual_seed(0)

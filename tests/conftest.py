@@ -34,7 +34,7 @@ def shared() -> Path:
 _SLOW = (
     "batch/test_apply_folder.py", "batch/test_cluster.py", "checkpoint/test_checkpoint.py", "checkpoint/test_limits.py",
     "checkpoint/test_parity.py", "cli/test_train_verbs.py", "cli/test_verbs.py", "dataset/test_prepare.py", "evaluation/",
-    "export/", "faces/test_detect.py", "test_docs.py", "test_end_to_end.py", "test_examples.py", "test_limits_page.py",
+    "exporters/", "faces/test_detect.py", "test_docs.py", "test_end_to_end.py", "test_examples.py", "test_limits_page.py",
     "test_tutorial.py", "tools/", "training/test_distributed.py", "training/test_run.py", "video/test_whole_clip.py",
     "web/test_page.py",
 )  # fmt: skip

@@ -105,8 +105,8 @@ def test_a_model_that_was_not_loaded_here_stays_as_it_is(photo: Image.Image) -> 
 
 
 def test_models_and_styles_have_names(tmp_path: Path) -> None:
-    assert mien.list_styles() == list(mien.ready_styles()) == ["comic", "ink", "poster", "toon"]
-    assert all(path.exists() for path in mien.ready_styles().values())
+    assert mien.list_styles() == list(mien.styles.ready_styles()) == ["comic", "ink", "poster", "toon"]
+    assert all(path.exists() for path in mien.styles.ready_styles().values())
     assert mien.list_models()[0] == "faces"
     assert mien.Style.load("Ink").name == mien.Style.load("ink").name
     with pytest.raises(mien.MienError, match="Did you mean ink"):

@@ -63,7 +63,7 @@ def test_the_first_block_is_two_lines_that_set_up_run_and_test() -> None:
     for name in words:
         if name.startswith("examples/"):
             assert (_REPOSITORY / name).is_file(), f"{name} does not ship with the project"
-    from mien.styles import EMBEDDED_MODEL
+    from mien.shipped import EMBEDDED_MODEL
 
     assert EMBEDDED_MODEL.is_file(), "the embedded model does not ship with the project"
     assert "--overwrite" in words, "the line must work a second time"
@@ -102,7 +102,10 @@ def test_the_page_of_the_api_is_what_the_docstrings_say(monkeypatch: pytest.Monk
     tool = _tool("api_page", monkeypatch)
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run: python tools/api_page.py"
     listed = [name for names in tool.SECTIONS.values() for name in names]
-    assert sorted([*listed, "__version__"]) == mien.__all__, "every public name belongs to one section"
+    assert sorted([*listed, "__version__"]) == mien.__all__, "every name at the top belongs to one section"
+    headings = re.findall(r"^### mien\.(\S+)$", tool.page(), re.MULTILINE)
+    expert = [f"{package}.{name}" for package in mien._PACKAGES for name in getattr(mien, package).__all__]
+    assert sorted(headings) == sorted([*listed, *expert]), "every name of a subpackage is on the page too"
 
 
 def _anchors(page: Path) -> set[str]:
@@ -221,7 +224,7 @@ def test_blocks_are_marked(page: Path) -> None:
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the pages speak of, as current folder."""
-    from mien.styles import EMBEDDED_MODEL
+    from mien.shipped import EMBEDDED_MODEL
 
     if not (_EXAMPLES / "face.png").exists() or not EMBEDDED_MODEL.exists():
         pytest.skip("the embedded model and its example images are not there yet")

@@ -16,7 +16,7 @@ from mien.media.image_input import as_image
 from mien.media.images import read_image
 from mien.pipeline import OneShotConfig, Style, Stylizer
 from mien.render_config import RenderConfig
-from mien.styles import EMBEDDED_MODEL
+from mien.shipped import EMBEDDED_MODEL
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

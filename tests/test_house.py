@@ -28,12 +28,12 @@ _LAYERS: tuple[tuple[str, ...], ...] = (
     ("inversion", "training", "metrics"),
     ("oneshot", "editing"),
     ("mappers",),
-    ("styles", "render_config", "file_preview"),
+    ("styles", "render_config"),
     ("face_model", "map_faces"),
     ("pipeline",),
     ("shortcuts", "many_styles", "streaming"),
     ("video",),
-    ("evaluation", "dataset", "batch", "export"),
+    ("evaluation", "dataset", "batch", "exporters"),
     ("web",),
     ("cli",),
 )
@@ -306,14 +306,52 @@ def test_import_of_the_package_is_free() -> None:
 
 
 def test_every_public_name_exists_and_is_typed() -> None:
+    """At the top what most programs need, about thirty names; the rest in subpackages, which `import mien` is enough for."""
     assert (_SOURCE / "py.typed").exists()
     assert dir(mien) == mien.__all__
+    assert len(mien.__all__) <= 32
     for name in mien.__all__:
         assert getattr(mien, name) is not None
-    typed = {n.asname for n in ast.walk(_tree(_SOURCE / "__init__.py")) if isinstance(n, ast.alias) and n.asname}
-    assert typed == {*mien.__all__} - {"__version__"}, "type checkers and the running program must see the same names"
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-        _ = mien.nonsense
+    typed = _typed(_SOURCE / "__init__.py")
+    assert typed == {*mien.__all__, *mien._PACKAGES} - {"__version__"}, "type checkers and programs must see the same names"
+
+
+@pytest.mark.parametrize("package", mien._PACKAGES)
+def test_every_public_name_of_a_subpackage_exists_and_is_typed(package: str) -> None:
+    home = getattr(mien, package)
+    assert home.__all__ == sorted(home.__all__)
+    for name in home.__all__:
+        assert getattr(home, name) is not None
+        assert name not in mien.__all__, f"{name} has two places"
+    file = _SOURCE / package / "__init__.py"
+    assert not file.exists() or {*home.__all__} <= _typed(file)
+
+
+def _typed(file: Path) -> set[str]:
+    """What a package imports for type checkers."""
+    return {n.asname for n in ast.walk(_tree(file)) if isinstance(n, ast.alias) and n.asname}
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("report_on", "it is mien.evaluation.report_on"),
+        ("Model", "it is mien.models.Model"),
+        ("Pipeline", "it is called mien.Stylizer"),
+        ("stylise", "did you mean mien.stylize?"),
+        ("nonsense", "no attribute 'nonsense': begin with mien.stylize"),
+    ],
+)
+def test_a_name_that_is_not_there_tells_where_it_is(name: str, told: str) -> None:
+    with pytest.raises(AttributeError, match=re.escape(told)):
+        getattr(mien, name)
+
+
+def test_other_words_lead_to_names_that_exist() -> None:
+    for name in mien._ALSO_CALLED.values():
+        found = mien
+        for part in name.split(".")[1:]:
+            found = getattr(found, part)
 
 
 def test_nothing_of_others_is_committed() -> None:

@@ -23,7 +23,7 @@ from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.pipeline import OneShotConfig, Style, Stylizer
 from mien.render_config import RenderConfig
-from mien.styles import find_style
+from mien.shipped import find_style
 from toys import tiny, tiny_discriminator
 
 # To a random model, random images are no faces.

@@ -10,6 +10,7 @@ import inspect
 import re
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args, get_type_hints
 
 import mien
@@ -21,25 +22,19 @@ Written by `tools/api_page.py` from the docstrings: change them there. Everythin
 used. An image is a PIL image, an array, a tensor, bytes, an open file or a path (see `ImageLike`); PIL images come out.
 Errors that a user can act upon are `MienError`: one sentence that says what, why and what to do.
 """
+_EXPERT = """# Subpackages
+
+For those who need more than the names above: settings of single parts, measurements, and the pieces that the rest is made of.
+`import mien` is enough to use them.
+"""
 SECTIONS: dict[str, tuple[str, ...]] = {
-    "In one call": ("stylize", "invert", "sample", "align_faces", "number_faces", "style_sheet", "apply_folder"),
-    "A model that stays loaded": ("Stylizer", "Style", "Result", "list_styles", "ready_styles", "list_models"),
-    "Real time": (
-        "Stream", "StreamConfig", "stylize_video", "VideoConfig", "export_style", "export_web", "GeneratorMapper",
-        "Mapper", "Mapped",
-    ),
-    "Settings": (
-        "RenderConfig", "OneShotConfig", "SnapshotConfig", "AlignConfig", "InvertConfig", "Strength", "EvaluateConfig",
-        "BatchConfig", "CropConfig", "SelectionConfig", "TrainConfig",
-    ),
+    "In one call": ("stylize", "stylize_video", "apply_folder", "style_sheet", "sample", "invert", "align_faces"),
+    "A model that stays loaded": ("Stylizer", "Style", "Result", "Stream", "list_styles", "list_models"),
+    "Settings": ("RenderConfig", "OneShotConfig", "AlignConfig", "TrainConfig"),
     "Models, data and measurements": (
-        "train", "prepare_dataset", "swap_layers", "evaluate", "load_model", "download_model", "save_model", "convert",
-        "inspect_file", "preview", "Model",
+        "train", "prepare_dataset", "swap_layers", "evaluate", "load_model", "save_model", "download_model", "inspect_file",
     ),
-    "Comparing and measuring more": (
-        "report_on", "sweep", "draw_masks", "lay_out_study", "count_votes", "measure_speed", "measure_training", "time_filters",
-    ),
-    "In a browser": ("serve", "ServeConfig"),
+    "For other programs and browsers": ("export", "serve"),
     "Images, errors and warnings": ("ImageLike", "MienError", "MienWarning"),
 }  # fmt: skip
 _EXAMPLE = re.compile(r"(?:^>>> .*\n?(?:^(?!>>>|\n).*\n?)*)+", re.MULTILINE)
@@ -49,20 +44,26 @@ def page() -> str:
     """The whole page."""
     parts = [_OPENING]
     for title, names in SECTIONS.items():
-        parts += [f"## {title}\n", *(_entry(name) for name in names)]
+        parts += [f"## {title}\n", *(_entry(mien, name) for name in names)]
+    parts.append(_EXPERT)
+    for package in mien._PACKAGES:
+        home = getattr(mien, package)
+        summary = (inspect.getdoc(home) or "").split("\n\n")[0]
+        parts += [f"## mien.{package}\n\n{summary}\n", *(_entry(home, name) for name in home.__all__)]
     return "\n".join(parts)
 
 
-def _entry(name: str) -> str:
-    value = getattr(mien, name)
+def _entry(home: ModuleType, name: str) -> str:
+    value = getattr(home, name)
     if name == "ImageLike":
         from mien.media.image_input import TAKEN
 
         return f"### mien.ImageLike\n\n{TAKEN}\n"
-    head = f"### mien.{name}\n"
+    full = f"{home.__name__}.{name}"
+    head = f"### {full}\n"
     if inspect.isclass(value):
         return "\n".join([head, _text(value), *_fields(value), *_methods(name, value)])
-    return "\n".join([head, _signature(f"mien.{name}", value), _text(value)])
+    return "\n".join([head, _signature(full, value), _text(value)])
 
 
 def _signature(name: str, function: Any) -> str:

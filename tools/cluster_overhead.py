@@ -30,7 +30,7 @@ def measure(photos: int, refine_steps: int) -> tuple[tuple[float, float], tuple[
         config = mien.RenderConfig(refine_steps=refine_steps)
         seconds = []
         for out, ray in (("plain", None), ("cluster", "local")):
-            files = mien.BatchConfig(ray=ray, workers=1 if ray else None, report=folder / f"{out}.jsonl")
+            files = mien.batch.BatchConfig(ray=ray, workers=1 if ray else None, report=folder / f"{out}.jsonl")
             begun = time.monotonic()
             done = mien.apply_folder(folder / "photos", "ink", folder / out, config, files=files)
             whole = time.monotonic() - begun

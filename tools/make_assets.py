@@ -23,7 +23,7 @@ from mien.media.image_data import ImageData
 from mien.media.image_input import as_image
 from mien.media.images import from_tensor, read_image, write_image
 from mien.pipeline import OneShotConfig, Style, Stylizer
-from mien.styles import DATA
+from mien.shipped import DATA
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES, IMAGES, STYLES = ROOT / "examples", ROOT / "docs" / "images", DATA / "styles"

@@ -19,7 +19,7 @@ MODEL_NAMES = (EMBEDDED_MODEL.stem, "mien-faces")
 def ready_styles() -> dict[str, Path]:
     """The styles that ship with mien: their names, and the files to copy or share.
 
-    >>> mien.ready_styles()["ink"].name
+    >>> mien.styles.ready_styles()["ink"].name
     'ink.safetensors'
     """
     return {path.stem: path for path in sorted((DATA / "styles").glob("*.safetensors"))}

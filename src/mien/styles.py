@@ -9,8 +9,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from mien.checkpoint import native
+from mien.checkpoint.file_info import inspect_file
 from mien.checkpoint.foreign.sniff import container_of
 from mien.checkpoint.hub.published import PUBLISHED, located
 from mien.checkpoint.load import load_model
@@ -22,17 +24,15 @@ from mien.errors import CheckpointError, InputError, ModelMismatchError
 from mien.mappers.engines import GRAPH_SUFFIX, GraphMapper
 from mien.mappers.graph_file import read_graph
 from mien.media.eight_bit import to_uint8
+from mien.media.image_input import pil_from_tensor
 from mien.media.listing import refuse_image_as_style
 from mien.models.generator import Generator
 from mien.models.model import Model
 from mien.oneshot.deltas import weight_deltas
-from mien.shipped import DATA, EMBEDDED_MODEL, IDENTITY, REGIONS, find_style, ready_styles, shipped
+from mien.shipped import EMBEDDED_MODEL, REGIONS, find_style, ready_styles, shipped
 from mien.training.samples import sample_images
 
-__all__ = [
-    "DATA", "EMBEDDED_MODEL", "IDENTITY", "REGIONS", "Style", "find_model", "find_style", "list_models", "list_styles",
-    "model_style", "open_style", "ready_styles", "regions_of",
-]  # fmt: skip
+__all__ = ["preview", "ready_styles"]
 
 
 class Style(StyleFile):
@@ -51,7 +51,7 @@ class Style(StyleFile):
 
 
 class GraphStyle(Style):
-    """A style that `mien.export_style` wrote as a graph: `Stylizer.apply` draws it, and it has no weights to do more with."""
+    """A style that `mien.export` wrote as a graph: `Stylizer.apply` draws it, and it has no weights to do more with."""
 
     graph: GraphMapper
     """The graph, for ONNX Runtime until another engine is asked for."""
@@ -137,3 +137,29 @@ def open_style(path: Path, source: Model | None = None) -> Style:
         if not is_model:
             return Style.read(path)
     return model_style(source or read_model(EMBEDDED_MODEL), load_model(path), path.stem)
+
+
+_FACES, _PREVIEW = 4, 256
+
+
+def preview(path: str | Path) -> Image.Image:
+    """What a style or model file looks like: of a style its references, of a model four random faces, always the same.
+
+    Raises `InputError` for other files, such as encoders, and `CheckpointError` for what is no weights file.
+
+    >>> mien.styles.preview(mien.styles.ready_styles()["ink"]).size
+    (96, 96)
+    """
+    path = Path(path)
+    try:
+        kind = native.read_document(path)["kind"]
+    except CheckpointError:
+        kind = inspect_file(path).kind
+    if kind == "style":
+        return Image.fromarray(StyleFile.read(path).thumbnail.permute(1, 2, 0).contiguous().numpy())
+    if kind not in ("model", "rosinality", "nvidia"):
+        raise InputError(f"{path} is a file of kind {kind}, which draws nothing: there is no preview of it.")
+    faces = sample_images(load_model(path).generator, _FACES, seed=0)
+    side = min(_PREVIEW, faces.shape[-1])
+    small = F.interpolate(faces, (side, side), mode="area")
+    return pil_from_tensor(torch.cat(list(small), dim=2))

@@ -45,7 +45,7 @@ def test_a_folder_is_one_photo_after_the_other(desk: Path, tmp_path: Path) -> No
 
 def test_what_was_stopped_goes_on_and_every_image_has_one_line(desk: Path, tmp_path: Path) -> None:
     out, report = tmp_path / "out", tmp_path / "r.jsonl"
-    files = mien.BatchConfig(skip_existing=True, report=report)
+    files = mien.batch.BatchConfig(skip_existing=True, report=report)
     ask = (desk / "photos", desk / "toy.safetensors", out, PLAIN)
 
     class StopError(Exception):
@@ -72,7 +72,7 @@ def test_addresses_are_read_and_written(desk: Path) -> None:
         upath.UPath(f"memory://many/{photo.name}").write_bytes(photo.read_bytes())
     pipe = Stylizer.load(desk / "model.safetensors")
     for _ in range(2):
-        files = mien.BatchConfig(skip_existing=True)
+        files = mien.batch.BatchConfig(skip_existing=True)
         done = mien.apply_folder(
             "memory://many", desk / "toy.safetensors", "memory://made", PLAIN, align=ALIGNED, model=pipe, files=files
         )

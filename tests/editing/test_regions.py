@@ -14,7 +14,7 @@ from mien.editing import regions as finding
 from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
 from mien.editing.lockstep import Drawing, render_between
 from mien.editing.regions import FFHQ_POINTS, PARTS, find_regions, mean_face_points, places, region_maps
-from mien.editing.regions_sheet import regions_sheet
+from mien.editing.regions_sheet import draw_regions
 from mien.errors import CheckpointError, InputError, ModelMismatchError
 from mien.latents import StyleCodes, style_layers
 from mien.models.sampling import random_codes
@@ -114,7 +114,7 @@ def test_regions_of_any_model(resolution: int, tmp_path: Path) -> None:
     maps = region_maps(found, g.synthesis.features(styles, g.synthesis.noise("const"), (found.size,))[found.size])
     assert maps.shape == (2, len(PARTS), 32, 32)
     assert torch.equal(maps.sum(dim=1), torch.ones(2, 32, 32))
-    assert regions_sheet(g, found, faces=2).shape[0] == 3
+    assert draw_regions(g, found, faces=2).shape[0] == 3
 
 
 def test_a_channel_belongs_to_the_part_where_it_is_active() -> None:

@@ -12,8 +12,8 @@ from mien.checkpoint.model_file import read_model, write_model
 from mien.cli.app import shell
 from mien.config import from_toml
 from mien.errors import InputError
-from mien.evaluation.sweep import parse_variant
 from mien.evaluation.transfer import Kept, layout_features, structure_kept
+from mien.evaluation.variants import parse_variant
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model, Provenance

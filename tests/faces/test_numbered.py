@@ -40,7 +40,7 @@ def test_the_command_numbers_faces_as_face_counts_them(group: Path, tmp_path: Pa
 
 def test_python_draws_the_same(group: Path, tmp_path: Path) -> None:
     shell(["faces", str(group), "-o", str(tmp_path / "numbered.png"), "--quiet"])
-    assert (np.asarray(mien.number_faces(group)) == np.asarray(Image.open(tmp_path / "numbered.png"))).all()
+    assert (np.asarray(mien.faces.number_faces(group)) == np.asarray(Image.open(tmp_path / "numbered.png"))).all()
 
 
 def test_every_number_is_inside_the_image_and_the_photo_is_not_changed() -> None:

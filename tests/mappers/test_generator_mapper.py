@@ -124,4 +124,4 @@ def test_bfloat16_draws_the_same_face(pipe: mien.Stylizer, style: mien.Style, ma
 
 def test_a_model_without_an_encoder_is_refused() -> None:
     with pytest.raises(ModelMismatchError, match="encoder"):
-        GeneratorMapper(mien.Model(tiny(64)))
+        GeneratorMapper(mien.models.Model(tiny(64)))

@@ -16,7 +16,7 @@ from mien.oneshot.reference_tuner import ReferenceTuner
 from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 from mien.pipeline import Stylizer
-from mien.styles import EMBEDDED_MODEL
+from mien.shipped import EMBEDDED_MODEL
 from toys import face, script, setting
 
 R = 64

@@ -60,7 +60,7 @@ def reddened(before: np.ndarray, after: np.ndarray) -> tuple[bool, bool]:
 
 
 RED, BLUE = (1.0, -1.0, -1.0), (-1.0, -1.0, 1.0)
-WIDE = mien.StreamConfig(detect_side=640)
+WIDE = mien.streaming.StreamConfig(detect_side=640)
 
 
 def test_every_face_is_painted_and_the_frame_that_is_given_stays(photo: np.ndarray) -> None:
@@ -80,7 +80,7 @@ def test_every_face_is_painted_and_the_frame_that_is_given_stays(photo: np.ndarr
     ("face", "painted"), [(1, (False, True)), (2, (True, False)), ("largest", (False, True)), (3, (False, False))]
 )
 def test_only_the_people_asked_for(photo: np.ndarray, face: int | str, painted: tuple[bool, bool]) -> None:
-    stream = mien.Stream(Painter(RED), mien.StreamConfig(face=face, detect_side=640))
+    stream = mien.Stream(Painter(RED), mien.streaming.StreamConfig(face=face, detect_side=640))
     assert reddened(photo, stream(photo)) == painted
 
 
@@ -97,7 +97,7 @@ def test_strength_and_fidelity_reach_the_mapper(photo: np.ndarray) -> None:
     mien.Stream(painter, WIDE, mien.RenderConfig(strength=0.5, fidelity=0.25))(photo)
     assert painter.told == [(0.5, 0.25)]
     with pytest.raises(InputError, match="one number"):
-        mien.Stream(painter, WIDE, mien.RenderConfig(strength=mien.Strength(coarse=0.5)))
+        mien.Stream(painter, WIDE, mien.RenderConfig(strength=mien.editing.Strength(coarse=0.5)))
 
 
 def test_frames_without_a_face_come_back_as_they_are() -> None:
@@ -141,7 +141,7 @@ def test_codes_are_smoothed_as_far_as_steadiness_says(photo: np.ndarray) -> None
     spread = {}
     for steadiness in (0.0, 1.0):
         painter = Painter(RED)
-        stream = mien.Stream(painter, mien.StreamConfig(steadiness=steadiness, detect_side=640))
+        stream = mien.Stream(painter, mien.streaming.StreamConfig(steadiness=steadiness, detect_side=640))
         for index, frame in enumerate(noisy):
             stream(frame, index / 30)
         spread[steadiness] = float(torch.stack([c.feature_code for c in painter.codes[1:]]).std(dim=0).mean())
@@ -159,7 +159,7 @@ def test_half_faces_at_the_border_are_left_alone(photo: np.ndarray) -> None:
 
 def test_between_drawings_a_face_moves_along(photo: np.ndarray) -> None:
     painter = Painter(RED)
-    stream = mien.Stream(painter, mien.StreamConfig(draw_every=3, detect_side=640), mien.RenderConfig(hair=0))
+    stream = mien.Stream(painter, mien.streaming.StreamConfig(draw_every=3, detect_side=640), mien.RenderConfig(hair=0))
     frames = [np.roll(photo, 4 * i, axis=1) for i in range(6)]
     drawn = [stream(frame, i / 30) for i, frame in enumerate(frames)]
     assert len(painter.told) == 2
@@ -188,6 +188,6 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         {"draw_every": 0},
     ):
         with pytest.raises(InputError):
-            mien.StreamConfig(**wrong)
+            mien.streaming.StreamConfig(**wrong)
     with pytest.raises(InputError, match="needs a mapper"):
         mien.Stream([])

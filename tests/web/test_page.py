@@ -122,7 +122,7 @@ def test_a_style_is_learned_kept_renamed_used_and_deleted(visit: Callable[..., A
 
 
 def test_a_style_file_is_added_and_a_image_is_none(visit: Callable[..., Any]) -> None:
-    from mien.styles import find_style
+    from mien.shipped import find_style
 
     page = visit()
     page.get_by_role("tab", name="My styles").click()

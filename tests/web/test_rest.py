@@ -20,7 +20,7 @@ import httpx
 from PIL import Image
 
 from mien.errors import InputError, TooLargeError
-from mien.styles import find_style
+from mien.shipped import find_style
 from mien.web.rest import status_of
 from mien.web.waiting_line import AbandonedError, TooBusyError
 from served import EXAMPLES, Served

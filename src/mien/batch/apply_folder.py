@@ -84,7 +84,7 @@ def apply_folder(
     works. `model` is a name or file; without a cluster also a `Stylizer`. Raises `InputError` for whatever cannot be, before
     the work.
 
-    >>> mien.apply_folder("photos", "ink", "results", files=mien.BatchConfig(skip_existing=True)).written
+    >>> mien.apply_folder("photos", "ink", "results", files=mien.batch.BatchConfig(skip_existing=True)).written
     """
     files, begun = files or BatchConfig(), time.monotonic()
     styles = [find_style(one) for one in ([style] if isinstance(style, (str, Path)) else style)]

@@ -93,7 +93,7 @@ def prepare_dataset(
     images, where nothing is left, for an output that cannot be written or exists without `overwrite`, and where another
     process is making it.
 
-    >>> mien.prepare_dataset("photos", "faces.zip", mien.CropConfig(resolution=128)).files
+    >>> mien.prepare_dataset("photos", "faces.zip", mien.dataset.CropConfig(resolution=128)).files
     """
     listed = [sources] if isinstance(sources, (str, Path)) else sources
     paths, out = [Path(source) for source in listed], Path(out)

@@ -1,4 +1,4 @@
-"""Rendering with two networks at once, ways between faces, and what can be steered without learning again."""
+"""Strength by size, parts of the face, ways between faces, layer swaps: what is changed without learning again."""
 
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from mien.editing.interpolation import round_trip as round_trip
     from mien.editing.interpolation import steps_between as steps_between
     from mien.editing.lockstep import render_between as render_between
+    from mien.editing.regions_sheet import draw_regions as draw_regions
+    from mien.editing.swap_sheet import draw_swaps as draw_swaps
 
+__all__ = ["Control", "Strength", "draw_regions", "draw_swaps", "round_trip", "steps_between"]
 __getattr__ = names_from(
     __name__,
     {
@@ -23,5 +26,7 @@ __getattr__ = names_from(
         "control": "Steering feature_masks virtual_inversion",
         "interpolation": "round_trip steps_between",
         "lockstep": "render_between",
+        "regions_sheet": "draw_regions",
+        "swap_sheet": "draw_swaps",
     },
 )

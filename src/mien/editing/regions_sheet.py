@@ -17,7 +17,7 @@ _PALE = 0.75  # how far what is not of the part goes to white
 
 
 @torch.no_grad()
-def regions_sheet(generator: Generator, regions: Regions, *, faces: int = 6, seed: int = 1, psi: float = 0.7) -> Tensor:
+def draw_regions(generator: Generator, regions: Regions, *, faces: int = 6, seed: int = 1, psi: float = 0.7) -> Tensor:
     """A row of random faces and a row per part, in which the rest is pale, [3, H, W] in [-1, 1]."""
     network = generator.synthesis
     noise = network.noise("const")

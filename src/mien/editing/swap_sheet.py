@@ -13,7 +13,7 @@ from mien.training.samples import sample_images
 _FACES = 6
 
 
-def swap_sheet(models: Mapping[str, Model], *, seed: int = 0) -> Tensor:
+def draw_swaps(models: Mapping[str, Model], *, seed: int = 0) -> Tensor:
     """A sheet [3, H, W] in [-1, 1]: a column per model under its name, a row per random face of `seed`."""
     columns = [sample_images(model.generator, _FACES, seed=seed) for model in models.values()]
     return sheet([[column[i] for column in columns] for i in range(_FACES)], column_labels=list(models))

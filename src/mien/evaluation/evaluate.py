@@ -28,7 +28,8 @@ from mien.metrics.perceptual import as_images
 from mien.metrics.spaces import MetricNetworks, identity_judge
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
-from mien.styles import EMBEDDED_MODEL, IDENTITY, Style
+from mien.shipped import EMBEDDED_MODEL, IDENTITY
+from mien.styles import Style
 
 _BIASED = (
     "Looks are compared by the discriminator, with which styles are learned, so they look nearer than they are: "

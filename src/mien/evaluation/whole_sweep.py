@@ -12,8 +12,8 @@ from mien.editing.layer_swap import swap_weights
 from mien.errors import InputError
 from mien.evaluation.config import SweepConfig
 from mien.evaluation.evaluate import open_features
-from mien.evaluation.sweep import measure_sweep, parse_variant, run_sweep, sweep_images
 from mien.evaluation.transfer import Transfer
+from mien.evaluation.variants import measure_sweep, parse_variant, run_sweep, sweep_images
 from mien.media.contact_sheet import sheet
 from mien.media.images import from_tensor, write_image
 from mien.runtime import Progress

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from mien.faces.detect import choose as choose
     from mien.faces.detect import find_faces as find_faces
     from mien.faces.five_points import find_landmarks as find_landmarks
+    from mien.faces.numbered import number_faces as number_faces
     from mien.faces.paste import enlargement as enlargement
     from mien.faces.paste import paste_back as paste_back
 
+__all__ = ["CropFrame", "Face", "find_faces", "find_landmarks", "number_faces", "paste_back"]
 __getattr__ = names_from(
     __name__,
     {
@@ -27,6 +29,7 @@ __getattr__ = names_from(
         "config": "AlignConfig",
         "detect": "Face choose find_faces",
         "five_points": "find_landmarks",
+        "numbered": "number_faces",
         "paste": "enlargement paste_back",
     },
 )

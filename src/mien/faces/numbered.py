@@ -19,7 +19,7 @@ def number_faces(photo: ImageLike, align: AlignConfig | None = None) -> Image.Im
 
     Raises `FaceNotFoundError` where there is none.
 
-    >>> mien.number_faces("me.jpg").save("numbered.png")
+    >>> mien.faces.number_faces("me.jpg").save("numbered.png")
     """
     image = as_image(photo)
     frames = [frame for frame, _, _ in cut_out(image, align or AlignConfig(), 8)]

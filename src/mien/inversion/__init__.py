@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from mien.inversion.out_of_distribution import warn_out_of_distribution as warn_out_of_distribution
     from mien.latents import Codes as Codes
 
+__all__ = ["Codes", "Inversion", "InvertConfig", "out_of_distribution_scores"]
 __getattr__ = names_from(
     __name__,
     {
         "config": "METHODS InvertConfig Method RefineConfig",
         "encode": "mean_code",
-        "methods": "Inversion invert refinement Codes",
+        "methods": "Codes Inversion invert refinement",
         "optimize": "refine",
         "out_of_distribution": "FaceDistribution OutOfDistributionScore calibrate out_of_distribution_scores "
         "warn_out_of_distribution",

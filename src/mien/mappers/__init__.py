@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mien.mappers.interface import Mapped as Mapped
     from mien.mappers.interface import Mapper as Mapper
 
+__all__ = ["GeneratorMapper", "GraphMapper", "Mapped", "Mapper", "open_mapper"]
 __getattr__ = names_from(
     __name__,
     {

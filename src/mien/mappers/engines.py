@@ -29,7 +29,7 @@ _MOST_KEPT = 4  # compiled graphs: one for the codes, and one for each strength 
 
 
 class GraphMapper:
-    """A whole graph of a style, as `mien.export_style` writes it.
+    """A whole graph of a style, as `mien.export` writes it.
 
     It is cut in two at the codes, so that a stream may smooth them. A strength is compiled into the graph when it is first
     used, in about a second: frames then cost the same as at any other strength.

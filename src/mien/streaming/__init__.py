@@ -8,4 +8,11 @@ if TYPE_CHECKING:
     from mien.streaming.config import StreamConfig as StreamConfig
     from mien.streaming.frame_engine import Stream as Stream
 
-__getattr__ = names_from(__name__, {"config": "StreamConfig", "frame_engine": "Stream"})
+__all__ = ["StreamConfig"]
+__getattr__ = names_from(
+    __name__,
+    {
+        "config": "StreamConfig",
+        "frame_engine": "Stream",
+    },
+)

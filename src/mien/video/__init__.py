@@ -9,4 +9,11 @@ if TYPE_CHECKING:
     from mien.video.whole_clip import VideoResult as VideoResult
     from mien.video.whole_clip import stylize_video as stylize_video
 
-__getattr__ = names_from(__name__, {"config": "VideoConfig", "whole_clip": "VideoResult stylize_video"})
+__all__ = ["VideoConfig", "VideoResult"]
+__getattr__ = names_from(
+    __name__,
+    {
+        "config": "VideoConfig",
+        "whole_clip": "VideoResult stylize_video",
+    },
+)

@@ -1,1 +1,16 @@
 """The page in a browser and the REST calls of `mien.serve`: uploads, waiting lines, the styles that people keep."""
+
+from typing import TYPE_CHECKING
+
+from mien.lazy import names_from
+
+if TYPE_CHECKING:
+    from mien.web.config import ServeConfig as ServeConfig
+
+__all__ = ["ServeConfig"]
+__getattr__ = names_from(
+    __name__,
+    {
+        "config": "ServeConfig",
+    },
+)

@@ -53,15 +53,15 @@ def run(
     [file] = find_styles(style)[:1]
     report = Report()
     if out is None:
-        from mien.export.export_web import export_web
+        from mien.exporters.export_web import export_web
 
         report.wrote(export_web(file, Path(str(web)), runtime=runtime, model=model), {"page": "index.html"})
         return report
     check_outputs([out], [file], overwrite=overwrite)
 
-    from mien.export.export_style import export_style
+    from mien.exporters.export_style import export
 
-    done = export_style(file, out, model=model, part=part, overwrite=overwrite)
+    done = export(file, out, model=model, part=part, overwrite=overwrite)
     facts = {"mean_difference": done.mean_difference, "largest_difference": done.largest_difference}
     report.wrote(out, {"part": part, "half": done.half, "bytes": done.bytes, **facts})
     return report

@@ -59,8 +59,8 @@ def write_preview(paths: list[Path], out: Path, report: Report, *, overwrite: bo
         raise InputError(f"`out` is the image of one file, and {len(paths)} are named: give one.")
     check_outputs([image_name(out)], paths, overwrite=overwrite)
 
-    from mien.file_preview import preview
     from mien.media.image_input import as_image
+    from mien.styles import preview
 
     write_out(out, as_image(preview(paths[0])), overwrite=overwrite)
     report.wrote(out, {"preview": str(paths[0])})
@@ -68,7 +68,7 @@ def write_preview(paths: list[Path], out: Path, report: Report, *, overwrite: bo
 
 def show_preview(path: Path) -> None:
     """Print a small image of a style or model; nothing of a file that draws nothing or is broken, which is said elsewhere."""
-    from mien.file_preview import preview
+    from mien.styles import preview
 
     try:
         lines = half_blocks(preview(path))

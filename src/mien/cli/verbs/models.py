@@ -82,7 +82,7 @@ def _get(entry: PublishedFile, file: Path | None, out: Path | None, *, overwrite
 
 def _list() -> Report:
     from mien.checkpoint.hub.published import PUBLISHED
-    from mien.styles import EMBEDDED_MODEL, ready_styles
+    from mien.shipped import EMBEDDED_MODEL, ready_styles
 
     model = _model(EMBEDDED_MODEL)
     styles = [_style(path, model) for path in ready_styles().values()]

@@ -37,14 +37,14 @@ def run(
     image = out.with_suffix(".png")
     check_outputs([out, image], [], overwrite=overwrite)
 
-    from mien.editing.regions_sheet import regions_sheet
+    from mien.editing.regions_sheet import draw_regions
     from mien.media.images import from_tensor, write_image
 
     stylizer = model.stylizer(machine)
     with progress("faces", quiet=screen.quiet) as advance:
         found = stylizer.find_regions(seed=seed, progress=advance)
     found.save(out)
-    write_image(image, from_tensor(regions_sheet(stylizer.model.generator, found)), overwrite=True)
+    write_image(image, from_tensor(draw_regions(stylizer.model.generator, found)), overwrite=True)
     report = Report(document={"channels": found.counts()})
     report.wrote(out, {"kind": "regions", "base": found.base})
     report.wrote(image, {"kind": "image"})

@@ -47,14 +47,14 @@ def run(
     from mien.checkpoint.load import load_model
     from mien.checkpoint.model_file import write_model
     from mien.editing.layer_swap import swap_layers
-    from mien.editing.swap_sheet import swap_sheet
+    from mien.editing.swap_sheet import draw_swaps
     from mien.media.images import from_tensor, write_image
 
     below, above = (load_model(path) for path in models)
     swapped = {f"{cut} px": swap_layers(below, above, cut, blend=blend, mapping=mapping) for cut in cuts}
     report = Report()
     if sheet:
-        drawn = swap_sheet({"low": below, **swapped, "high": above}, seed=seed)
+        drawn = draw_swaps({"low": below, **swapped, "high": above}, seed=seed)
         write_image(out, from_tensor(drawn), overwrite=True)
         report.wrote(out, {"cuts": cuts})
     else:

@@ -14,7 +14,7 @@ import torch
 from mien.checkpoint import load_model
 from mien.checkpoint.face_networks import read_landmark_network
 from mien.errors import InputError
-from mien.export.export_style import export_style
+from mien.exporters.export_style import export
 from mien.files import read_bytes, write_whole
 from mien.mappers.graph import OPSET, package
 from mien.models.model import Model
@@ -43,12 +43,12 @@ def export_web(
     loaded = model if isinstance(model, Model) else load_model(find_model(model))
     style = style if isinstance(style, Style) else Style.load(style, loaded)
     folder.mkdir(parents=True, exist_ok=True)
-    export_style(style, folder / "style.onnx", model=loaded)
+    export(style, folder / "style.onnx", model=loaded)
     write_whole(folder / "landmarks.onnx", landmark_graph())
     for name, content in engine.items():
         write_whole(folder / "runtime" / name, content)
     for name in PAGE:
-        write_whole(folder / name, (files("mien.export") / "browser" / name).read_bytes())
+        write_whole(folder / name, (files("mien.exporters") / "browser" / name).read_bytes())
     terms = str(style.settings.get("licence") or loaded.provenance.licence)
     about = {"style": style.name, "size": loaded.resolution, "fidelity": style.fidelity, "license": terms}
     write_whole(folder / "about.json", json.dumps(about))

@@ -43,7 +43,7 @@ class Exported:
     bytes: int
 
 
-def export_style(
+def export(
     style: Style | str | Path, path: str | Path, *, model: Model | str | Path | None = None, part: Part = "all",
     overwrite: bool = False,
 ) -> Exported:  # fmt: skip
@@ -54,7 +54,7 @@ def export_style(
     (None: the one with mien). Weights are stored in half precision if images stay within 1/255 on average of PyTorch's.
     Raises `InputError` for another suffix, a taken name or a missing package, and `ModelMismatchError`.
 
-    >>> mien.export_style("toon", "toon.onnx").half
+    >>> mien.export("toon", "toon.onnx").half
     True
     """
     path = Path(path)

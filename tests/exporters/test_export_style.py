@@ -38,7 +38,7 @@ def test_plain_onnxruntime_draws_it_from_the_metadata(toon: Path) -> None:
     image = np.stack([crop.numpy(), crop.numpy()[:, :, ::-1]])
     assert image.shape[-1] == size
     face, mask = session.run(None, {"image": image, "strength": one, "fidelity": one * float(facts["fidelity"])})
-    expected = mien.GeneratorMapper(pipe.model, mien.Style.load("toon"))(torch.from_numpy(image.copy()))
+    expected = mien.mappers.GeneratorMapper(pipe.model, mien.Style.load("toon"))(torch.from_numpy(image.copy()))
     assert np.abs(face - expected.faces.numpy()).mean() * 127.5 < 0.1
     assert np.abs(mask - expected.masks.numpy()).mean() < 0.002
     plain, _ = session.run(None, {"image": image, "strength": one * 0, "fidelity": one})
@@ -69,7 +69,7 @@ def test_an_engine_draws_a_style_as_torch_does() -> None:
 
 def test_openvino_has_its_own_files(tmp_path: Path) -> None:
     openvino = pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
-    done = mien.export_style("ink", tmp_path / "ink.xml", part="encoder")
+    done = mien.export("ink", tmp_path / "ink.xml", part="encoder")
     assert done.part == "encoder"
     assert (tmp_path / "ink.bin").stat().st_size < 20e6
     model = openvino.Core().read_model(tmp_path / "ink.xml")
@@ -79,7 +79,7 @@ def test_openvino_has_its_own_files(tmp_path: Path) -> None:
 
 def test_the_generator_alone_draws_codes(tmp_path: Path) -> None:
     path = tmp_path / "generator.onnx"
-    done = mien.export_style("ink", path, part="generator")
+    done = mien.export("ink", path, part="generator")
     assert done.half
     assert done.mean_difference < 1 / 255
     assert [value.name for value in runtime.InferenceSession(str(path)).get_inputs()] == [
@@ -89,9 +89,9 @@ def test_the_generator_alone_draws_codes(tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten_and_other_names_are_refused(toon: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exists already"):
-        mien.export_style("ink", toon)
+        mien.export("ink", toon)
     with pytest.raises(InputError, match=r"\.onnx"):
-        mien.export_style("ink", tmp_path / "ink.tflite")
+        mien.export("ink", tmp_path / "ink.tflite")
     assert shell(["export", "nosuchstyle", "-o", str(tmp_path / "x.onnx")]) == 2
 
 

@@ -23,20 +23,20 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_of_a_style_its_references_and_of_a_model_faces(desk: Path) -> None:
     style = mien.Style.load(desk / "toy.safetensors")
-    assert (np.asarray(mien.preview(desk / "toy.safetensors")) == style.thumbnail.permute(1, 2, 0).numpy()).all()
-    faces = mien.preview(desk / "model.safetensors")
+    assert (np.asarray(mien.styles.preview(desk / "toy.safetensors")) == style.thumbnail.permute(1, 2, 0).numpy()).all()
+    faces = mien.styles.preview(desk / "model.safetensors")
     assert faces.size == (128, 32)
-    assert (np.asarray(faces) == np.asarray(mien.preview(desk / "model.safetensors"))).all()
+    assert (np.asarray(faces) == np.asarray(mien.styles.preview(desk / "model.safetensors"))).all()
     mien.save_model(desk / "model.pt", mien.load_model(desk / "model.safetensors"))
-    assert mien.preview(desk / "model.pt").size == (128, 32)
+    assert mien.styles.preview(desk / "model.pt").size == (128, 32)
 
 
 def test_what_draws_nothing_has_no_preview(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="draws nothing"):
-        mien.preview(IDENTITY)
+        mien.styles.preview(IDENTITY)
     (tmp_path / "x.pt").write_bytes(b"x")
     with pytest.raises(CheckpointError):
-        mien.preview(tmp_path / "x.pt")
+        mien.styles.preview(tmp_path / "x.pt")
 
 
 def test_the_command_writes_it(desk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 import mien
 from mien.errors import InputError
-from mien.export.export_web import RUNTIME
+from mien.exporters.export_web import RUNTIME
 
 pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
 PHOTO = Path("examples/face.png")
@@ -50,7 +50,7 @@ class _Isolated(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def address(runtime: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = mien.export_web("toon", tmp_path_factory.mktemp("web") / "page", runtime=runtime)
+    folder = mien.exporters.export_web("toon", tmp_path_factory.mktemp("web") / "page", runtime=runtime)
     handler = functools.partial(_Isolated, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -136,8 +136,8 @@ def test_without_the_package_it_says_how_to_get_it(tmp_path: Path) -> None:
     wrong = ((None, "npm pack"), (tmp_path / "none.tgz", "does not exist"), (PHOTO, "not the .tgz"), (tmp_path, RUNTIME[0]))
     for runtime, word in wrong:
         with pytest.raises(InputError, match=word):
-            mien.export_web("toon", tmp_path / "page", runtime=runtime)
+            mien.exporters.export_web("toon", tmp_path / "page", runtime=runtime)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
-        mien.export_web("toon", tmp_path / "full", runtime=tmp_path)
+        mien.exporters.export_web("toon", tmp_path / "full", runtime=tmp_path)

@@ -1,1 +1,0 @@
-"""Styles as files that other programs and browsers run."""
