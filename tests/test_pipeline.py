@@ -353,14 +353,14 @@ def test_refinement_finds_a_feature_code_unless_told_not_to(stylizer: Stylizer, 
     def distance(codes: Codes) -> float:
         return float((stylizer.render(codes) - crop).abs().mean())
 
-    plain = refine(stylizer.model, crop, start, RefineConfig(steps=30, detail_resolution=0))
+    plain = refine(stylizer.model, crop, start, RefineConfig(steps=30, feature_code_resolution=0))
     rich = refine(stylizer.model, crop, start, RefineConfig(steps=30, feature_code_learning_rate=0.1))
     assert plain.feature_code is None
     assert rich.feature_code is not None
     assert rich.feature_code.shape == (1, stylizer.model.generator.config.channels(16), 16, 16)
     assert distance(rich) < distance(plain) < distance(start)
     with pytest.raises(InputError, match="power of two"):
-        refine(stylizer.model, crop, start, RefineConfig(steps=1, detail_resolution=12))
+        refine(stylizer.model, crop, start, RefineConfig(steps=1, feature_code_resolution=12))
     held = refine(stylizer.model, crop, start, RefineConfig(steps=30, feature_code_learning_rate=0.1, feature_code_prior=100.0))
     assert held.feature_code is not None
     assert held.feature_code.abs().mean() < rich.feature_code.abs().mean()

@@ -95,7 +95,7 @@ def test_the_prior_holds_the_code_where_codes_are(model: Model, images: torch.Te
     density = CodeDensity.of(mapped_codes(model.generator, 2000))
     free, held = (invert(model, images, InvertConfig(name, 60)) for name in ("w+", "prior"))  # type: ignore[arg-type]
     assert float(density.out(held.w_plus).mean()) < float(density.out(free.w_plus).mean())
-    loose = refine(model, images, encode(model, images), RefineConfig(steps=60, prior=0, detail_resolution=0, density=1e-9))
+    loose = refine(model, images, encode(model, images), RefineConfig(steps=60, prior=0, feature_code_resolution=0, density=1e-9))
     assert float(density.out(held.w_plus).mean()) < float(density.out(loose.w_plus).mean())
 
 

@@ -105,7 +105,7 @@ def test_strangers_files_are_refused(graph: "onnx.ModelProto", mapper: Generator
     custom, branch, others, absurd = _copy(graph), _copy(graph), _copy(graph), _copy(graph)
     custom.graph.node[0].domain = "com.stranger"
     branch.graph.node[0].op_type = "Loop"
-    others.graph.input[0].name = "image"
+    others.graph.input[0].name = "photo"
     absurd.graph.initializer[0].dims[:] = [1 << 40]
     wide = _copy(graph)
     wide.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 64

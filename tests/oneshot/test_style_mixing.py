@@ -97,7 +97,7 @@ def test_rows_of_w_plus_are_taken_from_the_given_codes() -> None:
     w_plus, fresh = codes(1, m), codes(1, m) + 1
     member = StyleMixing(
         m.generator, given(w_plus, mixing_latents=fresh), OneShotConfig(space="w_plus", random_rows="3,5")
-    ).codes(torch.tensor([0]), torch.Generator().manual_seed(0))
+    ).mixed_codes(torch.tensor([0]), torch.Generator().manual_seed(0))
     assert isinstance(member, Tensor)
     assert torch.equal(member[:, [3, 5]], fresh[:, [3, 5]])
     assert torch.equal(member[:, [0, 1, 2, 4, 6, 7]], w_plus[:, [0, 1, 2, 4, 6, 7]])

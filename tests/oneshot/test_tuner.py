@@ -56,7 +56,7 @@ def test_nothing_is_learned_outside_the_valid_part(monkeypatch: pytest.MonkeyPat
     g, d, images, w_plus = setting()
     tuner = OneShotTuner(g, d, References(images, w_plus, valid=left_half()), OneShotConfig())
     drawn = torch.randn(1, 3, R, R, requires_grad=True)
-    monkeypatch.setattr(tuner.synthesis, "render", lambda *_: drawn)
+    monkeypatch.setattr(tuner.synthesis, "synthesize", lambda *_: drawn)
     [gradient] = torch.autograd.grad(tuner.loss(torch.tensor([0])), [drawn])
     assert (gradient[..., : R // 2] != 0).any()
     assert not gradient[..., R // 2 :].any()
