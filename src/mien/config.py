@@ -14,7 +14,9 @@ import json
 import sys
 import types
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mien.errors import InputError, shown
@@ -53,12 +55,17 @@ def _sentence(hint: object) -> str:
     return texts[0] if texts else ""
 
 
-def changed(config: T, settings: Mapping[str, Any]) -> T:
-    """`config` with some of its settings changed, by name; raises `InputError` for a name that is none of them."""
+def changed(config: T, settings: Mapping[str, Any], elsewhere: Mapping[str, str] = MappingProxyType({})) -> T:
+    """`config` with some of its settings changed, by name; raises `InputError` for a name that is none of them.
+
+    `elsewhere` says where settings belong that somebody might give here: {name: a sentence}.
+    """
     names = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
     unknown = sorted(settings.keys() - set(names))
     if unknown:
-        raise InputError(f"There is no setting {shown(repr(unknown[0]), 40)} here: the settings are {', '.join(names)}.")
+        close = get_close_matches(unknown[0], names, 1)
+        where = f"did you mean `{close[0]}`?" if close else f"the settings are {', '.join(names)}."
+        raise InputError(f"There is no setting {shown(repr(unknown[0]), 40)} here: {elsewhere.get(unknown[0], where)}")
     return dataclasses.replace(config, **settings) if settings else config  # type: ignore[type-var]
 
 

@@ -22,8 +22,8 @@ from mien.errors import InputError
 from mien.faces import AlignConfig
 from mien.faces.background import as_learned
 from mien.faces.feature_strength import weigh_feature_code
-from mien.faces.locate import cut_out
-from mien.faces.results import AlignedFace, AlignedPhoto
+from mien.faces.locate import align_faces
+from mien.faces.results import AlignedPhoto
 from mien.inversion import Codes, Inversion, InvertConfig
 from mien.inversion.methods import invert as find_codes
 from mien.media.image_input import ImageLike, as_image
@@ -39,12 +39,19 @@ Own = TypeVar("Own", bound="FaceModel")
 class FaceModel:
     """A face model on a device, which inverts photos and renders codes."""
 
-    def __init__(self, model: Model, *, device: str | torch.device | None = None, dtype: str | torch.dtype = "float32") -> None:
-        """Take a loaded model, which stays as it is: where it has to be moved or frozen, this object has a copy of its own.
+    def __init__(
+        self, model: Model | str | Path | None = None, *, device: str | torch.device | None = None,
+        dtype: str | torch.dtype = "float32",
+    ) -> None:  # fmt: skip
+        """Take a model, or open one as `load` does (None: the one that ships with mien).
 
-        `device` None leaves it where it is. `dtype` is the number type of the convolutions: float32 is exact, bfloat16 is
-        quicker where the processor has it.
+        A loaded model stays as it is: where it has to be moved or frozen, this object has a copy of its own. `device` None
+        leaves it where it is, and takes the best device for one that is opened. `dtype` is the number type of the convolutions:
+        float32 is exact, bfloat16 is quicker where the processor has it.
         """
+        if not isinstance(model, Model):
+            device = pick_device(str(device or "auto"))  # one that is not there is reported before anything is read
+            model = load_model(find_model(model))
         self.model = frozen(model, None if device is None else pick_device(str(device)))
         self.dtype = pick_dtype(str(dtype).removeprefix("torch."))
         self._known: WeakKeyDictionary[AlignedPhoto, dict[tuple[InvertConfig, int], Codes]] = WeakKeyDictionary()
@@ -119,8 +126,7 @@ class FaceModel:
         if isinstance(photo, AlignedPhoto):
             return photo
         image = as_image(photo)
-        found = cut_out(image, align or AlignConfig(), self.resolution)
-        return AlignedPhoto(image, [AlignedFace(*face) for face in found])
+        return AlignedPhoto(image, align_faces(image, align, size=self.resolution))
 
     def invert_crops(
         self, crops: Tensor, *, inverter: InvertConfig | None = None, refine_steps: int = 0, fidelity: float = 1.0,

@@ -13,10 +13,11 @@ from mien.faces.config import AlignConfig
 from mien.media.contact_sheet import sheet
 from mien.media.image_data import ImageData
 from mien.media.image_input import ImageLike, as_images, pil_from_tensor
-from mien.pipeline import StyleLike, Stylizer
+from mien.pipeline import Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
 from mien.shipped import ready_styles
+from mien.styles import StyleLike
 
 _MOST_CELLS = 400
 

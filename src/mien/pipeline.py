@@ -8,10 +8,10 @@ pipe(style, "me.jpg").save("out.png")
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypeGuard, overload
+from typing import Any, overload
 
 import torch
 from PIL import Image
@@ -48,18 +48,11 @@ from mien.oneshot.fit import NO_DISCRIMINATOR, learn
 from mien.oneshot.random_layers import random_layers
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
-from mien.shipped import shipped
-from mien.styles import GraphStyle, Style
+from mien.styles import GraphStyle, Style, StyleLike, is_style
 
-StyleLike: TypeAlias = Style | str | Path
-"""A style, the name of a ready one, or a file."""
-
-
-def is_style(given: object) -> TypeGuard[StyleLike]:
-    """Whether this can only be a style: one that was learned, the name of a ready one, or the name of a style file."""
-    if isinstance(given, Style):
-        return True
-    return isinstance(given, (str, Path)) and (Path(given).suffix == ".safetensors" or shipped(given, "styles") is not None)
+_OF_LEARNING = {f.name: f"`{f.name}` says how a style is learned: give it to `fit`." for f in fields(OneShotConfig)}
+# Drawing takes no random numbers: what diffusers calls its seed or generator has nothing to do here.
+_OF_LEARNING |= {"generator": "drawing takes no random numbers, so the same call gives the same image."}
 
 
 class Stylizer(FaceModel):
@@ -176,7 +169,7 @@ class Stylizer(FaceModel):
             raise InputError('A style and a photo are needed, as in pipe("ink", "me.jpg").')
         if is_style(given[1]) and not is_style(given[0]):  # the photo first, as most pipelines have it
             given = (given[1], given[0], *given[2:])
-        chosen = changed((given[2] if len(given) == 3 else config) or RenderConfig(), settings)
+        chosen = changed((given[2] if len(given) == 3 else config) or RenderConfig(), settings, _OF_LEARNING)
         look = self.style(given[0])
         if isinstance(given[1], (list, tuple)):
             return [self.apply(look, photo, chosen, align=align, progress=progress) for photo in given[1]]
@@ -210,7 +203,7 @@ class Stylizer(FaceModel):
             note_little(result, face)
             if not config.crop:
                 factor = upscale_factor(config.upscale, one.scale)
-                result.image_data = blend_face(result.image_data, one, upscale=factor, hair=config.hair, dtype=self.dtype)
+                result.image_data = blend_face(result.image_data, one, factor=factor, hair=config.hair, dtype=self.dtype)
                 missing = MISSING if config.upscale == "auto" and not upscaler_is_installed() and not result.notes else ""
                 note_softness(result, one, factor, missing=missing)
         if config.crop:

@@ -15,9 +15,10 @@ from mien.faces.config import AlignConfig
 from mien.inversion.methods import Inversion
 from mien.media.image_input import ImageLike
 from mien.oneshot.config import OneShotConfig
-from mien.pipeline import StyleLike, Stylizer, is_style
+from mien.pipeline import Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
+from mien.styles import StyleLike, is_style
 
 _DRAWING = {field.name for field in fields(RenderConfig)}
 

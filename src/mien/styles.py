@@ -6,6 +6,7 @@ With a fine-tuned model, photos are inverted with its source and rendered with i
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -59,6 +60,17 @@ class GraphStyle(Style):
     def check_base(self, digest: str) -> None:
         """Raise `InputError`: a graph needs no base model, and lends itself to nothing that does."""
         raise InputError(f"{self.name!r} is an exported graph, which `apply` alone draws: give the style itself.")
+
+
+StyleLike: TypeAlias = Style | str | Path
+"""A style, the name of a ready one, or a file."""
+
+
+def is_style(given: object) -> TypeGuard[StyleLike]:
+    """Whether this can only be a style: one that was learned, the name of a ready one, or the name of a style file."""
+    if isinstance(given, Style):
+        return True
+    return isinstance(given, (str, Path)) and (Path(given).suffix == ".safetensors" or shipped(given, "styles") is not None)
 
 
 def list_styles() -> list[str]:

@@ -11,10 +11,10 @@ from mien.batch.account import lines
 from mien.batch.cluster import Task, each_done_on_ray
 from mien.batch.config import BatchConfig
 from mien.batch.plan import jobs_in_folder
-from mien.batch.storage import photos_of
 from mien.batch.work import Order
 from mien.errors import InputError, MienError
 from mien.media.images import read_image
+from mien.media.storage import photos_of
 from mien.pipeline import Stylizer
 from toys import toy_batch
 

@@ -9,8 +9,8 @@ import pytest
 
 from mien.batch.apply_folder import plan_folder
 from mien.batch.config import BatchConfig, FilesConfig
-from mien.batch.storage import is_address, is_file, is_folder, is_there, photos_of, place, read_photo
 from mien.errors import InputError, MienWarning
+from mien.media.storage import is_address, is_file, is_folder, is_there, photos_of, place, read_photo
 
 
 @pytest.fixture

@@ -250,7 +250,7 @@ def test_style_mixing_takes_the_named_rows(model: Model, monkeypatch: pytest.Mon
         seen.append(codes)
         return pixels_of(model, codes, batch)
 
-    monkeypatch.setattr(report_sheets, "render", spy)
+    monkeypatch.setattr(report_sheets, "pixels_of", spy)
     z = random_latents(model.generator, 12, 0)
     report_sheets.mixing_sheet(model, z, 1.0, sources=3)
     codes = map_latents(model.generator, z, 1.0)

@@ -13,7 +13,7 @@ from mien.faces import crop_reader, paste
 from mien.faces.align import CropFrame, extract
 from mien.faces.config import AlignConfig
 from mien.faces.crop_reader import CropReader
-from mien.faces.locate import cut_out
+from mien.faces.locate import align_faces
 from mien.faces.paste import paste_back
 from mien.media.image_data import ImageData
 from peak import peak
@@ -72,11 +72,11 @@ def test_a_large_face_is_pasted_in_strips(smooth: ImageData, monkeypatch: pytest
 )  # fmt: skip
 def test_places_that_are_of_no_image(smooth: ImageData, config: AlignConfig) -> None:
     with pytest.raises(InputError):
-        cut_out(smooth, config, 32)
+        align_faces(smooth, config, size=32)
 
 
 _READ = (
-    "from mien.media.images import read_image, write_image; from mien.faces.locate import cut_out; "
+    "from mien.media.images import read_image, write_image; from mien.faces.locate import align_faces; "
     "from mien.faces.config import AlignConfig; import mien.media.deep"
 )
 
@@ -104,7 +104,7 @@ def test_the_memory_that_the_page_of_limits_promises(tmp_path: Path, mode: str, 
 def test_a_small_file_of_119_megapixels(tmp_path: Path) -> None:
     path = tmp_path / "p.png"
     Image.new("1", (10900, 10900)).save(path)
-    work = f"cut_out(read_image({str(path)!r}), AlignConfig(box=(100, 100, 9000)), 256)"
+    work = f"align_faces(read_image({str(path)!r}), AlignConfig(box=(100, 100, 9000)), size=256)"
     said, grown = peak(_READ, work)
     assert said == "done"
     assert grown < 100e6 + 10 * 10900**2

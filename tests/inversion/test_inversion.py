@@ -13,11 +13,10 @@ from mien.evaluation.comparison import Way, compare_inverters, usual_ways, write
 from mien.evaluation.evaluate import open_instruments
 from mien.faces import AlignConfig
 from mien.inversion import METHODS, Codes, InvertConfig, Method, invert, mean_code
-from mien.inversion.above_feature_code import AboveFeatureCode
 from mien.inversion.config import RefineConfig
 from mien.inversion.density import CodeDensity, mapped_codes, to_p
 from mien.inversion.encode import encode
-from mien.inversion.optimize import refine
+from mien.inversion.optimize import AboveFeatureCode, refine
 from mien.latents import broadcast
 from mien.losses.features import feature_distance
 from mien.media.images import from_tensor, write_image
@@ -95,7 +94,8 @@ def test_the_prior_holds_the_code_where_codes_are(model: Model, images: torch.Te
     density = CodeDensity.of(mapped_codes(model.generator, 2000))
     free, held = (invert(model, images, InvertConfig(name, 60)) for name in ("w+", "prior"))  # type: ignore[arg-type]
     assert float(density.out(held.w_plus).mean()) < float(density.out(free.w_plus).mean())
-    loose = refine(model, images, encode(model, images), RefineConfig(steps=60, prior=0, feature_code_resolution=0, density=1e-9))
+    numbers = RefineConfig(steps=60, prior=0, feature_code_resolution=0, density=1e-9)
+    loose = refine(model, images, encode(model, images), numbers)
     assert float(density.out(held.w_plus).mean()) < float(density.out(loose.w_plus).mean())
 
 

@@ -88,3 +88,14 @@ def test_what_comes_out_is_a_pil_image_of_8_bits(file: Path) -> None:
     assert [to_pil(ImageData(PIXELS[..., :1].repeat(c, axis=2))).mode for c in (1, 2, 3, 4)] == ["L", "LA", "RGB", "RGBA"]
     tensor = torch.rand(3, 5, 5) * 2 - 1
     assert np.array_equal(np.asarray(pil_from_tensor(tensor)), from_tensor(tensor).pixels)
+
+
+def test_an_address_is_read_as_a_file_is() -> None:
+    upath = pytest.importorskip("upath")
+    address = upath.UPath("memory://images-of-a-test/me.png")
+    address.parent.mkdir(parents=True, exist_ok=True)
+    stream = io.BytesIO()
+    Image.new("RGB", (6, 4), "red").save(stream, "PNG")
+    address.write_bytes(stream.getvalue())
+    for name in (address, "memory://images-of-a-test/me.png", Path("memory://images-of-a-test/me.png")):
+        assert as_image(name).pixels.shape == (4, 6, 3)

@@ -16,8 +16,6 @@ from mien.faces.feature_strength import weigh_feature_code
 from mien.faces.head_mask import coarse_head_mask
 from mien.inversion import RefineConfig, invert, refine
 from mien.inversion.encode import encode
-from mien.inversion.own_faces import own_faces
-from mien.inversion.reference_codes import reference_codes
 from mien.latents import Codes, StyleCodes, broadcast
 from mien.media.images import from_tensor, write_image
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
@@ -26,6 +24,8 @@ from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model, Provenance
 from mien.models.sampling import random_codes
 from mien.oneshot.config import OneShotConfig, SnapshotConfig
+from mien.oneshot.encode_references import reference_codes
+from mien.oneshot.other_faces import own_faces
 from mien.oneshot.reference_tuner import ReferenceTuner
 from mien.oneshot.references import References
 from mien.oneshot.style_mixing import StyleMixing, takes_own_faces
@@ -231,9 +231,9 @@ def test_fidelity_is_eased_outside_the_face() -> None:
 def test_only_the_usual_inverter_gives_references_a_feature_code(reference: Path) -> None:
     m = Stylizer(model()).model
     images = torch.rand(1, 3, R, R) * 2 - 1
-    assert reference_codes(m, images, None, None, ["a"]).feature_code is not None
-    assert reference_codes(m, images, None, 2, ["a"]).feature_code is None
-    assert reference_codes(replace(m, encoder=None), images, None, 1, ["a"]).feature_code is None
+    assert reference_codes(m, images, OneShotConfig(), ["a"]).feature_code is not None
+    assert reference_codes(m, images, OneShotConfig(refine_reference=2), ["a"]).feature_code is None
+    assert reference_codes(replace(m, encoder=None), images, OneShotConfig(refine_reference=1), ["a"]).feature_code is None
 
 
 @pytest.mark.filterwarnings("ignore:.*far from a face")

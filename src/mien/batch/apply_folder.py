@@ -12,11 +12,11 @@ from mien.batch.account import Account
 from mien.batch.cluster import Task, each_done_on_ray
 from mien.batch.config import BatchConfig, FilesConfig
 from mien.batch.plan import Job, divided, jobs_in_folder
-from mien.batch.storage import is_folder, photos_of, place
 from mien.batch.targets import check_outputs
 from mien.batch.work import Done, Order, each_done
 from mien.errors import InputError
 from mien.faces.config import AlignConfig
+from mien.media.storage import is_folder, photos_of, place
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
 from mien.shipped import find_style

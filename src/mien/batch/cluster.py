@@ -20,9 +20,9 @@ from typing import Any
 
 from mien.batch.config import BatchConfig
 from mien.batch.plan import Job
-from mien.batch.storage import is_address, is_file
 from mien.batch.work import Done, Order, each_done
 from mien.errors import InputError, MienError, MienWarning
+from mien.media.storage import is_address, is_file
 
 _TRIES = 3  # of a photo whose worker is lost
 _WAITING = 2  # photos that a worker has: one at work, one at hand

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mien.batch.config import BatchConfig, FilesConfig
-from mien.batch.storage import is_file
 from mien.errors import InputError, MienWarning
+from mien.media.storage import is_file
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from mien.batch.storage import is_address, is_folder, is_there
 from mien.errors import InputError
+from mien.media.storage import is_address, is_folder, is_there
 
 WRITABLE = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 """Endings that images are written in."""

@@ -9,13 +9,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from mien.batch.plan import Job
-from mien.batch.storage import read_photo, write_photo
 from mien.errors import MienError
 from mien.faces.config import AlignConfig
+from mien.media.storage import read_photo, write_photo
 from mien.render_config import RenderConfig
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Order:
     overwrite: bool = False
     compare: bool = False
     """Whether before and after are written side by side."""
+
+    @property
+    def drawn(self) -> AlignConfig:
+        """Which faces are drawn: in a crop one, the largest unless `align` says otherwise."""
+        return self.align.one() if self.config.crop else self.align
 
 
 @dataclass(frozen=True)
@@ -71,46 +77,47 @@ class Done:
 
 
 def each_done(
-    pipe: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], order: Order, *, found: AlignedPhoto | None = None,
+    pipe: Stylizer, styles: Sequence[Style], jobs: Sequence[Job], order: Order, *, aligned_photo: AlignedPhoto | None = None,
     write: Callable[[Path, ImageData], None] | None = None,
 ) -> Iterator[Done]:  # fmt: skip
     """Make the images one after the other; one that fails says so in its `Done`, and the work goes on.
 
-    Jobs of one photo must follow each other: it is read and searched once. `found` is what is in the first photo, if that is
-    known. `write` writes the images; None: as `write_photo` does.
+    Jobs of one photo must follow each other: it is read and searched once. `aligned_photo` is the first photo, if its faces
+    were found before. `write` writes the images; None: as `write_photo` does.
     """
-    write = write or (lambda path, image: write_photo(path, image, overwrite=order.overwrite))
+    write = write or partial(write_photo, overwrite=order.overwrite)
     of_photos = [(photo, list(same)) for photo, same in groupby(jobs, key=lambda job: job.photo)]
-    images = _read_ahead([photo for photo, _ in of_photos][1 if found else 0 :])
+    images = _read_ahead([photo for photo, _ in of_photos][1 if aligned_photo else 0 :])
     try:
         for _, same in of_photos:
-            begun, trouble = time.monotonic(), None
-            if found is None:
-                try:
-                    found = pipe.align(next(images).result(), order.align.one() if order.config.crop else order.align)
-                except MienError as error:
-                    trouble = error
+            begun = time.monotonic()
+            photo: AlignedPhoto | MienError
+            try:
+                photo = aligned_photo or pipe.align(next(images).result(), order.drawn)
+            except MienError as error:
+                photo = error
             for job in same:
-                yield _done(pipe, styles[job.style], job, order, found or trouble, write, begun)
+                yield _done(pipe, styles[job.style], job, order, photo, write, begun)
                 begun = time.monotonic()
-            found = None
+            aligned_photo = None
     finally:
         images.close()
 
 
 def _done(
-    pipe: Stylizer, style: Style, job: Job, order: Order, found: AlignedPhoto | MienError | None,
+    pipe: Stylizer, style: Style, job: Job, order: Order, photo: AlignedPhoto | MienError,
     write: Callable[[Path, ImageData], None], begun: float,
 ) -> Done:  # fmt: skip
-    error: MienError | None = found if isinstance(found, MienError) else None
+    error: MienError | None = None
     faces: tuple[float, ...] | None = None
-    if found is not None and not isinstance(found, MienError):
-        try:
-            result = pipe.apply(style, found, order.config)
-            write(job.out, result.compared() if order.compare else result.image_data)
-            faces = tuple(round(face.scale, 3) for face in result.faces)
-        except MienError as problem:
-            error = problem
+    try:
+        if isinstance(photo, MienError):
+            raise photo
+        result = pipe.apply(style, photo, order.config)
+        write(job.out, result.compared() if order.compare else result.image_data)
+        faces = tuple(round(face.scale, 3) for face in result.faces)
+    except MienError as problem:
+        error = problem
     return Done(job, style.name, time.monotonic() - begun, faces, error, worker=f"{platform.node()}:{os.getpid()}")
 
 

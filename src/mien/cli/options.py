@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from mien.batch.config import FilesConfig
-from mien.batch.plan import Job
 from mien.cli.machine import Machine
-from mien.cli.paths import plan
 from mien.errors import InputError
 from mien.evaluation.config import FEATURES, Features
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.presets import PRESETS, PresetName
 
 if TYPE_CHECKING:
-    from mien.faces.config import AlignConfig
     from mien.models.embedders import ArcFace
     from mien.pipeline import Stylizer
 
@@ -40,15 +35,6 @@ Regions = Annotated[
         help="Regions of the face, a file of `mien regions`; default: those that come with the model, or computed.", hidden=True
     ),
 ]
-
-
-def planned(
-    files: FilesConfig, photos: Sequence[Path], styles: Sequence[str], out: Path, align: AlignConfig
-) -> tuple[list[Job], list[Job]]:
-    """What to make of the photos in each of the styles, and what is there already; see `mien.cli.paths.plan`."""
-    jobs, there = plan(photos, styles, out, files)
-    one_by_hand(align, [job.photo for job in jobs])
-    return jobs, there
 
 
 @dataclass(frozen=True)
@@ -114,11 +100,3 @@ def give_regions(stylizer: Stylizer, file: Path | None) -> None:
         known = RegionsFile.load(file)
         known.check_fits(stylizer.model.generator, stylizer.digest)
         stylizer.regions = known
-
-
-def one_by_hand(align: AlignConfig, images: Sequence[Path]) -> None:
-    """Refuse a box or landmarks for several images."""
-    if len(set(images)) > 1 and (align.box or align.landmarks):
-        error = InputError(f"A `box` or `landmarks` belong to one image, and there are {len(set(images))}: give one.")
-        error.about = align
-        raise error

@@ -6,21 +6,23 @@ import atexit
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.batch import targets
 from mien.batch.config import FilesConfig
 from mien.batch.plan import Job, divided, jobs_in_folder
-from mien.batch.storage import is_address, is_folder, is_there, photos_of, place, write_photo
 from mien.batch.targets import WRITABLE, writable_folder
+from mien.cli.result import begin
 from mien.cli.streams import STDOUT, write_bytes
 from mien.errors import InputError
 from mien.media.listing import VIDEOS
+from mien.media.storage import is_address, is_folder, is_there, photos_of, place, write_photo
 from mien.shipped import refuse_address, shipped
 
 if TYPE_CHECKING:
+    from mien.faces.config import AlignConfig
     from mien.media.image_data import ImageData
 
 
@@ -86,13 +88,17 @@ def _from_stdin() -> Path:
     return folder / "stdin"
 
 
-def plan(inputs: Sequence[Path], styles: Sequence[str], out: Path, files: FilesConfig) -> tuple[list[Job], list[Job]]:
+def plan(
+    inputs: Sequence[Path], styles: Sequence[str], out: Path, files: FilesConfig, align: AlignConfig | None = None
+) -> tuple[list[Job], list[Job]]:  # fmt: skip
     """What to make of `inputs` (files and folders) in each of `styles` (names), and where; and what of it is there already.
 
     One photo and one style: `out` is the file, or a folder to put `<stem>.png` into. Otherwise `out` is a folder, with names as
     `jobs_in_folder` gives them. - is stdout, for one image. With `files.skip_existing`, what is there is not made again.
+    A face that `align` gives by hand belongs to one photo alone.
     """
     photos = named_photos(inputs, recursive=files.recursive)
+    one_by_hand(align, photos)
     single, out = len(photos) == 1 and len(styles) == 1 and not any(is_folder(place(p)) for p in inputs), place(out)
     if str(out) == STDOUT:
         if not single:
@@ -113,10 +119,19 @@ def plan(inputs: Sequence[Path], styles: Sequence[str], out: Path, files: FilesC
     return jobs, there
 
 
+def one_by_hand(align: AlignConfig | None, images: Collection[Path]) -> None:
+    """Refuse a box or landmarks for several images."""
+    if align is not None and len(set(images)) > 1 and (align.box or align.landmarks):
+        error = InputError(f"A `box` or `landmarks` belong to one image, and there are {len(set(images))}: give one.")
+        error.about = align
+        raise error
+
+
 def write_out(out: Path, image: ImageData, *, overwrite: bool) -> None:
     """Write an image to its file, or as PNG to stdout. What another process has written meanwhile is not replaced unasked."""
     from mien.media.images import encode_image
 
+    begin(out)
     if str(out) == STDOUT:
         write_bytes(encode_image(image, "PNG"))
     else:

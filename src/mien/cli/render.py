@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.batch.config import FilesConfig
 from mien.batch.plan import Job
 from mien.cli.paths import check_outputs, image_name, photos_in, resolve_file, write_out
-from mien.cli.result import Report, begin, progress
+from mien.cli.result import Report, progress
 from mien.cli.streams import STDOUT
 from mien.errors import InputError, MienWarning
 from mien.media.listing import refuse_image_as_style
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
     from mien.cli.machine import Machine
     from mien.cli.options import InvertingModel
     from mien.faces.results import AlignedPhoto
-    from mien.media.image_data import ImageData
     from mien.pipeline import Stylizer
-    from mien.styles import Style
+    from mien.styles import Style, StyleLike
 
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".pkl", ".ckpt")
@@ -67,7 +67,7 @@ def learned_already(references: Sequence[Path], save_style: Path | None) -> str 
     return str(ready[0])
 
 
-def report_on(dones: Iterator[Done], count: int, *, quiet: bool, alone: bool) -> Report:
+def follow(dones: Iterator[Done], count: int, *, quiet: bool, alone: bool) -> Report:
     """Follow images as they are made; a photo that cannot be used fails alone, one that is `alone` raises its error."""
     report, begun = Report(), time.monotonic()
     with progress("photos", quiet=quiet or count == 1, rate=True) as advance:
@@ -89,22 +89,15 @@ def report_on(dones: Iterator[Done], count: int, *, quiet: bool, alone: bool) ->
     return report
 
 
-def render(
-    stylizer: Stylizer, style: Style, jobs: Sequence[Job], order: Order, *, found: AlignedPhoto | None, quiet: bool
-) -> Report:
-    """Make the jobs' images in one style; `found` is what is in the first photo, if that is known."""
+def apply_here(
+    stylizer: Stylizer, styles: Sequence[StyleLike], jobs: Sequence[Job], order: Order, *,
+    aligned_photo: AlignedPhoto | None = None,
+) -> Iterator[Done]:  # fmt: skip
+    """Make the jobs' images in this process; `aligned_photo` is the first photo, if its faces were found before."""
     from mien.batch.work import each_done
 
-    dones = each_done(stylizer, [style], jobs, order, found=found, write=writer(order))
-    return report_on(dones, len(jobs), quiet=quiet, alone=len(jobs) == 1)
-
-
-def apply_here(stylizer: Stylizer, styles: Sequence[Path], jobs: Sequence[Job], order: Order) -> Iterator[Done]:
-    """Make the jobs' images in this process, in the styles of these files."""
-    from mien.batch.work import each_done
-    from mien.styles import open_style
-
-    return each_done(stylizer, [open_style(file, stylizer.model) for file in styles], jobs, order, write=writer(order))
+    looks, write = [stylizer.style(style) for style in styles], partial(write_out, overwrite=order.overwrite)
+    return each_done(stylizer, looks, jobs, order, aligned_photo=aligned_photo, write=write)
 
 
 def sheet_inputs(photos: Sequence[Path], out: Path, files: FilesConfig) -> list[Path]:
@@ -121,9 +114,8 @@ def write_sheet(
     """Draw photos in styles on one contact sheet, and write it."""
     from mien.many_styles import style_sheet
     from mien.media.image_input import as_image
-    from mien.styles import open_style
 
-    looks, report = [open_style(file, stylizer.model) for file in styles], Report()
+    looks, report = [stylizer.style(file) for file in styles], Report()
     with progress("images", quiet=quiet) as advance:
         image = style_sheet(photos, looks, order.config, align=order.align, model=stylizer, progress=advance)
     write_out(out, as_image(image), overwrite=order.overwrite)
@@ -137,16 +129,6 @@ def task_of(order: Order, styles: Sequence[Path], model: InvertingModel, machine
 
     names = tuple(map(str, styles))
     return Task(order, names, model.model, model.encoder, regions, machine.device, machine.dtype, machine.threads or 1)
-
-
-def writer(order: Order) -> Callable[[Path, ImageData], None]:
-    """What writes images, also to stdout."""
-
-    def write(path: Path, image: ImageData) -> None:
-        begin(path)
-        write_out(path, image, overwrite=order.overwrite)
-
-    return write
 
 
 def keep_style(style: Style, paths: Sequence[Path], report: Report, *, overwrite: bool) -> None:

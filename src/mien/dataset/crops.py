@@ -13,7 +13,7 @@ from mien.dataset.duplicates import perceptual_hash, sharpness
 from mien.errors import FaceNotFoundError, InputError
 from mien.faces.background import soften_ground
 from mien.faces.config import AlignConfig
-from mien.faces.locate import cut_out
+from mien.faces.locate import align_faces
 from mien.media.image_data import ImageData, from_tensor
 from mien.media.image_dataset import middle_square
 from mien.media.images import decode_image, encode_image
@@ -56,10 +56,10 @@ def examine(data: bytes, name: str, config: CropConfig) -> Examined:
         square = ImageData(middle_square(image, config.resolution))
         return Examined((_crop(square, min(image.height, image.width), config),))
     try:
-        found = cut_out(image, AlignConfig(face=config.face), config.resolution)
+        found = align_faces(image, AlignConfig(face=config.face), size=config.resolution)
     except FaceNotFoundError:
         return Examined(why="no face", detail="no face was found")
-    return Examined(tuple(_crop(from_tensor(crop), round(frame.side), config) for frame, crop, _ in found))
+    return Examined(tuple(_crop(from_tensor(face.crop), round(face.frame.side), config) for face in found))
 
 
 def _crop(square: ImageData, side: int, config: CropConfig) -> Crop:

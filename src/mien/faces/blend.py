@@ -5,28 +5,28 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from mien.faces.config import Upscale
 from mien.faces.head_mask import covering_mask, own_head
-from mien.faces.paste import enlargement, paste_back
+from mien.faces.paste import paste_back
 from mien.faces.recolor import spread_colors
 from mien.faces.results import StylizedFace
-from mien.faces.upscale import upscale_factor, upscaled
+from mien.faces.upscale import upscaled
 from mien.media.images import ImageData
 
 
 def blend_face(
-    image: ImageData, face: StylizedFace, *, upscale: Upscale = "auto", hair: float = 0.0,
+    image: ImageData, face: StylizedFace, *, factor: float = 1.0, hair: float = 0.0,
     dtype: torch.dtype = torch.float32,
 ) -> ImageData:  # fmt: skip
     """Put a stylized face back into its photo, as sharp as the photo is; returns a new image.
 
-    `upscale`: see `upscale_factor`. `hair` 0 draws hair as the model does (small ones draw worms there), 1 keeps the photo's
-    strands and takes the drawing's colors alone. `dtype` is that of the upscaler's convolutions.
+    The face is sharpened to `factor` times as many pixels a side (see `upscale_factor`). `hair` 0 draws hair as the model does
+    (small ones draw worms there), 1 keeps the photo's strands and takes the drawing's colors alone. `dtype` is that of the
+    upscaler's convolutions.
     """
     own, drawn = face.head, own_head(face.stylized)
     covered = covering_mask(own, drawn)
     image = spread_colors(image, face.frame, face.stylized, covered, own)
-    sharp = upscaled(face.stylized, upscale_factor(upscale, enlargement(face.frame, face.stylized.shape[-1])), dtype=dtype)
+    sharp = upscaled(face.stylized, factor, dtype=dtype)
     mask = covering_mask(own, drawn, hair=1 - hair)
     if sharp.shape != face.stylized.shape:
         mask = F.interpolate(mask[None], size=sharp.shape[1:], mode="bilinear", align_corners=False)[0]

@@ -15,7 +15,6 @@ from mien.faces.config import AlignConfig
 from mien.faces.crop_reader import CropReader
 from mien.faces.detect import choose, find_faces, too_small
 from mien.faces.results import AlignedFace
-from mien.media.image_data import ImageData
 from mien.media.image_input import ImageLike, as_image
 
 _LARGEST = 20  # sides of a crop by hand, in units of the image's longer side
@@ -30,16 +29,21 @@ def locate(rgb: Tensor, config: AlignConfig, *, name: str = "the image") -> list
     return _by_hand(width, height, config, name) or _found(rgb, config, name)
 
 
-def cut_out(image: ImageData, config: AlignConfig, size: int) -> list[tuple[CropFrame, Tensor, Tensor]]:
-    """The crops to work on in an image: where each sits, its pixels [3, size, size], and how much of each is of the image.
+def align_faces(photo: ImageLike, align: AlignConfig | None = None, *, size: int = 256) -> list[AlignedFace]:
+    """Find the faces of a photo and cut each out as FFHQ does, `size` pixels wide; the largest first.
 
-    As `locate` and `extract`. Of a large image no copy of full size is made: so it needs little more than its own memory.
+    `align` says which faces, or where they are; None takes all. Of a large photo no copy of full size is made: so this needs
+    little more than the photo's own memory. Raises `FaceNotFoundError` where there is none.
+
+    >>> mien.align_faces("me.jpg")[0].image.size
+    (256, 256)
     """
+    image, align = as_image(photo), align or AlignConfig()
     name = str(image.path or "the image")
     reader = CropReader(image)
-    frames = _by_hand(image.width, image.height, config, name)
-    frames = frames or [reader.enlarged(frame) for frame in _found(reader.small, config, name)]
-    return [(frame, *reader.read(frame, size)) for frame in frames]
+    frames = _by_hand(image.width, image.height, align, name)
+    frames = frames or [reader.enlarged(frame) for frame in _found(reader.small, align, name)]
+    return [AlignedFace(frame, *reader.read(frame, size)) for frame in frames]
 
 
 def _by_hand(width: int, height: int, config: AlignConfig, name: str) -> list[CropFrame]:
@@ -84,14 +88,3 @@ def of_the_reference(align: AlignConfig) -> Iterator[None]:
             error.args = (f"{error} A reference without a human face is taken whole with `extreme`.",)
         error.about = align
         raise
-
-
-def align_faces(photo: ImageLike, align: AlignConfig | None = None, *, size: int = 256) -> list[AlignedFace]:
-    """Find the faces of a photo and cut each out as FFHQ does, `size` pixels wide; the largest first.
-
-    `align` says which faces, or where they are; None takes all. Raises `FaceNotFoundError` where there is none.
-
-    >>> mien.align_faces("me.jpg")[0].image.size
-    (256, 256)
-    """
-    return [AlignedFace(*found) for found in cut_out(as_image(photo), align or AlignConfig(), size)]

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.faces.align import CropFrame
 from mien.faces.config import AlignConfig
-from mien.faces.locate import cut_out
+from mien.faces.locate import align_faces
 from mien.media.image_input import ImageLike, as_image, to_pil
 
 _LINE, _PAPER, _INK = "#ffd21f", "#101010", "#ffffff"  # a line between two dark ones is seen on any ground
@@ -22,7 +22,7 @@ def number_faces(photo: ImageLike, align: AlignConfig | None = None) -> Image.Im
     >>> mien.faces.number_faces("me.jpg").save("numbered.png")
     """
     image = as_image(photo)
-    frames = [frame for frame, _, _ in cut_out(image, align or AlignConfig(), 8)]
+    frames = [face.frame for face in align_faces(image, align, size=8)]
     return draw_numbers(to_pil(image), frames)
 
 

@@ -56,18 +56,18 @@ class Inversion:
 
 def invert(
     model: Model, images: Tensor, config: InvertConfig | None = None, *, refine_steps: int = 0,
-    said: Codes | None = None, progress: Progress | None = None, dtype: torch.dtype = torch.float32,
+    encoded: Codes | None = None, progress: Progress | None = None, dtype: torch.dtype = torch.float32,
 ) -> Codes:  # fmt: skip
     """The codes of aligned images [N, 3, S, S] in [-1, 1], refined by `refine_steps` of optimization; deterministic.
 
-    `said` is the encoder's answer, for who has it already; None: it is asked where a method needs it. Refinement starts at
-    the mean code where a model has no encoder; its convolutions run in `dtype`. Raises `ModelMismatchError` where a method
+    `encoded` is the encoder's output, if it is known already; None: it is computed where a method needs it. Refinement starts
+    at the mean code where a model has no encoder; its convolutions run in `dtype`. Raises `ModelMismatchError` where a method
     needs one.
     """
     config = config or InvertConfig()
     if config.method == "encoder" and model.encoder is None and refine_steps:
         config = replace(config, method="mean")
-    start = _answer(model, images, config, said, progress)
+    start = _answer(model, images, config, encoded, progress)
     numbers = refinement(start, refine_steps)
     numbers = numbers if config.feature_code else replace(numbers, feature_code_resolution=0)
     return refine(model, images, start, numbers, progress, dtype=dtype)
@@ -78,19 +78,19 @@ def refinement(start: Codes, steps: int) -> RefineConfig:
     return replace(RefineConfig() if start.feature_code is None else _FEATURE_CODE, steps=steps)
 
 
-def _answer(model: Model, images: Tensor, config: InvertConfig, said: Codes | None, progress: Progress | None) -> Codes:
+def _answer(model: Model, images: Tensor, config: InvertConfig, encoded: Codes | None, progress: Progress | None) -> Codes:
     mean = mean_code(model, len(images))
     if config.method == "mean":
         return Codes(mean)
     if config.method in _OPTIMIZED:
         numbers = _OPTIMIZED[config.method]
-        start = Codes(mean if model.encoder is None else (said or encode(model, images)).w_plus)
+        start = Codes(mean if model.encoder is None else (encoded or encode(model, images)).w_plus)
         numbers = numbers if config.steps is None else replace(numbers, steps=config.steps)
         if config.method == "w":  # also where no step follows
             start = Codes(start.w_plus.mean(dim=1, keepdim=True).expand_as(mean).contiguous())
         found = refine(model, images, start, numbers, progress)
     else:
-        found = said or encode(model, images)
+        found = encoded or encode(model, images)
         found = found if config.feature_code else Codes(found.w_plus)
         if config.method == "iterated":
             found = _iterate(model, found, _ROUNDS if config.steps is None else config.steps, progress)
@@ -98,23 +98,23 @@ def _answer(model: Model, images: Tensor, config: InvertConfig, said: Codes | No
 
 
 @torch.no_grad()
-def _iterate(model: Model, said: Codes, rounds: int, progress: Progress | None) -> Codes:
+def _iterate(model: Model, encoded: Codes, rounds: int, progress: Progress | None) -> Codes:
     """Codes whose rendering the encoder takes for the image: each round adds half of what it still says otherwise.
 
     ReStyle (Alaluf et al. 2021) shows an encoder image and rendering side by side, which it has to learn. Any other can be
     asked about both in turn: c <- c + (E(image) - E(G(c))) / 2.
     """
     noise = model.generator.synthesis.noise("const")
-    w_plus, feature_code = said.w_plus, said.feature_code
+    w_plus, feature_code = encoded.w_plus, encoded.feature_code
     for done in range(rounds):
         rendering = torch.cat(
             [model.generator(one.w_plus, noise, feature_code=one.feature_code) for one in Codes(w_plus, feature_code).single()]
         )
         again = encode(model, rendering.clamp(-1, 1))
-        gap = said.w_plus - again.w_plus
+        gap = encoded.w_plus - again.w_plus
         w_plus = w_plus + _DAMPING * gap
-        if feature_code is not None and said.feature_code is not None and again.feature_code is not None:
-            feature_code = feature_code + _DAMPING * (said.feature_code - again.feature_code)
+        if feature_code is not None and encoded.feature_code is not None and again.feature_code is not None:
+            feature_code = feature_code + _DAMPING * (encoded.feature_code - again.feature_code)
         if progress is not None:
             progress(done + 1, rounds, float(gap.abs().mean()))
     return Codes(w_plus, feature_code)

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from mien.errors import InputError
 from mien.media.image_data import ImageData, from_tensor
-from mien.media.images import decode_image, read_image
+from mien.media.images import decode_image
+from mien.media.storage import place, read_photo
 
 ImageLike: TypeAlias = Union[ImageData, Image.Image, NDArray[Any], Tensor, bytes, BinaryIO, str, "os.PathLike[str]"]
 TAKEN = """A PIL image; an array [H, W] or [H, W, C] with C from 1 to 4, of uint8, uint16 or floats in [0, 1]; a tensor
@@ -34,10 +35,8 @@ def as_image(image: ImageLike) -> ImageData:
     """
     if isinstance(image, ImageData):
         return image
-    if isinstance(image, str) and image.startswith(("http://", "https://")):
-        raise InputError(f"{image} is an address, and mien opens files only: download the image first.")
-    if isinstance(image, (str, os.PathLike)):
-        return read_image(Path(image))
+    if isinstance(image, (str, os.PathLike)) or hasattr(image, "fs"):
+        return read_photo(place(image))
     if isinstance(image, Image.Image):
         return _from_pil(image)
     if isinstance(image, np.ndarray):

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from mien.faces.background import as_learned
 from mien.inversion.config import InvertConfig
-from mien.inversion.encode import mean_code
-from mien.inversion.own_faces import OwnFaces, own_faces
-from mien.inversion.reference_codes import reference_codes
+from mien.inversion.encode import encode, mean_code
+from mien.inversion.methods import invert
+from mien.inversion.out_of_distribution import warn_out_of_distribution
 from mien.latents import Codes
 from mien.models.model import Model
 from mien.oneshot.config import OneShotConfig
-from mien.oneshot.other_faces import USUAL_WEIGHT
+from mien.oneshot.other_faces import USUAL_WEIGHT, OwnFaces, own_faces
 from mien.oneshot.references import References, merge_duplicates
 from mien.oneshot.registration import register
 from mien.oneshot.style_mixing import takes_own_faces
 from mien.oneshot.views import motions, moved_along
+
+_STEPS_WITHOUT_ENCODER = 300
 
 
 def encode_references(
@@ -40,7 +44,7 @@ def encode_references(
         views = torch.cat([views, views.flip(3)])
         inside = None if inside is None else torch.cat([inside, inside.flip(3)])
     ways = motions(config.reference_views - 1) if _is_said_by_encoder(config, model) else []
-    codes = _inverted(model, moved_along(views, ways), config, [names[i] for i in kept])
+    codes = reference_codes(model, moved_along(views, ways), config, [names[i] for i in kept])
     moved: tuple[float, ...] = ()
     if config.reference_shape < 1 and not config.extreme:
         found = register(views, inside, model.generator, _first(codes, len(views)), shape=config.reference_shape)
@@ -77,12 +81,26 @@ def _is_said_by_encoder(config: OneShotConfig, model: Model) -> bool:
     return plain and model.encoder is not None and not config.extreme and not config.refine_reference
 
 
-def _inverted(model: Model, images: Tensor, config: OneShotConfig, names: Sequence[str]) -> Codes:
+def reference_codes(model: Model, images: Tensor, config: OneShotConfig, names: Sequence[str]) -> Codes:
+    """The codes of aligned references, with feature codes where the encoder alone makes them.
+
+    `images` [N, 3, R, R] may hold views behind the references that `names` names. Warns of those that the model hardly knows.
+    """
     if config.extreme:
         return Codes(mean_code(model, len(images)))
     inverter = config.reference_inverter
-    inverter = inverter if isinstance(inverter, InvertConfig) else InvertConfig(inverter)
-    return reference_codes(model, images.to(model.generator.mapping.w_avg.device), inverter, config.refine_reference, names)
+    inverter = replace(inverter if isinstance(inverter, InvertConfig) else InvertConfig(inverter), feature_code=False)
+    steps = config.refine_reference
+    if steps is None:
+        steps = _STEPS_WITHOUT_ENCODER if model.encoder is None and inverter.method == "encoder" else 0
+    images = as_learned(model, images.to(model.generator.mapping.w_avg.device))
+    if model.encoder is None:
+        return Codes(invert(model, images, inverter, refine_steps=steps).w_plus)
+    encoded = encode(model, images)
+    warn_out_of_distribution(model, images[: len(names)], encoded.w_plus[: len(names)], names)
+    if steps == 0 and inverter == InvertConfig(feature_code=False):
+        return encoded
+    return Codes(invert(model, images, inverter, refine_steps=steps, encoded=encoded).w_plus)
 
 
 def _first(codes: Codes, count: int) -> Codes:

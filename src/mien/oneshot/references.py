@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from mien.inversion.own_faces import OwnFaces
 from mien.latents import StyleCodes
+from mien.oneshot.other_faces import OwnFaces
 
 
 @dataclass(frozen=True)

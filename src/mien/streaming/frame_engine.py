@@ -22,7 +22,7 @@ from mien.faces.align import CropFrame
 from mien.faces.head_mask import coarse_head_mask
 from mien.latents import Codes
 from mien.mappers import Mapper
-from mien.pipeline import StyleLike, Stylizer
+from mien.pipeline import Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import pick_dtype
 from mien.streaming.config import StreamConfig
@@ -31,7 +31,7 @@ from mien.streaming.painting import matching_shift, painted, shifted
 from mien.streaming.quick_crop import Frame, fading_edges, quick_crops, quick_paste
 from mien.streaming.smoothing import CodeSmoother, OneEuro
 from mien.streaming.tracker import Track, Tracker
-from mien.styles import Style
+from mien.styles import Style, StyleLike
 
 FrameLike = TypeVar("FrameLike", NDArray[np.uint8], Image.Image)
 

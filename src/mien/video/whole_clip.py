@@ -14,10 +14,11 @@ import numpy as np
 from mien.errors import InputError, MienWarning
 from mien.files import written_whole
 from mien.media.images import refuse_existing
-from mien.pipeline import StyleLike, Stylizer
+from mien.pipeline import Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
 from mien.streaming import Stream
+from mien.styles import StyleLike
 from mien.video import animations, clip_writer
 from mien.video.animations import AnimationReader, AnimationWriter
 from mien.video.clip_reader import ClipReader

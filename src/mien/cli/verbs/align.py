@@ -8,8 +8,8 @@ from typer import Option
 
 from mien.batch.config import FilesConfig
 from mien.cli.machine import Screen
-from mien.cli.options import Out, Photos, planned
-from mien.cli.paths import make_folder, write_out
+from mien.cli.options import Out, Photos
+from mien.cli.paths import make_folder, plan, write_out
 from mien.cli.result import Report, progress
 from mien.faces.config import AlignConfig
 
@@ -38,20 +38,19 @@ def run(
     """
     if align.face == "all":
         make_folder(out, "`face` all writes a crop of every face")
-    (jobs, _), report = planned(files, photos, ["face"], out, align), Report()
+    (jobs, _), report = plan(photos, ["face"], out, files, align), Report()
 
-    from mien.batch.storage import read_photo
-    from mien.faces.locate import cut_out
+    from mien.faces.locate import align_faces
     from mien.media.images import from_tensor
 
     with progress("photos", quiet=screen.quiet or len(jobs) < 2) as advance:
 
         def one(index: int) -> None:
             job = jobs[index]
-            for number, (frame, crop, _) in enumerate(cut_out(read_photo(job.photo), align.one(), size), 1):
+            for number, face in enumerate(align_faces(job.photo, align.one(), size=size), 1):
                 target = job.out if align.face != "all" else job.out.with_stem(f"{job.out.stem}_{number}")
-                write_out(target, from_tensor(crop), overwrite=files.overwrite)
-                facts = {"centre": frame.centre, "side": frame.side, "angle": frame.angle}
+                write_out(target, from_tensor(face.crop), overwrite=files.overwrite)
+                facts = {"centre": face.frame.centre, "side": face.frame.side, "angle": face.frame.angle}
                 report.wrote(target, {"photo": str(job.photo), **facts})
             advance(index + 1, len(jobs), 0.0)
 

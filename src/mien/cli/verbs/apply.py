@@ -8,8 +8,9 @@ from typer import Argument, Option
 
 from mien.batch.config import BatchConfig
 from mien.cli.machine import Machine, Screen
-from mien.cli.options import Compare, InvertingModel, Out, Photos, PresetOption, Regions, give_regions, planned
-from mien.cli.render import apply_here, find_styles, report_on, sheet_inputs, task_of, write_sheet
+from mien.cli.options import Compare, InvertingModel, Out, Photos, PresetOption, Regions, give_regions
+from mien.cli.paths import plan
+from mien.cli.render import apply_here, find_styles, follow, sheet_inputs, task_of, write_sheet
 from mien.cli.result import Report
 from mien.faces.config import AlignConfig
 from mien.render_config import RenderConfig
@@ -55,7 +56,7 @@ def run(
     """
     found = find_styles(style)
     names = [file.stem for file in found]
-    jobs, there = ([], []) if sheet else planned(files, photos, names, out, align)
+    jobs, there = ([], []) if sheet else plan(photos, names, out, files, align)
     images = sheet_inputs(photos, out, files) if sheet else []
 
     from mien.batch.apply_folder import told_done
@@ -75,4 +76,4 @@ def run(
     else:
         dones = iter(())
     told = told_done(dones, there, names, files.report)
-    return report_on(told, len(jobs), quiet=screen.quiet, alone=len(jobs) + len(there) == 1)
+    return follow(told, len(jobs), quiet=screen.quiet, alone=len(jobs) + len(there) == 1)

@@ -33,14 +33,12 @@ def run(
     """
     (job,), _ = plan([photo], ["faces"], out, FilesConfig(overwrite))
 
-    from mien.faces.config import AlignConfig
-    from mien.faces.locate import cut_out
+    from mien.faces.locate import align_faces
     from mien.faces.numbered import draw_numbers
     from mien.media.image_input import as_image, to_pil
-    from mien.media.images import read_image
 
-    image, report = read_image(job.photo), Report()
-    frames = [frame for frame, _, _ in cut_out(image, AlignConfig(), 8)]
+    image, report = as_image(job.photo), Report()
+    frames = [face.frame for face in align_faces(image, size=8)]
     write_out(job.out, as_image(draw_numbers(to_pil(image), frames)), overwrite=overwrite)
     squares = [[round(c - f.side / 2) for c in f.centre] + [round(f.side)] for f in frames]
     facts = {"photo": str(job.photo), "faces": [{"face": i, "box": box} for i, box in enumerate(squares, 1)]}

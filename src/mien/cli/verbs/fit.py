@@ -8,8 +8,8 @@ from typing import Annotated
 from typer import Argument, Option
 
 from mien.cli.machine import Machine, Screen
-from mien.cli.options import InvertingModel, LossNetworks, Overwrite, PresetOption, Regions, give_regions, one_by_hand
-from mien.cli.paths import check_outputs, resolve_file
+from mien.cli.options import InvertingModel, LossNetworks, Overwrite, PresetOption, Regions, give_regions
+from mien.cli.paths import check_outputs, one_by_hand, resolve_file
 from mien.cli.result import Report, progress
 from mien.editing.config import Control
 from mien.faces.config import AlignConfig

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from mien.cli.machine import Machine, Screen
-from mien.cli.options import Extractors, InvertingModel, Overwrite, one_by_hand
-from mien.cli.paths import check_outputs, image_name, photos_in, resolve_file
+from mien.cli.options import Extractors, InvertingModel, Overwrite
+from mien.cli.paths import check_outputs, image_name, one_by_hand, photos_in, resolve_file
 from mien.cli.result import Report, progress, table
 from mien.errors import InputError
 from mien.faces.config import AlignConfig

@@ -18,11 +18,9 @@ from mien.cli.options import (
     PresetOption,
     Regions,
     give_regions,
-    one_by_hand,
-    planned,
 )
-from mien.cli.paths import check_outputs, resolve_file
-from mien.cli.render import keep_style, learned_already, render
+from mien.cli.paths import check_outputs, one_by_hand, plan, resolve_file
+from mien.cli.render import apply_here, follow, keep_style, learned_already
 from mien.cli.result import Report, progress
 from mien.cli.shown import BESIDE_LEARNING, DRAWING, OF_THE_REFERENCE
 from mien.cli.verbs import apply
@@ -69,12 +67,12 @@ def run(
     if ready := learned_already(style, save_style):
         many = BatchConfig(**vars(files))
         return apply.run(ready, photos, out, drawing, align, model, machine, many, screen, compare, regions=regions)
-    images, saved = [resolve_file(path) for path in style], [save_style] if save_style else []
-    jobs, _ = planned(files, photos, [images[0].stem], out, align)
+    references, saved = [resolve_file(path) for path in style], [save_style] if save_style else []
+    jobs, _ = plan(photos, [references[0].stem], out, files, align)
     if not jobs:
         return Report()
-    check_outputs([*saved, *(job.out for job in jobs)], [*images, *(job.photo for job in jobs)], overwrite=files.overwrite)
-    one_by_hand(style_align, images)
+    check_outputs([*saved, *(job.out for job in jobs)], [*references, *(job.photo for job in jobs)], overwrite=files.overwrite)
+    one_by_hand(style_align, references)
 
     from mien.batch.work import Order
     from mien.oneshot.callbacks import check_previews
@@ -83,10 +81,12 @@ def run(
     identity, stylizer = networks.opened(config), model.stylizer(machine)
     stylizer.identity_network = identity
     give_regions(stylizer, regions)
-    # One photo that cannot be used is told before the style is learned, and what was found in it is kept.
-    first = stylizer.align(jobs[0].photo, align.one() if drawing.crop else align) if len(jobs) == 1 else None
+    # A single photo that cannot be used is reported before the style is learned. Its faces are found only once.
+    order = Order(drawing, align, files.overwrite, compare)
+    single = stylizer.align(jobs[0].photo, order.drawn) if len(jobs) == 1 else None
     with progress("learning the style", quiet=screen.quiet) as advance:
-        learned = stylizer.fit(images, config, align=style_align, control=parts, snapshots=snapshots, progress=advance)
-    report = render(stylizer, learned, jobs, Order(drawing, align, files.overwrite, compare), found=first, quiet=screen.quiet)
+        learned = stylizer.fit(references, config, align=style_align, control=parts, snapshots=snapshots, progress=advance)
+    dones = apply_here(stylizer, [learned], jobs, order, aligned_photo=single)
+    report = follow(dones, len(jobs), quiet=screen.quiet, alone=len(jobs) == 1)
     keep_style(learned, saved, report, overwrite=files.overwrite)
     return report

@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,3}(.*)")
 
 
-def place(name: str | Path) -> Path:
-    """The file or folder of that name; an address as a `UPath`. Raises `InputError` for one that cannot be opened here.
+def place(name: object) -> Path:
+    """The file or folder of that name or path; an address as a `UPath`. Raises `InputError` for one that cannot be opened here.
 
     >>> place("photos").name
     'photos'
     """
-    found = _ADDRESS.fullmatch(str(name).replace("\\", "/")) if isinstance(name, (str, Path)) else None
+    if hasattr(name, "fs"):
+        return cast(Path, name)  # an address already
+    text = str(os.fspath(name)) if isinstance(name, os.PathLike) else str(name)
+    found = _ADDRESS.fullmatch(text.replace("\\", "/"))
     if found is None:
-        return Path(name)
-    refuse_address(name)
+        return Path(text)
+    refuse_address(text)
     scheme, rest = found.groups()
     try:
         from upath import UPath
@@ -42,9 +45,9 @@ def place(name: str | Path) -> Path:
         address.fs  # noqa: B018 (what it is opened with is looked for now)
     except ImportError as error:
         how = f'pip install "mien[cluster]" and what that names ({shown(error, 60)})'
-        raise InputError(f"{shown(str(name))} is an address: install what opens it, {how}.") from error
+        raise InputError(f"{shown(text)} is an address: install what opens it, {how}.") from error
     except ValueError as error:
-        raise InputError(f"{shown(str(name))} is an address that cannot be opened: {shown(error)}.") from error
+        raise InputError(f"{shown(text)} is an address that cannot be opened: {shown(error)}.") from error
     return cast(Path, address)
 
 
