@@ -190,6 +190,16 @@ def test_the_architecture_page_names_files_that_exist() -> None:
     assert not set(re.findall(r"\b\w+\.py\b", text)) - there
 
 
+def test_the_architecture_page_names_every_package() -> None:
+    text = (_REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    there = {
+        path.stem
+        for path in (_REPOSITORY / "src" / "mien").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert not {name for name in there if not name.startswith("__")} - set(re.findall(r"`(\w+)`", text))
+
+
 def test_the_glossary_has_the_words_of_the_project() -> None:
     """Its terms are sorted, said in one line each, and those that options and settings are named after are there."""
     text = (_REPOSITORY / "docs" / "glossary.md").read_text(encoding="utf-8")

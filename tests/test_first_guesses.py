@@ -1,4 +1,4 @@
-"""What somebody who knows diffusers, rembg or whisper types before reading anything: eleven of twelve work, and one says why not."""
+"""What a user of diffusers, rembg or whisper types before reading anything: eleven of twelve work, one says why not."""
 
 import contextlib
 import io
