@@ -28,31 +28,29 @@ class RenderConfig:
         "weight of the feature code, 0 to 1: higher preserves identity, lower follows the style; in between it counts less in "
         "hair and clothes than in the face; None: 0.7, and 0 for a model that was fine-tuned on a data set",
     ] = None
-    inverter: Annotated[
-        Method | InvertConfig, "how a face becomes a code: encoder, iterated, w, w+, prior or mean, or all the settings of it"
-    ] = "encoder"
+    inverter: Annotated[Method | InvertConfig, "how a face is inverted: encoder, iterated, w, w+, prior or mean"] = "encoder"
     refine_steps: Annotated[
-        int, "optimization steps that make the face more like the person; 0: the inverter's answer alone"
+        int, "optimization steps that bring the face closer to the person; 0: the inverter's code alone"
     ] = 10
     keep: Annotated[Mapping[str, float], KEEP] = field(default_factory=dict)
     exaggerate: Annotated[Mapping[str, float], EXAGGERATE] = field(default_factory=dict)
-    crop: Annotated[bool, "the square of the first face alone, not pasted back into the photo"] = False
+    crop: Annotated[bool, "only the square around the first face, not pasted back into the photo"] = False
     upscale: Annotated[
         Upscale,
-        "how a face that is smaller than its place in the photo is enlarged: auto, by a network that draws it sharply, as far "
-        "as the photo is finer (at most 4 times); none, by plain resampling; a number: by that factor with the network",
+        "how a face is enlarged that is smaller than its place in the photo: auto, by a super-resolution network, up to the "
+        "photo's resolution (at most 4 times); none, by plain resampling; a number: by that factor with the network",
     ] = "auto"
     hair: Annotated[
         float,
-        "how much of the photo's own strands hair keeps, in the colors of the style: 0 hair as the model draws it, 1 the "
-        "photo's detail alone",
+        "how much detail hair keeps from the photo, in the colors of the style: 0 hair as the model draws it, 1 only the "
+        "photo's own strands",
     ] = 0.7
     engine: Annotated[
         Engine | None,
-        "what computes: torch defines the result; onnxruntime and openvino draw what the encoder says, without refinement; "
+        "inference engine: torch is the reference; onnxruntime and openvino use the encoder's codes without refinement; "
         "None: torch, and onnxruntime for an exported .onnx file",
     ] = None
-    strip_metadata: Annotated[bool, "write none of the photo's metadata: without it date, camera and author are kept"] = False
+    strip_metadata: Annotated[bool, "write no metadata; otherwise date, camera and author are kept"] = False
 
     def __post_init__(self) -> None:
         Strength.of(self.strength)

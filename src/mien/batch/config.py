@@ -23,14 +23,14 @@ class FilesConfig:
 class BatchConfig(FilesConfig):
     """The same, and how much work is shared out."""
 
-    shard: Annotated[
-        str | None, "of N machines that work on the same photos, the share of the I-th, written I/N, such as 3/16"
+    shard: Annotated[str | None, "work on share I of N, for several machines on the same photos, such as 3/16"] = None
+    report: Annotated[
+        Path | None, "JSON Lines file to append to, one line per image: input, output, style, faces, seconds, error"
     ] = None
-    report: Annotated[Path | None, "JSON lines to append to, one per image: input, output, style, faces, seconds, error"] = None
     ray: Annotated[
-        str | None, "work on this Ray cluster: its address, such as auto or ray://head:10001, or local for this machine"
+        str | None, "run on a Ray cluster: its address, such as auto or ray://head:10001, or local for this machine"
     ] = None
-    workers: Annotated[int | None, "with `ray`: processes at work; None: one per CPU of the cluster"] = None
+    workers: Annotated[int | None, "with `ray`: number of workers; None: one per CPU of the cluster"] = None
 
     def __post_init__(self) -> None:
         if isinstance(self.report, str):

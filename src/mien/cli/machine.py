@@ -15,8 +15,8 @@ _DTYPE = "number type of the convolutions: float32 is exact, bfloat16 is faster 
 class Screen:
     """How a command talks."""
 
-    json: Annotated[bool, "print one JSON document on stdout instead of lines"] = False
-    quiet: Annotated[bool, "no progress and no notes on stderr; errors are still shown"] = False
+    json: Annotated[bool, "print one JSON document to stdout instead of lines"] = False
+    quiet: Annotated[bool, "show errors only: no progress and no notes"] = False
     debug: Annotated[bool, "show the whole traceback of an error"] = False
 
 
@@ -24,7 +24,7 @@ class Screen:
 class Threads:
     """How many threads a command computes with."""
 
-    threads: Annotated[int | None, "CPU threads; without it one per core"] = None
+    threads: Annotated[int | None, "CPU threads; default: one per core"] = None
 
     def __post_init__(self) -> None:
         check_threads(self.threads)

@@ -19,21 +19,19 @@ if TYPE_CHECKING:
     from mien.pipeline import Stylizer
 
 Photos = Annotated[list[Path], Argument(metavar="PHOTO...", help="Photos, or folders of photos; - is stdin.")]
-Out = Annotated[Path, Option("--out", "-o", help="File to write; a folder where several images come out; - is stdout.")]
+Out = Annotated[Path, Option("--out", "-o", help="File to write, or a folder for several images; - is stdout.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exist.")]
 PresetOption = Annotated[
     PresetName | None,
     Option(
         "--preset",
-        help=f"Values for all options that are not given: {', '.join(f'{n} ({p.summary})' for n, p in PRESETS.items())}.",
+        help=f"Preset for all options that are not given: {', '.join(f'{n} ({p.summary})' for n, p in PRESETS.items())}.",
     ),
 ]
 Compare = Annotated[bool, Option("--compare", help="Write before and after side by side.", hidden=True)]
 Regions = Annotated[
     Path | None,
-    Option(
-        help="Regions of the face, a file of `mien regions`; default: those that come with the model, or computed.", hidden=True
-    ),
+    Option(help="Face regions, a file of `mien regions`; default: the model's own, or computed.", hidden=True),
 ]
 
 
@@ -41,7 +39,7 @@ Regions = Annotated[
 class ModelChoice:
     """Which generator."""
 
-    model: Annotated[Path | None, "another face model: a file or a name from `mien models`; without it the embedded one"] = None
+    model: Annotated[Path | None, "another face model: a file or a name from `mien models`; default: the embedded one"] = None
 
     def stylizer(self, machine: Machine) -> Stylizer:
         """The networks, loaded, on their device."""
@@ -54,7 +52,7 @@ class ModelChoice:
 class InvertingModel(ModelChoice):
     """Which generator, and which encoder finds codes for it."""
 
-    encoder: Annotated[Path | None, "another encoder for it (e4e, pSp or ReStyle), likewise; without it the model's own"] = None
+    encoder: Annotated[Path | None, "another encoder for it (e4e, pSp or ReStyle), likewise; default: the model's own"] = None
 
     def stylizer(self, machine: Machine) -> Stylizer:
         """The networks, loaded, on their device."""
@@ -67,9 +65,7 @@ class InvertingModel(ModelChoice):
 class LossNetworks:
     """Networks of the user for the losses of learning."""
 
-    identity_network: Annotated[Path | None, "ArcFace IR-SE50 for the identity loss; without it mien's own small network"] = (
-        None
-    )
+    identity_network: Annotated[Path | None, "ArcFace IR-SE50 for the identity loss; default: mien's own small network"] = None
 
     def opened(self, config: OneShotConfig) -> ArcFace | None:
         """The user's own network for the identity loss, loaded."""
@@ -88,7 +84,7 @@ class Extractors:
 
     features: Annotated[Features, FEATURES] = "auto"
     identity: Annotated[
-        Path | None, "MobileFaceNet as .safetensors, or ArcFace IR-SE50, to compare identities; without it mien's own"
+        Path | None, "MobileFaceNet as .safetensors, or ArcFace IR-SE50, to compare identities; default: mien's own"
     ] = None
 
 

@@ -59,7 +59,7 @@ _ALIGN = Shown(
     ("face", "aligned"),
     parsers={"landmarks": _landmarks},
     metavars={"face": "auto|largest|all|N", "box": "X,Y,SIDE", "landmarks": "'X,Y X,Y ...'"},
-    sentences={"landmarks": "eyes, nose, mouth corners by hand, left first as seen, in pixels; or a file of 5 or 68 points"},
+    sentences={"landmarks": "eyes, nose, mouth corners in pixels, image left first; or a file of 5 or 68 points"},
 )
 OF_THE_REFERENCE = replace(_ALIGN, panel="Where the reference's face is", common=(), prefix="style-")
 """The same for the images behind `--style`."""

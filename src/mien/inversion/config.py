@@ -15,10 +15,10 @@ METHODS: tuple[Method, ...] = get_args(Method)
 class InvertConfig:
     """How an image becomes a code."""
 
-    method: Annotated[Method, "how a face becomes a code: encoder, iterated, w, w+, prior or mean"] = "encoder"
+    method: Annotated[Method, "how a face is inverted: encoder, iterated, w, w+, prior or mean"] = "encoder"
     steps: Annotated[int | None, "rounds of iterated, or optimization steps of w, w+ and prior; None: 5, or 200"] = None
-    towards_mean: Annotated[float, "how far the answer goes towards the mean face: 0 not at all, 1 all the way"] = 0.0
-    feature_code: Annotated[bool, "whether the encoder's feature code is part of the answer"] = True
+    towards_mean: Annotated[float, "blends the code with the mean face's: 0 not at all, 1 entirely"] = 0.0
+    feature_code: Annotated[bool, "whether the encoder's feature code is used"] = True
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -33,7 +33,7 @@ class InvertConfig:
 class RefineConfig:
     """Numbers of the optimization."""
 
-    steps: Annotated[int, "optimization steps; 0: the start is the answer"] = 100
+    steps: Annotated[int, "optimization steps; 0: none"] = 100
     space: Annotated[
         Literal["w+", "w", "f"],
         "w+: one code for every row; w: the same in all rows; f: only the feature code moves, so that little of the generator "

@@ -26,7 +26,7 @@ def r1_penalty(real_logits: Tensor, reals: Tensor) -> Tensor:
 
 
 def path_lengths(images: Tensor, w_plus: Tensor, generator: torch.Generator) -> Tensor:
-    """Jacobian-vector norms [N] of the images with respect to W+ (path length regularisation).
+    """Jacobian-vector norms [N] of the images with respect to W+ (path length regularization).
 
     The random direction is drawn from `generator` and scaled so that the length does not depend on the resolution.
     """

@@ -28,7 +28,7 @@ class CompactEncoderConfig:
     num_ws: Annotated[int, "rows of the W+ code"]
     w_dim: Annotated[int, "length of one row"]
     width: Annotated[int, "channels of the first block; doubled at each halving up to max_width"] = 32
-    max_width: Annotated[int, "most channels of any block"] = 256
+    max_width: Annotated[int, "maximum channels of any block"] = 256
     iterations: Annotated[int, "refinement rounds (ReStyle); 1: a single look"] = 1
     detail_channels: Annotated[int, "channels of the feature code; 0: none"] = 0
     detail_resolution: Annotated[int, "side of the feature code"] = 16

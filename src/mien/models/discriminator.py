@@ -24,7 +24,7 @@ class DiscriminatorConfig:
 
     resolution: Annotated[int, "side of the image in pixels, a power of two from 8"]
     channel_base: Annotated[int, "a block of R pixels has min(channel_max, channel_base / R) channels"] = 32768
-    channel_max: Annotated[int, "most channels of any block"] = 512
+    channel_max: Annotated[int, "maximum channels of any block"] = 512
     conv_clamp: Annotated[float | None, "activations are clamped to +-this; None: never"] = None
     mbstd_group: Annotated[int, "images over which the minibatch standard deviation is taken"] = 4
 

@@ -33,7 +33,7 @@ class GeneratorConfig:
     mapping_layers: Annotated[int, "fully connected layers of the mapping network"] = 8
     mapping_lr_multiplier: Annotated[float, "learning rate of the mapping network relative to the rest"] = 0.01
     channel_base: Annotated[int, "a block of R pixels has min(channel_max, channel_base / R) channels"] = 32768
-    channel_max: Annotated[int, "most channels of any block"] = 512
+    channel_max: Annotated[int, "maximum channels of any block"] = 512
     conv_clamp: Annotated[float | None, "activations are clamped to +-this; None: never"] = None
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ class LandmarkConfig:
 
     size: Annotated[int, "side of the input in pixels, a multiple of 16"] = 64
     width: Annotated[int, "channels after the first convolution; doubled at each halving up to max_width"] = 24
-    max_width: Annotated[int, "most channels of any block"] = 96
+    max_width: Annotated[int, "maximum channels of any block"] = 96
     field: Annotated[float, "side of the input in units of the FFHQ frame of the face it was trained to see"] = 0.9
 
 

@@ -23,7 +23,8 @@ class OneShotConfig:
     """How a style is learned from its references."""
 
     steps: Annotated[
-        int | Literal["auto"], "fine-tuning steps, or auto: 200 to 500, until little is gained; the paper takes 200 to 500"
+        int | Literal["auto"],
+        "fine-tuning steps; auto stops between 200 and 500 when little more is gained; the paper uses 200 to 500",
     ] = 120
     learning_rate: Annotated[float, "learning rate of Adam"] = 2e-3
     space: Annotated[
@@ -50,21 +51,21 @@ class OneShotConfig:
         "0: none, as published",
     ] = 1.0
     mirror: Annotated[bool, "learn from the mirrored reference as well; the published method does not"] = True
-    color: Annotated[Whose, "whose colors the result has"] = "reference"
-    gaze: Annotated[Whose, "whose gaze and mouth the result has: as the reference draws them, or the photo's own"] = "reference"
+    color: Annotated[Whose, "whose colors the result takes"] = "reference"
+    gaze: Annotated[Whose, "whose gaze and mouth the result takes: as drawn in the reference, or the photo's own"] = "reference"
     extreme: Annotated[
         bool, "for animals and masks: take the whole reference without looking for a face, and the mean face as its code"
     ] = False
     reference_inverter: Annotated[
-        Method | InvertConfig, "how a reference becomes a code: encoder, iterated, w, w+, prior or mean, or all settings of it"
+        Method | InvertConfig, "how the reference is inverted: encoder, iterated, w, w+, prior or mean"
     ] = "encoder"
     refine_reference: Annotated[
         int | None, "optimization steps for the reference's code; None: none, or 300 where the model has no encoder"
     ] = None
     batch: Annotated[int, "references per step (0: all of them); limits the memory used"] = 4
-    loss: Annotated[
-        Loss, "what result and reference are compared by: features of the discriminator, or alternatives for comparison"
-    ] = "discriminator"
+    loss: Annotated[Loss, "features that result and reference are compared in: the discriminator's, or an alternative"] = (
+        "discriminator"
+    )
     identity_weight: Annotated[float, "weight of the identity loss; 0.01 has a clear effect, 0 turns it off"] = 0.0
     noise: Annotated[Literal["random", "const"], "noise while training: fresh at every step, or the stored maps"] = "random"
     noise_strengths: Annotated[
@@ -91,7 +92,7 @@ class OneShotConfig:
     distribution_faces: Annotated[int, "other faces that the distribution loss draws at a time"] = 1
     distribution_every: Annotated[
         int,
-        "steps from one distribution loss to the next; its weight is scaled up to match: the same effect for less work",
+        "steps between distribution losses; the weight is scaled to match: the same effect for less work",
     ] = 2
     weight_average: Annotated[
         float, "decay of the running average of the weights, which is what is kept; 0: the last weights, as published"
@@ -142,8 +143,8 @@ class SnapshotConfig:
     """What is written while a style is learned."""
 
     previews: Annotated[Path | None, "folder for preview images: the references and random faces, in the style so far"] = None
-    preview_every: Annotated[int | None, "steps from one preview to the next; without it 50"] = None
-    state: Annotated[Path | None, "folder for the training state; learning resumes from one that is there"] = None
+    preview_every: Annotated[int | None, "steps between previews; default: 50"] = None
+    state: Annotated[Path | None, "folder for the training state; learning resumes from an existing one"] = None
 
     def __post_init__(self) -> None:
         if self.preview_every is not None and self.preview_every < 1:

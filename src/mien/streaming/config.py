@@ -16,23 +16,23 @@ class StreamConfig:
     """How faces are followed through frames. What they are drawn like is in `RenderConfig`."""
 
     face: Annotated[
-        Faces, "which people: all, largest, or one by number; they are numbered from 1 as they appear, of one frame by size"
+        Faces, "which people: all, largest, or a number; people are numbered from 1 as they appear, within a frame by size"
     ] = "all"
     steadiness: Annotated[
         float,
-        "how much the drawing is smoothed in time, 0 to 1: 0 draws every frame by itself, higher flickers less and follows "
+        "smoothing over time, 0 to 1: 0 draws every frame on its own, higher values flicker less but follow "
         "small changes of expression later",
     ] = 0.8
     draw_every: Annotated[
         int,
-        "frames from one drawing of a face to the next; between them it moves along as it is: 2 is nearly twice as fast, and "
+        "draw each face every N frames and only move it in between: 2 is nearly twice as fast, and "
         "expressions follow a frame later",
     ] = 1
-    detect_every: Annotated[int, "frames from one search for new faces to the next; between them known faces are followed"] = 10
+    detect_every: Annotated[int, "look for new faces every N frames; in between, known faces are tracked"] = 10
     detect_side: Annotated[
-        int, "longer side in pixels at which new faces are searched for: finds those of a sixth of it, and takes time"
+        int, "longer side in pixels at which new faces are searched for; faces need a sixth of it, and larger is slower"
     ] = 480
-    most_faces: Annotated[int, "faces that are drawn at most, the largest first"] = 8
+    most_faces: Annotated[int, "maximum number of faces drawn, the largest first"] = 8
 
     def __post_init__(self) -> None:
         if isinstance(self.face, int) and not 1 <= self.face <= 1000:

@@ -26,25 +26,27 @@ class AdversarialConfig:
     micro_batch: Annotated[int, "images per backward pass (gradient accumulation); 0: the whole batch"] = 0
     learning_rate: Annotated[float, "Adam's rate for both networks"] = 2.5e-3
     r1_gamma: Annotated[float, "weight of the R1 penalty; 0: none"] = 0.1
-    r1_interval: Annotated[int, "steps from one R1 penalty to the next"] = 16
-    pl_weight: Annotated[float, "weight of path length regularisation; 0: none"] = 0.0
-    pl_interval: Annotated[int, "steps from one path length penalty to the next"] = 8
+    r1_interval: Annotated[int, "steps between R1 penalties"] = 16
+    pl_weight: Annotated[float, "weight of path length regularization; 0: none"] = 0.0
+    pl_interval: Annotated[int, "steps between path length penalties"] = 8
     pl_batch_shrink: Annotated[int, "the path length batch is this many times smaller"] = 2
     pl_decay: Annotated[float, "how fast the mean path length follows"] = 0.01
     mixing: Annotated[float, "probability of style mixing, per image"] = 0.9
     ema_kimg: Annotated[float, "half-life of the moving average in thousands of images"] = 10.0
     ema_rampup: Annotated[float, "the half-life is at most this share of the images seen; 0: no warm-up"] = 0.05
-    ada_target: Annotated[float, "wanted mean sign of the real logits (r_t); 0: the augmentation keeps its strength"] = 0.6
-    ada_kimg: Annotated[float, "thousands of images in which the augmentation can go from 0 to 1"] = 500.0
-    ada_interval: Annotated[int, "steps from one adjustment to the next"] = 4
-    ada_max: Annotated[float, "greatest strength: beyond 0.8 augmentations leak into the generator"] = 0.8
-    noise: Annotated[bool, "per-pixel noise; without it its strengths are 0 and stay so"] = True
+    ada_target: Annotated[
+        float, "target for the mean sign of the real logits (r_t); 0: the augmentation keeps its strength"
+    ] = 0.6
+    ada_kimg: Annotated[float, "thousands of images in which the augmentation can rise from 0 to 1"] = 500.0
+    ada_interval: Annotated[int, "steps between adjustments"] = 4
+    ada_max: Annotated[float, "maximum strength: beyond 0.8 augmentations leak into the generator"] = 0.8
+    noise: Annotated[bool, "per-pixel noise; without it, noise strengths stay 0"] = True
     noise_from: Annotated[int, "side in pixels of the smallest block with per-pixel noise; strengths below it are 0"] = 4
-    warmup_steps: Annotated[int, "steps over which learning rates rise after an optimizer began afresh; 0: none"] = 0
+    warmup_steps: Annotated[int, "warm-up steps of the learning rates after an optimizer was reset; 0: none"] = 0
     decay_share: Annotated[
-        float, "share of the run, at its end, over which learning rates fall; it ends by kimg or max_minutes; 0: none"
+        float, "final share of the run over which learning rates fall; it ends by kimg or max_minutes; 0: none"
     ] = 0.0
-    decay_floor: Annotated[float, "share of the learning rate that is left at the end"] = 0.03
+    decay_floor: Annotated[float, "fraction of the learning rate left at the end"] = 0.03
     bf16: Annotated[bool, "convolutions in bfloat16"] = False
     bf16_penalties: Annotated[bool, "with bf16, R1 and path length too; otherwise they stay in float32"] = False
 
@@ -57,7 +59,7 @@ class NetworkConfig:
     w_dim: Annotated[int, "length of a mapped code"] = 512
     mapping_layers: Annotated[int, "fully connected layers of the mapping network"] = 8
     channel_base: Annotated[int, "a block of R pixels has min(channel_max, channel_base / R) channels"] = 8192
-    channel_max: Annotated[int, "most channels of any block"] = 256
+    channel_max: Annotated[int, "maximum channels of any block"] = 256
     mbstd_group: Annotated[int, "images over which the minibatch standard deviation is taken"] = 4
 
 
@@ -105,12 +107,14 @@ class ReconstructionConfig:
     identity: Annotated[float, "weight of the distance of identity vectors (faces); 0: none"] = 0.0
     prior: Annotated[float, "weight of the pull towards the spread of mapped codes"] = 0.02
     flat: Annotated[float, "weight of the differences between the rows of a code"] = 0.02
-    feature_code: Annotated[float, "weight of the feature code's mean square: it should say only what codes cannot"] = 0.003
+    feature_code: Annotated[
+        float, "weight of the feature code's mean square: it should hold only what codes cannot express"
+    ] = 0.003
     feature_code_share: Annotated[float, "share of the reconstructions with a feature code; 0: the encoder makes none"] = 0.5
-    degraded_share: Annotated[float, "share of images that the encoder sees degraded, as real photos are"] = 0.3
-    width: Annotated[int, "channels of a fresh encoder's first block"] = 32
-    max_width: Annotated[int, "most channels of any block of a fresh encoder"] = 256
-    resolution: Annotated[int, "side of the images that the encoder sees, at most the stage's; a smaller encoder is grown"] = 64
+    degraded_share: Annotated[float, "share of images degraded for the encoder, as real photos are"] = 0.3
+    width: Annotated[int, "channels of a new encoder's first block"] = 32
+    max_width: Annotated[int, "maximum channels of any block of a new encoder"] = 256
+    resolution: Annotated[int, "side of the encoder's input, at most the stage's; a smaller encoder is grown"] = 64
 
 
 @dataclass(frozen=True)
@@ -121,20 +125,20 @@ class TrainConfig:
 
     data: Annotated[str, "folder or zip of images"]
     source: Annotated[str, "model that training starts from; empty: from scratch"] = ""
-    widen: Annotated[int, "how many times as many channels as the source the networks have; 1: as many"] = 1
+    widen: Annotated[int, "widens the source's networks by this factor; 1: not at all"] = 1
     size: Annotated[Size, "preset of the settings that are not given"] = "lean"
-    stages: Annotated[tuple[int, ...], "resolutions, trained one after the other, each grown from the one before"] = (64,)
+    stages: Annotated[tuple[int, ...], "resolutions, trained one after another, each grown from the one before"] = (64,)
     stage_kimg: Annotated[tuple[float, ...], "thousands of images of every stage but the last"] = ()
-    seed: Annotated[int, "start of all random numbers"] = 0
+    seed: Annotated[int, "seed of all random numbers"] = 0
     mirror: Annotated[bool, "flip training images at random"] = True
-    folder_weights: Annotated[Mapping[str, float], "how often images of a top-level folder are drawn, relative to 1"] = field(
+    folder_weights: Annotated[Mapping[str, float], "how often images of a top-level folder are sampled, relative to 1"] = field(
         default_factory=dict
     )
-    blurred_background: Annotated[bool, "the backgrounds of the images are blurred: those of photos will be too"] = False
+    blurred_background: Annotated[bool, "the images have blurred backgrounds: photos will get them too"] = False
     augment: Annotated[str, "augmentations, any of b (blits), g (geometry), c (color), f (filter), n (noise and cutout)"] = (
         "bgc"
     )
-    stats_steps: Annotated[int, "steps from one line of statistics to the next"] = 50
+    stats_steps: Annotated[int, "steps between lines of statistics"] = 50
     network: Annotated[NetworkConfig, "the networks; of a source, its own"] = field(default_factory=NetworkConfig)
     adversarial: Annotated[AdversarialConfig, "the loop; r1_gamma is that of the last stage"] = field(
         default_factory=AdversarialConfig
@@ -143,11 +147,11 @@ class TrainConfig:
     reconstruction: Annotated[ReconstructionConfig, "an encoder trained beside the generator"] = field(
         default_factory=ReconstructionConfig
     )
-    kimg: Annotated[float, "stop after so many thousands of images in all; 0: never"] = 0.0
-    snapshot_minutes: Annotated[float, "minutes from one snapshot to the next; 0: not by time"] = 10.0
-    snapshot_kimg: Annotated[float, "thousands of images from one snapshot to the next; 0: not by images"] = 0.0
-    keep_kimg: Annotated[float, "keep a model of its own every so many thousands of images; 0: only the newest"] = 0.0
-    cuda_graphs: Annotated[CudaGraphs, "record steps as CUDA graphs and replay them; auto: where that is possible"] = "auto"
+    kimg: Annotated[float, "stop after this many thousand images in all; 0: never"] = 0.0
+    snapshot_minutes: Annotated[float, "minutes between snapshots; 0: not by time"] = 10.0
+    snapshot_kimg: Annotated[float, "thousands of images between snapshots; 0: not by images"] = 0.0
+    keep_kimg: Annotated[float, "keep a separate model every so many thousand images; 0: only the newest"] = 0.0
+    cuda_graphs: Annotated[CudaGraphs, "record steps as CUDA graphs and replay them; auto: where possible"] = "auto"
 
     def __post_init__(self) -> None:
         sizes = self.stages
@@ -195,10 +199,10 @@ class TrainSpeedConfig:
     resolution: Annotated[int, "side of the images in pixels"] = 64
     size: Annotated[Size, "preset of the networks"] = "lean"
     batch: Annotated[int, "images per step"] = 32
-    iterations: Annotated[int, "steps that are timed, after two that are not"] = 64
+    iterations: Annotated[int, "timed steps, after two warm-up steps"] = 64
     bf16: Annotated[bool, "convolutions in bfloat16"] = False
     fir: Annotated[Fir, "method of the low-pass filter; auto: on CUDA the fastest, measured first"] = "auto"
-    cuda_graphs: Annotated[CudaGraphs, "record steps as CUDA graphs and replay them; auto: where that is possible"] = "auto"
+    cuda_graphs: Annotated[CudaGraphs, "record steps as CUDA graphs and replay them; auto: where possible"] = "auto"
 
     def __post_init__(self) -> None:
         if self.resolution < 8 or self.resolution & (self.resolution - 1):
@@ -211,17 +215,17 @@ class TrainSpeedConfig:
 class SessionConfig:
     """How one call of a training runs, as opposed to what the run is."""
 
-    max_minutes: Annotated[float | None, "stop after so many minutes, with a snapshot; without it when the run is complete"] = (
+    max_minutes: Annotated[float | None, "stop after this many minutes, with a snapshot; default: when the run is complete"] = (
         None
     )
     part_megabytes: Annotated[
-        float | None, "write the training state in files of at most so many megabytes; without it in one"
+        float | None, "split the training state into files of at most this many megabytes; default: one file"
     ] = None
-    light_state: Annotated[bool, "states leave out Adam's moments: two fifths smaller, but resuming is not exact"] = False
+    light_state: Annotated[bool, "leave Adam's moments out of the state: two fifths smaller, but resuming is not exact"] = False
     memory_share: Annotated[
-        float, "share of the free memory for the decoded images; if they need more, they lie in a file in the run folder"
+        float, "share of the free memory for decoded images; beyond it they are kept in a file in the run folder"
     ] = 0.5
-    fir: Annotated[Fir, "method of the low-pass filter; auto: as the run began, which on CUDA is measured"] = "auto"
+    fir: Annotated[Fir, "method of the low-pass filter; auto: the run's own, which on CUDA is measured"] = "auto"
 
     def __post_init__(self) -> None:
         if not 0 <= self.memory_share <= 1:

@@ -24,7 +24,7 @@ def preset(resolution: int, size: Size, *, bf16: bool) -> dict[str, Any]:
     """Settings (dotted names) that suit a resolution and a size of network.
 
     R1 as in our own runs: 0.1 at 64 px, times 2.8 for every doubling. Large networks take the published learning rate and path
-    length regularisation (weight 2).
+    length regularization (weight 2).
     """
     found: dict[str, Any] = {f"network.{f.name}": getattr(SIZES[size], f.name) for f in fields(NetworkConfig)}
     found |= {

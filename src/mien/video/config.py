@@ -15,10 +15,10 @@ Codec = Literal["auto", "h264", "h265", "vp9", "prores", "ffv1"]
 class VideoConfig(StreamConfig):
     """How faces are followed through a video, and how the video is written."""
 
-    codec: Annotated[
-        Codec, "how images are coded; auto: h264, but vp9 in .webm, and what keeps transparency where there is any"
-    ] = "auto"
-    quality: Annotated[int, "quality of the images, 1 to 100: 80 is hard to tell from the original"] = 80
+    codec: Annotated[Codec, "video codec; auto: h264, vp9 in .webm, and one that keeps transparency where there is any"] = (
+        "auto"
+    )
+    quality: Annotated[int, "quality, 1 to 100: 80 is hard to tell from the original"] = 80
 
     def __post_init__(self) -> None:
         super().__post_init__()

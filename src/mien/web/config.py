@@ -16,21 +16,19 @@ _LOCAL = ("127.0.0.1", "::1", "localhost")
 class ServeConfig:
     """Where the page is served, who may see it, and how much of this machine its visitors may take."""
 
-    host: Annotated[str, "address to listen on: 127.0.0.1 is this computer alone, 0.0.0.0 every network that it is in"] = (
-        _LOCAL[0]
-    )
+    host: Annotated[str, "address to listen on: 127.0.0.1 is this computer only, 0.0.0.0 every network interface"] = _LOCAL[0]
     port: Annotated[int, "port to listen on; 0: any that is free"] = 7860
     password: Annotated[
         str | None,
         "password that visitors are asked for (the name does not matter); None: none on this computer alone, elsewhere the "
         f"environment variable {PASSWORD_VARIABLE}",
     ] = field(default=None, repr=False)
-    kept_styles: Annotated[Path | None, "folder of the styles that visitors keep; None: the user's folder for data"] = None
+    kept_styles: Annotated[Path | None, "folder for the styles that visitors keep; None: the user's data folder"] = None
     upload_mib: Annotated[int, "largest upload in MiB"] = 64
-    upload_megapixels: Annotated[int, "largest image in megapixels, known before it is decoded"] = 50
-    learners: Annotated[int, "styles that are learned at a time; the next ones wait"] = 2
-    painters: Annotated[int, "photos that are drawn at a time; the next ones wait"] = 1
-    waiting: Annotated[int, "most requests that wait for either; further ones are told to try again later"] = 16
+    upload_megapixels: Annotated[int, "largest image in megapixels, checked before decoding"] = 50
+    learners: Annotated[int, "styles learned at the same time; further ones wait"] = 2
+    painters: Annotated[int, "photos drawn at the same time; further ones wait"] = 1
+    waiting: Annotated[int, "maximum number of waiting requests; further ones are asked to try again later"] = 16
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

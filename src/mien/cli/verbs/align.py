@@ -34,7 +34,7 @@ def run(
 ) -> Report:
     """Cut out a face as FFHQ does: eyes level, head and hair in a square.
 
-    Takes one face of each photo, the largest unless you say otherwise; with --face all every one, numbered from the largest.
+    Takes the largest face of each photo unless told otherwise; with --face all every face, numbered from the largest.
     """
     if align.face == "all":
         make_folder(out, "`face` all writes a crop of every face")

@@ -33,7 +33,7 @@ def run(
         str,
         Argument(
             metavar="STYLE",
-            help="A style file, a ready style, a fine-tuned model, several with commas, or all.",
+            help="A style file, a ready style or a fine-tuned model; several separated by commas; or all.",
             autocompletion=lambda: [*ready_styles(), "all"],
         ),
     ],
@@ -50,9 +50,9 @@ def run(
     regions: Regions = None,
     preset: PresetOption = None,
 ) -> Report:
-    """Put a ready or saved style on photos, a few seconds each.
+    """Apply a ready or saved style to photos, a few seconds each.
 
-    `mien models` lists the ready styles. One photo gives a file; several, or a folder, give a folder.
+    `mien models` lists the ready styles. One photo makes a file; several, or a folder, make a folder.
     """
     found = find_styles(style)
     names = [file.stem for file in found]

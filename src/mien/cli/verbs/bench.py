@@ -30,18 +30,16 @@ def run(
     training: Annotated[dict[str, Any], TrainSpeedConfig],
     machine: Machine,
     screen: Screen,
-    quick: Annotated[bool, Option("--quick", help="Little of everything: to see that it works, not how fast.")] = False,
+    quick: Annotated[bool, Option("--quick", help="A tiny run, to see that it works.")] = False,
     train: Annotated[bool, Option("--train", help="Measure the training loop instead.")] = False,
     filters: Annotated[
-        bool, Option("--filters", help="Measure the methods of the low-pass filter in training instead: about a minute.")
+        bool, Option("--filters", help="Measure the low-pass filters of training instead, in about a minute.")
     ] = False,
-    stream: Annotated[
-        bool, Option("--stream", help="Measure the frames of a video instead, by every engine that is there.")
-    ] = False,
+    stream: Annotated[bool, Option("--stream", help="Measure video frames instead, with every installed engine.")] = False,
 ) -> Report:
-    """Measure fine-tuning steps and rendering: the fast path and its reference implementation, interleaved, medians.
+    """Measure fine-tuning and rendering speed: the fast path against its reference implementation.
 
-    The reference implementation does what the published loop does. The weights are random, which does not affect speed.
+    The reference implementation is the published loop. The weights are random, which does not affect speed.
     """
     if train + filters + stream > 1:
         raise InputError("`train`, `filters` and `stream` are measurements of their own: run one after the other.")

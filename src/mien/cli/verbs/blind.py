@@ -26,18 +26,20 @@ def run(
     screen: Screen,
     outputs: Annotated[
         list[str] | None,
-        Argument(metavar="[OUTPUTS OUTPUTS]", help="Two folders of images called as the photos are, as NAME=FOLDER or FOLDER."),
+        Argument(
+            metavar="[OUTPUTS OUTPUTS]", help="Two folders of results with the photos' file names, as NAME=FOLDER or FOLDER."
+        ),
     ] = None,
     photos: Annotated[Path | None, Option(help="Folder of photos; the largest face of each is shown.")] = None,
     out: Annotated[Path | None, Option("--out", "-o", help="Folder to write.")] = None,
     reference: Annotated[Path | None, Option(help="The style's image, shown beside each pair.")] = None,
-    score: Annotated[Path | None, Option(help="Folder of a study: count the votes in its votes*.csv instead.")] = None,
+    score: Annotated[Path | None, Option(help="Count the votes in this study's votes*.csv instead.")] = None,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Ask people which of two methods they prefer: numbered pairs, left and right shuffled, votes to fill in, and the count.
+    """Set up a blind study of two methods, and count its votes: numbered pairs, left and right shuffled.
 
-    Writes sheets of pairs, votes.csv and a hidden key. Each voter writes A, B or = (neither) behind the numbers in a copy,
-    votes-NAME.csv; --score tells how often which method was preferred, with the exact 95% interval.
+    Writes sheets of pairs, votes.csv and a hidden key. Each voter fills in A, B or = (neither) in a copy,
+    votes-NAME.csv; --score reports how often each method was preferred, with the exact 95% interval.
     """
     if score is not None:
         if outputs or photos or out:

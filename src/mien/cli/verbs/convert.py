@@ -29,12 +29,12 @@ def run(
     ] = None,
     kind: Annotated[
         Literal["mien", "rosinality", "nvidia"] | None,
-        Option("--kind", help="Insist on what IN is; default: detected from its content."),
+        Option("--kind", help="Format of IN; default: detected from its content."),
     ] = None,
     half: Annotated[bool, Option("--half", help="Store half precision: half the size, no visible loss.")] = False,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Write a model in another format: ours, or the common .pt that JoJoGAN and many other tools open."""
+    """Convert a model: to mien's own format, or to the common .pt that JoJoGAN and many other tools open."""
     check_outputs([target], [resolve_file(source)], overwrite=overwrite)
 
     from mien.checkpoint import convert

@@ -22,12 +22,12 @@ EXAMPLES = (
 
 def run(
     sources: Annotated[list[Path], Argument(metavar="SOURCE...", help="Folders (nested), zips, or images.")],
-    out: Annotated[Path, Option("--out", "-o", help="What to write: a zip where the name ends so, else a folder.")],
+    out: Annotated[Path, Option("--out", "-o", help="What to write: a .zip file or a folder.")],
     crops: CropConfig,
     selection: SelectionConfig,
     screen: Screen,
     workers: Annotated[
-        int | None, Option(help="Processes at work; without it one per core, of few images one.", hidden=True)
+        int | None, Option(help="Worker processes; default: one per core, or one for few images.", hidden=True)
     ] = None,
     overwrite: Overwrite = False,
 ) -> Report:

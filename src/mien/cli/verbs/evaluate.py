@@ -42,17 +42,17 @@ def run(
     ] = None,
     outputs: Annotated[
         list[str] | None,
-        Option(metavar="NAME=FOLDER", help="What another method made of the photos, files called as they are; repeated."),
+        Option(metavar="NAME=FOLDER", help="Another method's results, with the photos' file names; repeatable."),
     ] = None,
     references: Annotated[
         list[str] | None,
-        Option("--reference", metavar="NAME=IMAGE", help="What a style or method was made from; repeated for several."),
+        Option("--reference", metavar="NAME=IMAGE", help="Reference image of a style or method; repeatable."),
     ] = None,
     overwrite: Overwrite = False,
 ) -> Report:
     """Measure styles on photos: style similarity, identity, diversity and speed.
 
-    Other methods are measured beside them in images that they made. Writes a table, its numbers and a contact sheet.
+    Other methods can be measured by the images they made. Writes a table, its numbers and a contact sheet.
     """
     files = distinct([path for text in styles or [] for path in find_styles(text)])
     images, made_from = photos_in([photos]), named(references, "--reference")

@@ -27,9 +27,9 @@ def run(
     screen: Screen,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Show the faces of a photo with the numbers that --face takes.
+    """Number the faces in a photo, as --face counts them.
 
-    Prints the square around each head as --box takes it.
+    Also prints the square around each head, as for --box.
     """
     (job,), _ = plan([photo], ["faces"], out, FilesConfig(overwrite))
 

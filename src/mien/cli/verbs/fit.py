@@ -26,7 +26,7 @@ EXAMPLES = (
 
 
 def run(
-    references: Annotated[list[Path], Argument(metavar="REFERENCE...", help="One image or a few of one style.")],
+    references: Annotated[list[Path], Argument(metavar="REFERENCE...", help="One or more images of one style.")],
     out: Annotated[Path, Option("--out", "-o", help="Style file to write (.safetensors).")],
     config: OneShotConfig,
     networks: LossNetworks,
@@ -40,7 +40,7 @@ def run(
     preset: PresetOption = None,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Learn a style from one image, or a few, and save it as a small file for mien apply."""
+    """Learn a style from one image, or a few, and save it as a small file for `mien apply`."""
     images = [resolve_file(path) for path in references]
     check_outputs([out], images, overwrite=overwrite)
     one_by_hand(align, images)

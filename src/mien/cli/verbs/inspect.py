@@ -30,7 +30,7 @@ def run(
     out: Annotated[Path | None, Option("--out", "-o", help="Write a preview of the style or model.")] = None,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Say what weights files are: kind, size, parts, license, where they come from, what is odd. Nothing in them is run.
+    """Show what is in weights files: kind, size, parts, license, origin, oddities. Nothing in them is executed.
 
     Shows a preview of styles and models where the terminal supports it.
     """

@@ -35,17 +35,15 @@ def run(
     machine: Machine,
     screen: Screen,
     refine_steps: Annotated[
-        int, Option("--refine", help="Optimization steps after that answer, in W+ and the feature code.", min=0)
+        int, Option("--refine", help="Optimization steps after that, in W+ and the feature code.", min=0)
     ] = 0,
-    compare: Annotated[
-        bool, Option("--compare", help="All methods beside each other, on any number of photos; -o is a folder.")
-    ] = False,
+    compare: Annotated[bool, Option("--compare", help="Compare all methods on any number of photos; -o is a folder.")] = False,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Show how the model sees a face: the image it draws from its own code for the photo.
+    """Show what the model makes of a face: the photo is inverted, and its code rendered.
 
-    Writes that image, and its code as a .safetensors file of the same name beside it: W+, and where one was found the feature
-    code. With --compare a table of all methods instead: identity, time, and a contact sheet.
+    Writes the image and, beside it as .safetensors, the code: W+, and the feature code where there is
+    one. With --compare it writes a table of all methods instead: identity, time, and a contact sheet.
     """
     images = photos_in(photos)
     if compare:

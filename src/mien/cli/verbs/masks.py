@@ -28,16 +28,16 @@ def run(
     screen: Screen,
     mask: Annotated[
         list[str] | None,
-        Option(help="A mask as --random-layers of mien fit takes it; several: a row each. Without it every preset and layer."),
+        Option(help="A mask, as for --random-layers of mien fit; repeatable. Default: every preset and layer."),
     ] = None,
-    image: Annotated[Path | None, Option(help="Take the face of this image; without it a random one.")] = None,
+    image: Annotated[Path | None, Option(help="Use the face in this image; default: a random one.")] = None,
     seed: Annotated[int, Option(help="Seed of the face and of the codes.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Draw what each layer and each named mask changes in a face, as one sheet.
+    """Show what each layer and each named mask changes in a face, on one sheet.
 
-    A row per mask for fit --random-layers: one face, the same with random codes in the mask's layers, and where it differs.
-    The percentage says how much the random codes differ: with too little, a style gets artifacts.
+    One row per mask of --random-layers: a face, the same with random codes in the mask's layers, and the difference.
+    The percentage shows how much the random codes differ: too little gives a style artifacts.
     """
     check_outputs([image_name(out)], [resolve_file(image)] if image else [], overwrite=overwrite)
 

@@ -37,17 +37,17 @@ def run(
     name: Annotated[str | None, Argument(metavar="NAME", help="Which one; `mien models` lists them.")] = None,
     file: Annotated[
         Path | None,
-        Option("--file", help="Take this file, which you have already, instead of downloading it."),
+        Option("--file", help="Use this file instead of downloading it."),
     ] = None,
     out: Annotated[
         Path | None,
-        Option("--out", "-o", help="File to write; without it one in the folder of models."),
+        Option("--out", "-o", help="File to write; default: one in the folder of models."),
     ] = None,
-    overwrite: Annotated[bool, Option("--overwrite", help="Replace a file that is there and is another one.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace a different file of that name.")] = False,
 ) -> Report:
-    """List the face model and styles that come with mien, and well-known models of others; `get` one of those.
+    """List the face model and styles that come with mien, and well-known models by others; `get` downloads one.
 
-    Nothing is downloaded without `get`. Each file has a license of its own, which you accept by using it.
+    Nothing is downloaded without `get`. Each file has its own license, which you accept by using it.
     """
     if action is None:
         if file or out or overwrite:

@@ -29,7 +29,7 @@ def run(
 ) -> Report:
     """Find the parts of the face in a model: where they are in its images, and which channels of S drive them.
 
-    The file is for --regions of fit, stylize and apply, which else find the same anew. The image shows the parts in random
+    The file is for --regions of fit, stylize and apply, which otherwise compute it again. The image shows the parts in random
     faces.
     """
     if out.suffix != ".safetensors":

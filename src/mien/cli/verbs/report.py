@@ -30,16 +30,16 @@ def run(
     machine: Machine,
     screen: Screen,
     quick: Annotated[
-        bool, Option("--quick", help="Little of everything, in minutes; its distances compare with quick ones only.")
+        bool, Option("--quick", help="A small run of minutes; compare its distances only with those of other quick runs.")
     ] = False,
     earlier: Annotated[
-        list[Path] | None, Option(help="Folder of the report on an earlier snapshot; repeated: a curve of quality.")
+        list[Path] | None, Option(help="Report folder of an earlier snapshot; repeatable: adds a quality curve.")
     ] = None,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Measure a model: how close its samples are to its training set, how it inverts photos, and what it draws.
+    """Measure a model: how close its samples are to its training set, how well it inverts photos, and what it draws.
 
-    Writes numbers.json, numbers.md (tables for a model card) and contact sheets. A run that was stopped goes on where it was.
+    Writes numbers.json, numbers.md (tables for a model card) and contact sheets. An interrupted run resumes.
     Sets of images are compared by a feature extractor (pip install mien[measure]); the identity network is a file of yours.
     """
     for path in (model, inputs.identity):

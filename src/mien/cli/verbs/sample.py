@@ -33,10 +33,10 @@ def run(
     model: InvertingModel,
     machine: Machine,
     screen: Screen,
-    style: Annotated[str | None, Option(help="Draw them in this style: a file or a ready one.")] = None,
+    style: Annotated[str | None, Option(help="Style to draw them in: a file or a ready one.")] = None,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Draw random synthetic faces, in a style if you like: a grid, rows from one to the next, or an animation."""
+    """Draw random synthetic faces, optionally in a style: a grid, interpolations, or an animation."""
     files = find_styles(style) if style else []
     if len(files) > 1:
         raise InputError("`style` takes one style here.")

@@ -28,9 +28,9 @@ def run(
     screen: Screen,
     open_: Annotated[bool, Option("--open", help="Open the page in the browser.")] = False,
 ) -> Report:
-    """Serve a page for the browser: drop a photo, pick a style or learn one. Ctrl-C ends it.
+    """Serve a web page: drop a photo, pick a style or learn one. Ctrl-C stops it.
 
-    Only this computer sees it unless --host says otherwise, and then a password is needed.
+    It is visible to this computer only, unless --host says otherwise; then a password is required.
     """
     config = asked_password(config)
     config.check_password()

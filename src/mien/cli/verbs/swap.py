@@ -24,19 +24,19 @@ EXAMPLES = (
 
 
 def run(
-    low: Annotated[Path, Argument(metavar="LOW", help="Model that gives the blocks below the cut.")],
-    high: Annotated[Path, Argument(metavar="HIGH", help="Model that gives the blocks from the cut on.")],
+    low: Annotated[Path, Argument(metavar="LOW", help="Model for the blocks below the cut.")],
+    high: Annotated[Path, Argument(metavar="HIGH", help="Model for the blocks from the cut on.")],
     at: Annotated[str, Option("--at", help="The first block of HIGH; several for a sheet: 16px,32px.")],
     out: Annotated[Path, Option("--out", "-o", help="Model to write (.safetensors), or an image: a sheet.")],
     screen: Screen,
     blend: Annotated[float, Option(help="Blocks over which the two are mixed around the cut; 0 is a hard cut.", min=0.0)] = 0.0,
-    mapping: Annotated[Side, Option(help="Whose mapping network, encoder and codes the model has.")] = "low",
-    seed: Annotated[int, Option(help="Which faces a sheet shows.", min=0)] = 0,
+    mapping: Annotated[Side, Option(help="Whose mapping network, encoder and codes the result takes.")] = "low",
+    seed: Annotated[int, Option(help="Seed of the faces on a sheet.", min=0)] = 0,
     overwrite: Overwrite = False,
 ) -> Report:
     """Join a model and one fine-tuned from it: low resolutions of LOW (shape, pose), high ones of HIGH (texture, line).
 
-    With an image as output, a sheet shows the same faces in LOW, in every cut, and in HIGH.
+    With an image as output, a sheet shows the same faces in LOW, every cut, and HIGH.
     """
     cuts, sheet = pixels(at), out.suffix.lower() in WRITABLE
     if len(cuts) > 1 and not sheet:

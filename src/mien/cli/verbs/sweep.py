@@ -26,17 +26,17 @@ EXAMPLES = (
 
 def run(
     data: Annotated[Path, Argument(metavar="DATASET", help="Folder or zip of images.")],
-    source: Annotated[Path, Option("--from", help="Model that every fine-tuning starts from.")],
-    kimg: Annotated[float, Option(help="Thousands of images of every fine-tuning.", min=0.001)],
-    out: Annotated[Path, Option("--out", "-o", help="Folder of the runs and of sheet.png; what is there is continued.")],
+    source: Annotated[Path, Option("--from", help="Model that each fine-tuning starts from.")],
+    kimg: Annotated[float, Option(help="Thousands of images per fine-tuning.", min=0.001)],
+    out: Annotated[Path, Option("--out", "-o", help="Folder for the runs and sheet.png; existing runs are continued.")],
     comparing: SweepConfig,
     loop: Annotated[dict[str, Any], AdversarialConfig],
     call: SessionConfig,
     machine: TrainMachine,
     screen: Screen,
-    seed: Annotated[int, Option(help="Start of all random numbers, the same for every method.", min=0)] = 0,
+    seed: Annotated[int, Option(help="Seed of all random numbers, the same for every method.", min=0)] = 0,
 ) -> Report:
-    """Fine-tune one model by several methods with the same images and random numbers, and show the same faces in all.
+    """Fine-tune a model by several methods on the same images and random numbers, and show the same faces in each.
 
     Each method is a run of mien train in its own folder.
     """

@@ -32,7 +32,7 @@ EXAMPLES = (
 
 
 def run(
-    out: Annotated[Path, Option("--out", "-o", help="Run folder; a run that is there is continued.", show_default=False)],
+    out: Annotated[Path, Option("--out", "-o", help="Run folder; an existing run is continued.", show_default=False)],
     settings: Annotated[dict[str, Any], TrainConfig],
     loop: Annotated[dict[str, Any], AdversarialConfig],
     networks: Annotated[dict[str, Any], NetworkConfig],
@@ -47,7 +47,7 @@ def run(
     ] = None,
     method: Annotated[
         Method | None,
-        Option(help="A fine-tuning method with its usual numbers.", show_default=False, case_sensitive=False),
+        Option(help="A fine-tuning method with its usual settings.", show_default=False, case_sensitive=False),
     ] = None,
     config: Annotated[Path | None, Option(help="TOML file of all settings, as in a run folder.", show_default=False)] = None,
 ) -> Report:

@@ -29,7 +29,7 @@ def run(
     style: Annotated[
         str,
         Argument(
-            metavar="STYLE", help="A style; or one for each person, with commas, the last for all others; none: untouched."
+            metavar="STYLE", help="A style, or one per person separated by commas, the last for all others; none: untouched."
         ),
     ],
     clip: Annotated[Path, Argument(metavar="CLIP", help="A video, or an animated GIF, WebP or PNG.")],
@@ -41,9 +41,9 @@ def run(
     screen: Screen,
     overwrite: Overwrite = False,
 ) -> Report:
-    """Redraw the faces of a video; sound, times and colors stay as they are.
+    """Redraw the faces in a video; sound, timing and colors are kept.
 
-    Faces are followed from frame to frame, and people are numbered as they appear.
+    Faces are tracked from frame to frame, and people are numbered as they appear.
     """
     styles, clip = styles_of_people(style), resolve_file(clip)
     check_outputs([out], [clip], overwrite=overwrite)
