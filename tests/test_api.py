@@ -200,7 +200,7 @@ def test_what_is_shown_of_results_styles_and_pipelines_is_short(
 
 
 def test_names_that_are_not_there_say_where_to_begin() -> None:
-    with pytest.raises(AttributeError, match="it is called mien.Stylizer"):
+    with pytest.raises(AttributeError, match=r"it is called mien\.Stylizer"):
         mien.Pipeline  # noqa: B018
     with pytest.raises(mien.MienError, match="name of a ready style"):
         mien.load_model("toon")

@@ -13,7 +13,7 @@ import dataclasses
 import json
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
@@ -63,10 +63,26 @@ def changed(config: T, settings: Mapping[str, Any], elsewhere: Mapping[str, str]
     names = [f.name for f in dataclasses.fields(config)]  # type: ignore[arg-type]
     unknown = sorted(settings.keys() - set(names))
     if unknown:
-        close = get_close_matches(unknown[0], names, 1)
-        where = f"did you mean `{close[0]}`?" if close else f"the settings are {', '.join(names)}."
-        raise InputError(f"There is no setting {shown(repr(unknown[0]), 40)} here: {elsewhere.get(unknown[0], where)}")
+        raise _no_setting(unknown[0], names, elsewhere.get(unknown[0]))
     return dataclasses.replace(config, **settings) if settings else config  # type: ignore[type-var]
+
+
+def with_settings(settings: Mapping[str, Any], *configs: Any) -> tuple[Any, ...]:
+    """`configs` with settings changed by name, each in the first of them that has it; raises `InputError` for other names."""
+    left, made = dict(settings), []
+    for config in configs:
+        own = {f.name: left.pop(f.name) for f in dataclasses.fields(config) if f.name in left}
+        made.append(changed(config, own))
+    if left:
+        names = [f.name for config in configs for f in dataclasses.fields(config)]
+        raise _no_setting(next(iter(left)), names)
+    return tuple(made)
+
+
+def _no_setting(name: str, names: Sequence[str], where: str | None = None) -> InputError:
+    close = get_close_matches(name, names, 1)
+    usual = f"did you mean `{close[0]}`?" if close else f"the settings are {', '.join(names)}."
+    return InputError(f"There is no setting {shown(repr(name), 40)} here: {where or usual}")
 
 
 def from_mapping(config: type[T], values: Mapping[str, Any], source: str = "the configuration") -> T:

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from mien.config import changed
+from mien.config import with_settings
 from mien.errors import InputError
 from mien.faces.config import AlignConfig
 from mien.inversion.methods import Inversion
@@ -41,11 +41,10 @@ def stylize(
         reference, style = None, reference
     if (reference is None) == (style is None):
         raise InputError("A photo takes its style from a reference or from a finished style: give one of the two.")
-    of_drawing = {name: value for name, value in settings.items() if name in _DRAWING}
-    of_learning = {name: value for name, value in settings.items() if name not in _DRAWING}
-    config, learning = changed(config or RenderConfig(), of_drawing), changed(learning or OneShotConfig(), of_learning)
+    of_learning = next((name for name in settings if name not in _DRAWING), None)
+    config, learning = with_settings(settings, config or RenderConfig(), learning or OneShotConfig())
     if of_learning and style is not None:
-        raise InputError(f"`{next(iter(of_learning))}` says how a style is learned, and a finished one is given: leave it out.")
+        raise InputError(f"`{of_learning}` says how a style is learned, and a finished one is given: leave it out.")
     pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
     found = pipe.align(photo, AlignConfig().one() if config.crop else AlignConfig())  # told before a style is learned
     if style is not None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mien.batch.account import Account
 from mien.batch.cluster import Task, each_done_on_ray
@@ -14,6 +14,7 @@ from mien.batch.config import BatchConfig, FilesConfig
 from mien.batch.plan import Job, divided, jobs_in_folder
 from mien.batch.targets import check_outputs
 from mien.batch.work import Done, Order, each_done
+from mien.config import with_settings
 from mien.errors import InputError
 from mien.faces.config import AlignConfig
 from mien.media.storage import is_folder, photos_of, place
@@ -75,22 +76,23 @@ def told_done(dones: Iterator[Done], there: Sequence[Job], names: Sequence[str],
 def apply_folder(
     photos: Photos, style: str | Path | Sequence[str | Path], out: str | Path, config: RenderConfig | None = None, *,
     align: AlignConfig | None = None, files: BatchConfig | None = None, model: str | Path | Stylizer | None = None,
-    progress: Progress | None = None,
+    progress: Progress | None = None, **settings: Any,
 ) -> Batch:  # fmt: skip
     """Put a style, or several, on all photos of folders or lists, into the folder `out`; one that fails does not stop the rest.
 
     Photos and `out` may be addresses that fsspec opens, such as s3://bucket/photos. `files` says which are taken, whether a
     stopped work goes on (`skip_existing`), which share is done here, where an account is written, and whether a Ray cluster
-    works. `model` is a name or file; without a cluster also a `Stylizer`. Raises `InputError` for whatever cannot be, before
-    the work.
+    works. `settings` are those of `config` and `files` by name, as in `strength=0.8`. `model` is a name or file; without a
+    cluster also a `Stylizer`. Raises `InputError` for whatever cannot be, before the work.
 
-    >>> mien.apply_folder("photos", "ink", "results", files=mien.batch.BatchConfig(skip_existing=True)).written
+    >>> mien.apply_folder("photos", "ink", "results", skip_existing=True).written
     """
-    files, begun = files or BatchConfig(), time.monotonic()
+    begun = time.monotonic()
+    config, files = with_settings(settings, config or RenderConfig(), files or BatchConfig())
     styles = [find_style(one) for one in ([style] if isinstance(style, (str, Path)) else style)]
     names = [path.stem for path in styles]
     jobs, there = plan_folder(photos, names, out, files)
-    order = Order(config or RenderConfig(), align or AlignConfig(), files.overwrite)
+    order = Order(config, align or AlignConfig(), files.overwrite)
     done = Batch(there_already=len(there))
     if files.ray is not None:
         if model is not None and not isinstance(model, (str, Path)):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mien import __version__
+from mien.config import with_settings
 from mien.dataset.config import CropConfig, SelectionConfig
 from mien.dataset.crops import Examined, examine
 from mien.dataset.journal import Journal
@@ -84,6 +85,7 @@ def prepare_dataset(
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress = lambda done, total, loss: None,
+    **settings: Any,
 ) -> Preparation:
     """Write a data set to `out`, a zip where its name ends so, else a folder, and reports inside the folder or beside the zip.
 
@@ -93,11 +95,11 @@ def prepare_dataset(
     images, where nothing is left, for an output that cannot be written or exists without `overwrite`, and where another
     process is making it.
 
-    >>> mien.prepare_dataset("photos", "faces.zip", mien.dataset.CropConfig(resolution=128)).files
+    >>> mien.prepare_dataset("photos", "faces.zip", resolution=128).files
     """
     listed = [sources] if isinstance(sources, (str, Path)) else sources
     paths, out = [Path(source) for source in listed], Path(out)
-    crops, selection = crops or CropConfig(), selection or SelectionConfig()
+    crops, selection = with_settings(settings, crops or CropConfig(), selection or SelectionConfig())
     min_side = crops.resolution // 2 if selection.min_side is None else selection.min_side
     total = sum(len(image_names(source)) for source in paths)
     if not total:
@@ -113,8 +115,8 @@ def prepare_dataset(
         for (sha, _, _), examined in each(partial(_examine, crops), _unknown(paths, files, journal, total, progress), workers):
             journal.add(sha, examined)
         kept, dropped = select(files, journal, selection, min_side)
-        settings = {**asdict(crops), **asdict(selection), "min_side": min_side}
-        made = Preparation(out, len(files), kept, dropped, settings, [str(source) for source in paths])
+        used = {**asdict(crops), **asdict(selection), "min_side": min_side}
+        made = Preparation(out, len(files), kept, dropped, used, [str(source) for source in paths])
         if not kept:
             journal.remove()
             first = dropped[0]

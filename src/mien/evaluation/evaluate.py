@@ -29,7 +29,7 @@ from mien.metrics.spaces import MetricNetworks, identity_judge
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
 from mien.shipped import EMBEDDED_MODEL, IDENTITY
-from mien.styles import Style
+from mien.styles import Style, StyleLike
 
 _BIASED = (
     "Looks are compared by the discriminator, with which styles are learned, so they look nearer than they are: "
@@ -71,26 +71,34 @@ def open_instruments(
 
 
 def evaluate(
-    photos: Sequence[Path], instruments: MetricNetworks,
-    config: EvaluateConfig | None = None, *, stylizer: Stylizer | None = None,
-    styles: Mapping[str, Style] | None = None, outputs: Mapping[str, Path] | None = None,
-    references: Mapping[str, Sequence[Path]] | None = None, progress: Progress | None = None,
+    photos: Sequence[str | Path], instruments: MetricNetworks | None = None,
+    config: EvaluateConfig | None = None, *, styles: Mapping[str, Style] | Sequence[StyleLike] = (),
+    outputs: Mapping[str, Path] | None = None, references: Mapping[str, Sequence[Path]] | None = None,
+    stylizer: Stylizer | None = None, progress: Progress | None = None,
 ) -> Evaluation:  # fmt: skip
-    """Judge `styles` drawn by `stylizer`, and the images in folders of `outputs`, on the largest face of each of the photos.
+    """Measure `styles`, and other methods' results in folders of `outputs`, on the largest face of each photo.
 
-    `references` are the images that a style or method (by its name) was made from; without them a style is measured against
-    the small images in its file, and outputs against nothing. Raises `InputError`; single photos that cannot be used are told
-    in the result.
+    `styles` are names, files or styles, drawn by `stylizer` (None: with the model that ships with mien); `instruments` the
+    networks that measure (None: as `open_instruments` opens them). `references` are the images that a style or method (by its
+    name) was made from; without them a style is measured against the small images in its file, and outputs against nothing.
+    Photos that cannot be used are listed in the result. Raises `InputError`.
+
+    >>> mien.evaluate(["me.jpg", "photos/anna.jpg"], styles=["ink"]).numbers["methods"]["ink"]["identity"]
     """
-    config, styles, outputs, references = config or EvaluateConfig(), styles or {}, outputs or {}, references or {}
-    _check_names(list(styles), list(outputs), list(references))
+    files = [Path(photo) for photo in photos]
+    config, outputs, references = config or EvaluateConfig(), outputs or {}, references or {}
     if styles and stylizer is None:
-        raise ValueError("styles need a stylizer to draw them")
+        stylizer = Stylizer.load()
+    if not isinstance(styles, Mapping):
+        opened = [stylizer.style(style) for style in styles] if stylizer else []
+        styles = {style.name: style for style in opened}
+    _check_names(list(styles), list(outputs), list(references))
+    instruments = instruments or open_instruments()
     chosen = {name: read_references(paths, aligned=config.references_aligned) for name, paths in references.items()}
     style_set = None if config.style_set is None else load_dataset(config.style_set, SIDE)
-    tick = _ticker(progress, len(photos) * (2 + len(styles) if styles else 1))
+    tick = _ticker(progress, len(files) * (2 + len(styles) if styles else 1))
     sizes = (SIDE,) if stylizer is None else (SIDE, stylizer.resolution)
-    faces, failed = read_faces(photos, sizes, aligned=config.aligned, tick=tick)
+    faces, failed = read_faces(files, sizes, aligned=config.aligned, tick=tick)
     candidates, notes = [], []
     if stylizer is not None and styles:
         candidates += _drawn(stylizer, styles, faces, config, chosen, tick)

@@ -17,6 +17,7 @@ from mien.checkpoint.face_networks import read_identity_network
 from mien.checkpoint.load import load_model
 from mien.checkpoint.model_file import read_model, write_model
 from mien.checkpoint.state import has_state
+from mien.config import with_settings
 from mien.errors import InputError
 from mien.folder_lock import only_process
 from mien.media.image_dataset import Dataset, load_dataset
@@ -51,31 +52,35 @@ _AHEAD = 10
 
 
 def train(
-    config: TrainConfig | str | Path, run: str | Path, session: Session = Session(),  # noqa: B008 (frozen)
+    config: TrainConfig | str | Path, run: str | Path, session: Session = Session(), **settings: Any,  # noqa: B008 (frozen)
 ) -> Outcome:  # fmt: skip
     """Train in the folder `run`: begins there, or continues what is there.
 
-    `config` is a configuration, or a folder or zip of images alone: then the run's own, or that which suits the device.
-    `session` says where and how long. `mien.training.resolve.resolve` makes configurations from a few settings.
+    `config` is a configuration, or only the folder or zip of images: then the run's own, or one that suits the device.
+    `settings` change single values of it by name, as in `stages=(32, 64), kimg=200`. `session` says where and how long.
     Raises `InputError` where the folder holds a run of another configuration or another process trains in it, and
     `DivergedError` when losses become infinite; the last snapshot then is as it was.
     """
     processes = Processes.from_environment(session.device)
     try:
         folder = RunFolder(Path(run))
-        wanted = config if isinstance(config, TrainConfig) else _usual(str(config), folder, session.device)
+        given = config if isinstance(config, TrainConfig) else TrainConfig(data=str(config))
+        (wanted,) = with_settings(settings, given)
+        if given is not config:
+            wanted = _usual({"data": given.data, **settings}, folder, session.device)
         with only_process(folder.path) if processes.first else nullcontext(), quick_arithmetic(session.device):
             return _Run(wanted, folder, session, processes).loop()
     finally:
         processes.leave()
 
 
-def _usual(data: str, folder: RunFolder, device: torch.device) -> TrainConfig:
+def _usual(settings: dict[str, Any], folder: RunFolder, device: torch.device) -> TrainConfig:
+    """The configuration that the run has, or that suits the device, with these settings."""
     stored, quick = folder.config(), device.type == "cuda"
     if stored is not None:
-        return changed(stored, {"data": data})
+        return changed(stored, settings)
     bf16 = quick and torch.cuda.is_bf16_supported()
-    return resolve({"data": data}, size="normal" if quick else "lean", bf16=bf16)
+    return resolve(settings, size=settings.get("size", "normal" if quick else "lean"), bf16=bf16)
 
 
 class _Run:

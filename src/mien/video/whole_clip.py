@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from mien.config import with_settings
 from mien.errors import InputError, MienWarning
 from mien.files import written_whole
 from mien.media.images import refuse_existing
@@ -54,19 +56,20 @@ class VideoResult:
 def stylize_video(
     source: str | Path, style: StyleLike | Sequence[StyleLike | None] | Stream, target: str | Path, *,
     config: VideoConfig | None = None, render: RenderConfig | None = None, model: str | Path | Stylizer | None = None,
-    overwrite: bool = False, progress: Progress | None = None,
+    overwrite: bool = False, progress: Progress | None = None, **settings: Any,
 ) -> VideoResult:  # fmt: skip
     """Redraw the faces of a video, or of an animated GIF, WebP or PNG, and write it as `target`, whose ending says the kind.
 
     `style` is the name of a ready one or a file; or one for each person by number, the last for everybody else (None leaves a
     person as they are); or a `Stream` that is ready. Times, sound, colors, transparency and the tags of the file are kept as
-    far as the new container has them, rotated videos come out upright, and frames without a face pass. The file appears when
-    it is finished. `progress` is told frames. Raises `InputError` for what is no video, and for an existing file without
-    `overwrite`.
+    far as the new container has them, rotated videos come out upright, and frames without a face pass. The file appears when it
+    is finished. `settings` are those of `config` and `render` by name, as in `quality=90`. `progress` counts frames. Raises
+    `InputError` for what is no video, and for an existing file without `overwrite`.
 
     >>> mien.stylize_video("me.mp4", "ink", "ink.mp4")
     """
-    source, target, config = Path(source), Path(target), config or VideoConfig()
+    source, target = Path(source), Path(target)
+    config, render = with_settings(settings, config or VideoConfig(), render or RenderConfig())
     suffix = target.suffix.lower()
     if suffix not in WRITTEN:
         raise InputError(f"{target} must end in one of {', '.join(WRITTEN)}: that says what kind of video is written.")

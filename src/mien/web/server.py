@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from mien.config import changed
 from mien.errors import InputError
 from mien.web.config import PASSWORD_VARIABLE, ServeConfig
 
@@ -29,15 +30,16 @@ _SILENT = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1", "HF_HUB_D
 
 def serve(
     config: ServeConfig | None = None, *, model: str | Path | Stylizer | None = None, learning: OneShotConfig | None = None,
-    drawing: RenderConfig | None = None, ready: Callable[[str], None] | None = None,
+    drawing: RenderConfig | None = None, ready: Callable[[str], None] | None = None, **settings: Any,
 ) -> None:  # fmt: skip
     """Serve the page and the REST calls until it is stopped with Ctrl-C; see docs/web.md.
 
-    `model` is a name or file, or a `Stylizer`. `learning` and `drawing` say how styles are learned and photos drawn where
-    visitors do not. `ready` is called with the address once it can be opened. Raises `InputError` where others could see the
-    page without a password, where the port is taken, and where gradio is not installed.
+    `settings` are those of `config` by name, as in `port=8000`. `model` is a name or file, or a `Stylizer`. `learning` and
+    `drawing` say how styles are learned and photos drawn where visitors do not. `ready` is called with the address once it can
+    be opened. Raises `InputError` where others could see the page without a password, where the port is taken, and where gradio
+    is not installed.
     """
-    config = config or ServeConfig()
+    config = changed(config or ServeConfig(), settings)
     if config.password is None and not config.local:
         config = replace(config, password=os.environ.get(PASSWORD_VARIABLE) or None)
     config.check_password()
