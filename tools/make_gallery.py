@@ -77,12 +77,12 @@ CONTROLS = (
     ),
     Control(
         "refine", "Refinement",
-        "Optimization steps after the encoder's answer: closer to the person, a few seconds slower.",
+        "Optimization steps after the encoder: closer to the person, a few seconds slower.",
         tuple((s, _apply(f"--refine {s}")) for s in ("0", "20", "40", "100")), (_FIT,),
     ),
     Control(
         "color", "Color",
-        "That of the reference, or that of the photo: then the color layers are random and the loss compares gray images.",
+        "The reference's, or the photo's: then the color layers are random and the loss compares gray images.",
         (("reference", _apply()), ("photo", _apply(style="own"))),
         (_FIT, "mien fit reference.png --color photo -o own.safetensors"), "comic",
     ),
@@ -107,7 +107,7 @@ CONTROLS = (
     ),
     Control(
         "identity", "Identity loss",
-        "A loss that preserves identity while the style is learned; too much of it costs style.",
+        "A loss that preserves identity while the style is learned; too much of it weakens the style.",
         tuple((w, _apply(style=f"weight-{w}")) for w in ("0", "0.01", "0.1")),
         tuple(f"mien fit reference.png --identity-weight {w} -o weight-{w}.safetensors" for w in ("0", "0.01", "0.1")),
     ),
@@ -142,7 +142,7 @@ def main() -> None:
 def pages() -> dict[str, str]:
     """The pages, by file name, and the one that leads to them."""
     links = "\n".join(f"- [{control.title}]({control.name}.md): {control.text}" for control in CONTROLS)
-    told = "A page per control. Faces and references are synthetic, from our own model; the commands are those that were run."
+    told = "One page per control. Faces and references are synthetic, from our own model; the commands shown are those that were run."
     return {"index.md": f"# Gallery\n\n{told}\n\n{links}\n"} | {f"{control.name}.md": _page(control) for control in CONTROLS}
 
 

@@ -28,9 +28,9 @@ from mien.losses.extractors import FeatureExtractor, discriminator_extractor, me
 from mien.metrics.distances import frechet_distance, kernel_distance
 from mien.metrics.perceptual import style_distance
 from mien.metrics.spaces import (
-    IdentityJudge,
+    IdentityMetric,
     MetricNetworks,
-    identity_judge,
+    identity_metric,
 )
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.discriminator import Discriminator, DiscriminatorConfig
@@ -65,7 +65,7 @@ def instruments() -> MetricNetworks:
         "filters", 32, lambda p: [F.conv2d(p, filters).relu(), F.conv2d(F.avg_pool2d(p, 2), filters).relu()]
     )
     return MetricNetworks(
-        looks, IdentityJudge("grid", lambda p: F.adaptive_avg_pool2d(p, 4).flatten(1) - p.mean((1, 2, 3))[:, None])
+        looks, IdentityMetric("grid", lambda p: F.adaptive_avg_pool2d(p, 4).flatten(1) - p.mean((1, 2, 3))[:, None])
     )
 
 
@@ -145,7 +145,7 @@ def test_every_layer_of_a_discriminator_counts_and_vectors_have_their_scale() ->
 
 def test_identity_does_not_look_at_color() -> None:
     torch.manual_seed(3)
-    judge = identity_judge(MobileFaceNet().eval(), "MobileFaceNet")
+    judge = identity_metric(MobileFaceNet().eval(), "MobileFaceNet")
     image = _smooth(1, 0)
     luma = (image * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True).expand(-1, 3, -1, -1)
     assert torch.allclose(judge.vectors(image), judge.vectors(luma), atol=1e-4)

@@ -124,10 +124,10 @@ class _Crew:
 
     def next(self) -> tuple[Share | None, list[Done] | None]:
         """Wait until a worker is ready (None), has finished its share or is lost with it (no images)."""
-        (answer,), _ = self.ray.wait(list(self.busy), num_returns=1)
-        worker, share = self.busy.pop(answer)
+        (ready,), _ = self.ray.wait(list(self.busy), num_returns=1)
+        worker, share = self.busy.pop(ready)
         try:
-            done: list[Done] | None = self.ray.get(answer)
+            done: list[Done] | None = self.ray.get(ready)
         except self.ray.exceptions.RayActorError as error:
             self._lose(worker, share, error)
             return share, None
@@ -187,7 +187,7 @@ def _connected(files: BatchConfig) -> Any:
     except ImportError as error:
         raise InputError('`ray` needs the extra of it: install it with pip install "mien[cluster]".') from error
     local: dict[str, Any] = {"include_dashboard": False, "num_cpus": files.workers} if files.ray == "local" else {}
-    _check_answer(files.ray or "local")
+    _check_reachable(files.ray or "local")
     try:
         ray.init(address=files.ray, log_to_driver=False, logging_level=logging.ERROR, **local)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -195,7 +195,7 @@ def _connected(files: BatchConfig) -> Any:
     return ray
 
 
-def _check_answer(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Raise `InputError` where nobody answers at host:port: Ray itself would wait for minutes."""
     found = re.fullmatch(r"(?:ray://)?([^/:]+|\[[^]]+\]):(\d{1,5})", address)
     if found is None:

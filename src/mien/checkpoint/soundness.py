@@ -30,11 +30,11 @@ def problems_of(networks: Mapping[str, nn.Module | None]) -> Iterator[str]:
     for part, network in networks.items():
         if network is not None and (name := first_broken(network.state_dict())) is not None:
             yield f"the {part} {_not_finite(name)}"
-    generator, judge = networks.get("generator"), networks.get("discriminator")
-    if isinstance(generator, Generator) and isinstance(judge, Discriminator):
-        drawn, judged = generator.config.resolution, judge.config.resolution
-        if drawn != judged:
-            yield f"its discriminator is for images of {judged} px, and its generator draws {drawn} px"
+    generator, discriminator = networks.get("generator"), networks.get("discriminator")
+    if isinstance(generator, Generator) and isinstance(discriminator, Discriminator):
+        drawn, seen = generator.config.resolution, discriminator.config.resolution
+        if drawn != seen:
+            yield f"its discriminator is for images of {seen} px, and its generator draws {drawn} px"
 
 
 def check_networks(networks: Mapping[str, nn.Module | None], path: Path) -> None:

@@ -25,7 +25,7 @@ from mien.latents import USUAL_FIDELITY, Codes
 from mien.losses.extractors import DISCRIMINATOR, FeatureExtractor, discriminator_extractor, efficientnet_extractor
 from mien.media.image_dataset import load_dataset
 from mien.metrics.perceptual import as_images
-from mien.metrics.spaces import MetricNetworks, identity_judge
+from mien.metrics.spaces import MetricNetworks, identity_metric
 from mien.pipeline import Stylizer
 from mien.runtime import Progress
 from mien.shipped import EMBEDDED_MODEL, IDENTITY
@@ -63,11 +63,11 @@ def open_instruments(
     looks = open_features(features, device)
     if identity is None:
         own = read_identity_network(IDENTITY).to(device)
-        return MetricNetworks(looks, identity_judge(own, "mien-identity", file_digest(IDENTITY)))
+        return MetricNetworks(looks, identity_metric(own, "mien-identity", file_digest(IDENTITY)))
     weights = file_digest(identity)
     if identity.suffix == ".safetensors":
-        return MetricNetworks(looks, identity_judge(read_mobilefacenet(identity).to(device), "MobileFaceNet", weights))
-    return MetricNetworks(looks, identity_judge(load_identity(identity).to(device), "ArcFace", weights))
+        return MetricNetworks(looks, identity_metric(read_mobilefacenet(identity).to(device), "MobileFaceNet", weights))
+    return MetricNetworks(looks, identity_metric(load_identity(identity).to(device), "ArcFace", weights))
 
 
 def evaluate(

@@ -95,9 +95,9 @@ def differences(graph: onnx.ModelProto, mapper: GeneratorMapper, part: Part) -> 
         given = dict(zip(INPUTS[part], examples(mapper, part), strict=True))
         if "strength" in given:
             given["strength"] = torch.full((1,), strength)
-        answers = session.run(list(OUTPUTS[part]), {name: value.numpy() for name, value in given.items()})
-        for name, answer, expected in zip(OUTPUTS[part], answers, _expected(mapper, part, given, strength), strict=True):
-            gap = (torch.from_numpy(answer) - expected).abs() * (0.5 if name == "face" else 1.0)
+        outputs = session.run(list(OUTPUTS[part]), {name: value.numpy() for name, value in given.items()})
+        for name, output, expected in zip(OUTPUTS[part], outputs, _expected(mapper, part, given, strength), strict=True):
+            gap = (torch.from_numpy(output) - expected).abs() * (0.5 if name == "face" else 1.0)
             total, count, largest = total + float(gap.sum()), count + gap.numel(), max(largest, float(gap.max()))
     return total / count, largest
 

@@ -54,8 +54,8 @@ def find_points(rgb: Tensor, start: CropFrame, network: LandmarkNetwork) -> Tens
         frame = middle
     beside = _look(rgb, [frame.moved(dx, dy) for dx, dy in _LOOKS_BESIDE], network)[:, :5]
     moved = float((beside - beside.mean(dim=0)).norm(dim=-1).mean())
-    answer = points.mean(dim=0)
-    return answer if moved < _MOST_MOVED * frame.side and are_plausible(answer, start) else None
+    found = points.mean(dim=0)
+    return found if moved < _MOST_MOVED * frame.side and are_plausible(found, start) else None
 
 
 def crop_points(crops: Tensor, network: LandmarkNetwork | None = None) -> Tensor:
@@ -85,7 +85,7 @@ def are_plausible(points: Tensor, start: CropFrame) -> bool:
 
 
 def _look(rgb: Tensor, frames: Sequence[CropFrame], network: LandmarkNetwork) -> Tensor:
-    """One answer [7, 2] in photo coordinates per frame, each the mean of several looks at the crop: [N, 7, 2].
+    """One set of points [7, 2] in photo coordinates per frame, each the mean of several looks at the crop: [N, 7, 2].
 
     The crop and its mirror image are looked at as they are, softened, and softened and brightened: the lines of a drawing are
     harder, and its shadows darker, than those of the photos that the network learned from.
@@ -101,9 +101,9 @@ def _look(rgb: Tensor, frames: Sequence[CropFrame], network: LandmarkNetwork) ->
     return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, points, strict=True)])
 
 
-def with_mirrored(answers: Tensor) -> Tensor:
-    """The network's answers [2 N, 7, 2] to N crops and to their mirror images, as the mean of both: [N, 7, 2] in the crops."""
-    seen, mirrored = answers.chunk(2)
+def with_mirrored(points: Tensor) -> Tensor:
+    """The network's points [2 N, 7, 2] to N crops and to their mirror images, as the mean of both: [N, 7, 2] in the crops."""
+    seen, mirrored = points.chunk(2)
     # In the mirror left is right; the middle of the right edge is that of the left one: as far beyond the centre.
     mirrored = torch.stack([1.0 - mirrored[..., 0], mirrored[..., 1]], dim=-1)[:, [1, 0, 2, 4, 3, 5, 6]]
     mirrored[:, 6] = 2 * mirrored[:, 5] - mirrored[:, 6]

@@ -41,7 +41,7 @@ def refine(
     config = config or RefineConfig()
     if config.steps == 0:
         return start
-    draw, distance = _renderer(model, start, config, dtype), Likeness(model, resize(images, model.resolution), config)
+    draw, distance = _renderer(model, start, config, dtype), InversionLoss(model, resize(images, model.resolution), config)
     density = CodeDensity.of(mapped_codes(model.generator, _MAPPED)) if config.density else None
     begun = [start.w_plus.mean(dim=1, keepdim=True) if config.space == "w" else start.w_plus]
     rates, pulls = [config.learning_rate], [config.prior]
@@ -76,25 +76,25 @@ def refine(
     return Codes(w_plus, found[1].detach() if len(found) > 1 else start.feature_code)
 
 
-class Likeness:
+class InversionLoss:
     """How far renderings are from images: at four scales, in the discriminator's features, in the identity network's."""
 
     def __init__(self, model: Model, target: Tensor, config: RefineConfig) -> None:
         """`target` [N, 3, R, R] are the images, at the model's resolution."""
         self.target, self.config = target, config
-        self.judges: list[tuple[float, Callable[[Tensor], list[Tensor]], list[Tensor]]] = []
-        judges: list[tuple[float, Callable[[Tensor], list[Tensor]]]] = []
+        self.extractors: list[tuple[float, Callable[[Tensor], list[Tensor]], list[Tensor]]] = []
+        extractors: list[tuple[float, Callable[[Tensor], list[Tensor]]]] = []
         if config.features and model.discriminator is not None:
-            judges.append((config.features, FrozenFeatures(model.discriminator, loss_resolutions(model.resolution))))
+            extractors.append((config.features, FrozenFeatures(model.discriminator, loss_resolutions(model.resolution))))
         if config.identity:
-            judges.append((config.identity, read_identity_network().to(target.device).maps))
+            extractors.append((config.identity, read_identity_network().to(target.device).maps))
         with torch.no_grad():
-            self.judges = [(weight, judge, judge(target)) for weight, judge in judges]
+            self.extractors = [(weight, extractor, extractor(target)) for weight, extractor in extractors]
 
     def __call__(self, images: Tensor) -> Tensor:
         loss = self.config.pixels * multiscale_l1(images, self.target, scales=4)
-        for weight, judge, wanted in self.judges:
-            loss = loss + weight * feature_distance(judge(images), wanted)
+        for weight, extractor, goal in self.extractors:
+            loss = loss + weight * feature_distance(extractor(images), goal)
         return loss
 
 

@@ -93,7 +93,7 @@ class GraphMapper:
             start = _in_openvino if self.engine == "openvino" else _in_onnxruntime
             self._ready[key] = start(model, {name: list(value.shape) for name, value in given.items()}, self.dtype)
         taken = {value.name for value in (self._encoder if strength is None else self._rest).graph.input}
-        return [np.array(answer) for answer in self._ready[key]({n: v for n, v in given.items() if n in taken})]
+        return [np.array(output) for output in self._ready[key]({n: v for n, v in given.items() if n in taken})]
 
 
 def _with_strength(model: onnx.ModelProto, strength: float) -> onnx.ModelProto:

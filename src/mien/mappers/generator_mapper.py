@@ -15,7 +15,7 @@ from mien.inversion import mean_code
 from mien.latents import USUAL_FIDELITY, Codes
 from mien.mappers.folded import FoldedSynthesis, LayerWeights
 from mien.mappers.interface import Mapped
-from mien.mappers.quick_heads import QuickHeads, Softening
+from mien.mappers.fast_head_mask import FastHeadMask, Softening
 from mien.mappers.resampling import resizing
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.model import Model, frozen
@@ -46,7 +46,7 @@ class GeneratorMapper(nn.Module):
             )
         self.size, self.dtype, self.blurred_background = model.resolution, dtype, model.blurred_background
         self.usual_fidelity = USUAL_FIDELITY if style is None else style.fidelity
-        self.heads = QuickHeads(read_head_mask_network(), self.size)
+        self.heads = FastHeadMask(read_head_mask_network(), self.size)
         self.encoder = model.encoder if dtype == torch.float32 else frozen_as(model.encoder, dtype)
         looked_at = model.encoder.config.resolution
         self.to_encoder = resizing(self.size, looked_at, "bicubic")

@@ -24,8 +24,8 @@ class Separable(nn.Module):
         super().__init__()
         # The effect on every unit vector, in an image that is constant along its other side.
         columns = torch.eye(size, dtype=torch.float64)[:, :, None].expand(-1, -1, size)
-        answers = operation(columns.float())  # [s, t, ...]
-        self.register_buffer("matrix", answers[:, :, answers.shape[2] // 2].t().contiguous(), persistent=False)
+        columns_out = operation(columns.float())  # [s, t, ...]
+        self.register_buffer("matrix", columns_out[:, :, columns_out.shape[2] // 2].t().contiguous(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.matrix @ x @ self.matrix.t()

@@ -19,7 +19,7 @@ _BATCH = 8
 
 
 @dataclass(frozen=True)
-class IdentityJudge:
+class IdentityMetric:
     """What tells whose face it is."""
 
     name: str
@@ -33,12 +33,12 @@ class IdentityJudge:
         return in_batches(lambda some: F.normalize(self.embed(gray(some)).float(), dim=1).cpu(), images, _BATCH)
 
 
-def identity_judge(network: Embedder | MobileFaceNet, name: str, weights: str = "") -> IdentityJudge:
+def identity_metric(network: Embedder | MobileFaceNet, name: str, weights: str = "") -> IdentityMetric:
     """A network as the judge of who is who, on its device."""
     device = next(network.parameters()).device
     if isinstance(network, MobileFaceNet):
-        return IdentityJudge(name, lambda images: identity_features(network, images.to(device)), weights)
-    return IdentityJudge(name, lambda images: network.embed_crop(images.to(device)), weights)
+        return IdentityMetric(name, lambda images: identity_features(network, images.to(device)), weights)
+    return IdentityMetric(name, lambda images: network.embed_crop(images.to(device)), weights)
 
 
 @dataclass(frozen=True)
@@ -46,4 +46,4 @@ class MetricNetworks:
     """All that an evaluation measures with."""
 
     looks: FeatureExtractor
-    identity: IdentityJudge
+    identity: IdentityMetric

@@ -172,9 +172,9 @@ class Tracker:
 
     def _points(self, patches: Tensor, squares: Sequence[CropFrame]) -> Tensor:
         """The same of patches [N, 1, s, s] that were read there."""
-        answers = self.network(torch.cat([patches, patches.flip(3)])).double()
+        points = self.network(torch.cat([patches, patches.flip(3)])).double()
         windows = [square.scaled(self.network.config.field) for square in squares]
-        return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, with_mirrored(answers), strict=True)])
+        return torch.stack([w.to_photo(1)(p) for w, p in zip(windows, with_mirrored(points), strict=True)])
 
     def _patch(self, frame: Frame, square: CropFrame) -> Tensor:
         """The face's brightness [1, s, s] in the window that the network sees."""

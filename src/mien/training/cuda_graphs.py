@@ -36,16 +36,16 @@ def record(run: Callable[[], None], random: torch.Generator) -> torch.cuda.CUDAG
     return graph
 
 
-def uses_graphs(wish: CudaGraphs, device: torch.device, *, resident: bool) -> bool:
+def uses_graphs(asked: CudaGraphs, device: torch.device, *, resident: bool) -> bool:
     """Whether training steps are recorded: `auto` where that is possible. Raises `InputError` where `on` cannot be.
 
     `resident` says whether the training images lie on the device.
     """
     possible = device.type == "cuda" and resident
-    if wish == "on" and not possible:
+    if asked == "on" and not possible:
         reason = "the training images do not fit on the GPU" if device.type == "cuda" else f"the device is {device.type}"
         raise InputError(f"cuda_graphs is on, but {reason}: choose auto, which does without.")
-    return possible and wish != "off"
+    return possible and asked != "off"
 
 
 @contextmanager

@@ -53,11 +53,11 @@ class Reconstruction:
         return Codes(start + offset.float(), feature_code)
 
     def losses(
-        self, images: Tensor, reals: Tensor, codes: Codes, mapped: Tensor, w_avg: Tensor, judge: Discriminator,
+        self, images: Tensor, reals: Tensor, codes: Codes, mapped: Tensor, w_avg: Tensor, discriminator: Discriminator,
         dtype: torch.dtype,
     ) -> dict[str, Tensor]:  # fmt: skip
         """How far reconstructions [N, 3, R, R] are from `reals`, and their codes from fresh mapped ones [M, w_dim]."""
-        c, sizes, w_plus = self.config, loss_resolutions(judge.config.resolution), codes.w_plus
+        c, sizes, w_plus = self.config, loss_resolutions(discriminator.config.resolution), codes.w_plus
         # One number for all directions: a batch is too small to know each.
         spread = mapped.detach().var(dim=0).mean().clamp_min(1e-8)
         found = {
@@ -69,8 +69,8 @@ class Reconstruction:
             found["feature_code"] = c.feature_code * codes.feature_code.square().mean()
         if c.features:
             with torch.no_grad():
-                wanted = judge.features(reals, sizes, dtype)
-            shown = judge.features(images, sizes, dtype)
+                wanted = discriminator.features(reals, sizes, dtype)
+            shown = discriminator.features(images, sizes, dtype)
             found["features"] = c.features * feature_distance([shown[r] for r in sizes], [wanted[r] for r in sizes])
         if c.identity:
             assert self.identify is not None

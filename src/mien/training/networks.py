@@ -89,10 +89,10 @@ def next_networks(
 ) -> tuple[Generator, Discriminator, Generator]:
     """Generator, discriminator and moving average of the next stage; what is new in the average is the live network's."""
     with seeded_weights(seed):
-        grown, judge = grow_generator(generator, resolution), grow_discriminator(discriminator, resolution)
+        grown, grown_discriminator = grow_generator(generator, resolution), grow_discriminator(discriminator, resolution)
         follower = grow_generator(average, resolution)
     follower.load_state_dict({**grown.state_dict(), **average.state_dict()})
-    return grown, judge, follower
+    return grown, grown_discriminator, follower
 
 
 def grow_generator(generator: Generator, resolution: int) -> Generator:

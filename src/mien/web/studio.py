@@ -81,7 +81,7 @@ class Studio:
         self.learners = WaitingLine(config.learners, config.waiting)
         self.painters = WaitingLine(config.painters, config.waiting)
         self.frames = WaitingLine(1, config.waiting)
-        self.films = WaitingLine(1, config.waiting)
+        self.videos = WaitingLine(1, config.waiting)
         self._photos: Latest[AlignedPhoto] = Latest(_PHOTOS)
         self._styles: Latest[Style] = Latest(_STYLES)
 
@@ -117,10 +117,10 @@ class Studio:
 
         return self.learners.join(work)
 
-    def film(self, style: str | Path, clip: Upload, target: Path) -> Job[VideoResult]:
+    def stylize_video(self, style: str | Path, clip: Upload, target: Path) -> Job[VideoResult]:
         """Have a video drawn in a style and written as `target`."""
         self.limits.check(clip.path.stat().st_size, clip.name)
-        return self.films.join(
+        return self.videos.join(
             lambda progress: stylize_video(
                 clip.path, self.style(style), target, render=self.usual_drawing, model=self.stylizer, progress=progress
             )
@@ -133,5 +133,5 @@ class Studio:
 
     def close(self) -> None:
         """Stop all work."""
-        for line in (self.learners, self.painters, self.frames, self.films):
+        for line in (self.learners, self.painters, self.frames, self.videos):
             line.close()

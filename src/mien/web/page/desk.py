@@ -134,7 +134,7 @@ class Desk:
 
     # -- videos ------------------------------------------------------------------------------------------------------------
 
-    def film(self, visitor: Visitor) -> Job[VideoResult]:
+    def stylize_video(self, visitor: Visitor) -> Job[VideoResult]:
         """Draw the visitor's video in the chosen style; moving images stay of their kind, videos become mp4."""
         if visitor.clip is None:
             raise InputError("There is no video yet: drop one first.")
@@ -142,7 +142,7 @@ class Desk:
             visitor.filming.stop()
         kind = visitor.clip.path.suffix
         target = visitor.folder / f"film-{time.monotonic_ns()}{kind if kind in MOVING else '.mp4'}"
-        visitor.filming = self.studio.film(visitor.chosen(), visitor.clip, target)
+        visitor.filming = self.studio.stylize_video(visitor.chosen(), visitor.clip, target)
         return visitor.filming
 
     # -- styles ------------------------------------------------------------------------------------------------------------

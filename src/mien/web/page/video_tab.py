@@ -60,7 +60,7 @@ class VideoTab:
     def _draw(self, request: gr.Request) -> Iterator[list[Any]]:
         visitor, idle = self.who(request), [gr.update(visible=True), gr.update(visible=False)]
         try:
-            job = self.desk.film(visitor)
+            job = self.desk.stylize_video(visitor)
             for status in job.follow():
                 yield [working("Drawing", status), gr.update(visible=False), gr.update(visible=True), gr.skip()]
             made = job.result()

@@ -18,7 +18,7 @@ _TOLERANCE = 2e-3  # of the variance of brightness in [-1, 1]: below it, differe
 _BRIGHTNESS = (0.299, 0.587, 0.114)
 
 
-class QuickHeads(nn.Module):
+class FastHeadMask(nn.Module):
     """Images [N, 3, S, S] in the FFHQ frame -> masks of head, hair and neck [N, 1, m, m] in [0, 1], m = `size`."""
 
     def __init__(self, network: HeadMaskNetwork, side: int) -> None:
