@@ -142,8 +142,9 @@ def main() -> None:
 def pages() -> dict[str, str]:
     """The pages, by file name, and the one that leads to them."""
     links = "\n".join(f"- [{control.title}]({control.name}.md): {control.text}" for control in CONTROLS)
-    told = "One page per control. Faces and references are synthetic, from our own model; the commands shown are those that were run."
-    return {"index.md": f"# Gallery\n\n{told}\n\n{links}\n"} | {f"{control.name}.md": _page(control) for control in CONTROLS}
+    told = "One page per control. Faces and references are synthetic, from our own model; the commands are those that were run."
+    index = {"index.md": f"# Gallery\n\n{told}\n\n{links}\n"}
+    return index | {f"{control.name}.md": _page(control) for control in CONTROLS}
 
 
 def _page(control: Control) -> str:

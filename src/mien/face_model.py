@@ -1,4 +1,4 @@
-"""A face model on a device: photos to codes, codes to images. What `Stylizer` is made on."""
+"""A face model on a device: photos to codes, codes to images. The base class of `Stylizer`."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class FaceModel:
         """Open a model by a name of `mien.list_models()` or a file; None takes the one that ships with mien.
 
         `encoder` is another encoder for it (e4e, pSp or ReStyle), likewise. `device` auto takes CUDA, then Apple's MPS, then
-        the CPU. Raises `CheckpointError` for a file that is no model, `InputError` for a device that is not there.
+        the CPU. Raises `CheckpointError` for a file that is not a model, `InputError` for a device that is not available.
         """
         place = pick_device(str(device))  # a device that is not there is told before anything is read
         loaded = load_model(find_model(model))
@@ -97,18 +97,18 @@ class FaceModel:
 
     @property
     def digest(self) -> str:
-        """The base model's fingerprint, which a style names as its own."""
+        """The base model's fingerprint, which its styles store."""
         if not self.model.provenance.digest:
             self.model.provenance = replace(self.model.provenance, digest=generator_digest(self.model.generator))
         return self.model.provenance.digest
 
     @cached_property
     def regions(self) -> Regions:
-        """Which S channels drive which part of the face: those that come with the model, or found now, in some seconds."""
+        """Which S channels drive which part of the face: those that come with the model, or computed now, in a few seconds."""
         return regions_of(self.model.generator, self.digest)
 
     def find_regions(self, *, seed: int = 0, progress: Progress | None = None) -> Regions:
-        """Find anew which S channels drive which part of the face, from random faces of `seed`: a minute or so.
+        """Compute which S channels drive which part of the face, from random faces of `seed`, in about a minute.
 
         Set as `regions`, or saved for `mien fit --regions`.
         """
@@ -120,8 +120,8 @@ class FaceModel:
     def align(self, photo: ImageLike | AlignedPhoto, align: AlignConfig | None = None) -> AlignedPhoto:
         """Find the faces of a photo, the largest first, and cut them out at the model's resolution.
 
-        What is returned can be given wherever a photo is. It is not searched again, and its codes are found once for the same
-        settings, however many styles and strengths it is drawn in. Raises `FaceNotFoundError`.
+        The result can be given wherever a photo can. It is not searched again, and its codes are computed once for the same
+        settings, for any number of styles and strengths. Raises `FaceNotFoundError`.
         """
         if isinstance(photo, AlignedPhoto):
             return photo
@@ -163,7 +163,7 @@ class FaceModel:
     ) -> Inversion:  # fmt: skip
         """The code of one face (the largest, unless `align` says otherwise) and what the base model renders for it.
 
-        Of `config` the inverter and `refine_steps` count.
+        Only the inverter and `refine_steps` of `config` are used.
         """
         config, face = config or RenderConfig(), self.align(photo, (align or AlignConfig()).one()).faces[0]
         codes = self.invert_crops(
@@ -189,7 +189,7 @@ class FaceModel:
         return drawn
 
     def name_of(self, tuned: SynthesisNetwork | None) -> str:
-        """What draws, for messages: the model, or a style."""
+        """The name of the model or style that draws, for messages."""
         name = self.model.provenance.name
         return f"The model {name!r}" if name else "The model"
 

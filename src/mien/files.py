@@ -51,7 +51,7 @@ def written_whole(path: Path, error: type[MienError] = InputError, *, overwrite:
         raise error(f"{path} exists already: choose another name or allow to `overwrite` it.") from taken
     except OSError as refused:
         reason = refused.strerror or refused
-        raise error(f"{path} cannot be written ({reason}): choose another place or free some room.") from refused
+        raise error(f"{path} cannot be written ({reason}): choose another place or free some space.") from refused
     finally:
         temporary.unlink(missing_ok=True)
         _ours.discard(temporary.name)

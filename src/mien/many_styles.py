@@ -27,7 +27,7 @@ def style_sheet(
     align: AlignConfig | None = None, model: str | Path | Stylizer | None = None, size: int = 384,
     progress: Progress | None = None,
 ) -> Image.Image:  # fmt: skip
-    """One contact sheet of photos in `styles` (None: all ready ones): a row per photo, which comes first itself.
+    """One contact sheet of photos in `styles` (None: all ready ones): one row per photo, starting with the photo.
 
     Cells are `size` pixels wide, with the names of the styles above. `config`, `align` and `model` as for `mien.stylize`.
     Raises `FaceNotFoundError` where a photo has no face, and `InputError`.

@@ -1,4 +1,4 @@
-"""The product: learn a style from images, apply it to photos, give whole photos back.
+"""The product: learn a style from images, apply it to photos, return whole photos.
 
 pipe = mien.Stylizer.load()
 style = pipe.fit("reference.png")
@@ -56,7 +56,7 @@ _OF_LEARNING |= {"generator": "drawing takes no random numbers, so the same call
 
 
 class Stylizer(FaceModel):
-    """A face model on a device, ready to learn styles and to put them on photos.
+    """A face model on a device, ready to learn styles and to apply them to photos.
 
     >>> pipe = mien.Stylizer.load()
     >>> result = pipe("ink", "me.jpg", mien.RenderConfig(strength=0.8))
@@ -95,7 +95,7 @@ class Stylizer(FaceModel):
         if not given_images:
             raise InputError("A style needs at least one reference image: give one.")
         if control and config.extreme:
-            raise InputError("`extreme` learns from the mean face alone, so `keep` and `exaggerate` change nothing: choose.")
+            raise InputError("`extreme` learns from the mean face alone, without `keep` and `exaggerate`: choose one.")
         align = align or AlignConfig()
         by_hand = align.box is not None or align.landmarks is not None
         where = AlignConfig(aligned=True) if config.extreme and not by_hand else align.one()
@@ -181,7 +181,7 @@ class Stylizer(FaceModel):
     ) -> Result:  # fmt: skip
         """Redraw every face of a photo in the style and put it back in its place, as `config` says.
 
-        `align` says which faces, or where they are; None takes all, of which a crop shows the largest. Raises
+        `align` says which faces, or where they are; None takes all, and for a crop the largest. Raises
         `FaceNotFoundError` when there is none and `ModelMismatchError` for a style of another model.
         """
         config, style = config or RenderConfig(), self.style(style)
@@ -248,9 +248,9 @@ class Stylizer(FaceModel):
     def render_each(
         self, w_plus: Tensor, style: Style | None = None, strength: float | Strength = 1.0, progress: Progress | None = None
     ) -> Iterator[Tensor]:
-        """Images [3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style, each made when it is asked for.
+        """Images [3, R, R] of codes [N, num_ws, w_dim], by the base model or in a style, one at a time.
 
-        A style that was learned from the encoder's codes draws what the encoder says of the model's image: so it knows faces.
+        A style that was learned from the encoder's codes draws the encoder's inversion of the model's image, as in photos.
         """
         tuned = self._tuned_network(style) if style else None
         for index, code in enumerate(Codes(w_plus).single()):
@@ -267,7 +267,7 @@ class Stylizer(FaceModel):
                 progress(index + 1, len(w_plus), 0.0)
 
     def name_of(self, tuned: SynthesisNetwork | None) -> str:
-        """What draws, for messages: the model, or a style."""
+        """The name of the model or style that draws, for messages."""
         if self._tuned is not None and self._tuned[1] is tuned:
             return f"The style {self._tuned[0].name!r}"
         return super().name_of(tuned)

@@ -1,4 +1,4 @@
-"""How a style is put on a photo: the only place where the defaults of rendering are written down."""
+"""How a style is applied to a photo: the only place with rendering defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mien.mappers.config import Engine
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """How a face is drawn in a style. Nothing here needs the style to be learned again."""
+    """How a face is drawn in a style. None of these settings needs the style to be learned again."""
 
     strength: Annotated[
         float | Strength,

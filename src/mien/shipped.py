@@ -1,4 +1,4 @@
-"""Files that ship with mien, found by their names. Nothing here waits for torch: a wrong name is told at once."""
+"""Files that ship with mien, found by their names. Nothing here waits for torch: a wrong name is reported at once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def shipped(name: str | Path, kinds: str = "models styles") -> Path | None:
     known |= ready_styles() if "styles" in kinds else {}
     found = known.get(str(name).lower())
     if found is not None and Path(name).is_file():
-        warnings.warn(f"{name} is taken as the file here of that name, not as what ships with mien.", MienWarning, stacklevel=2)
+        warnings.warn(f"{name} is the file of that name here, not what ships with mien.", MienWarning, stacklevel=2)
         return None
     return found
 

@@ -1,4 +1,4 @@
-"""The product in one call: everything that `Stylizer` does, with the model opened for this call alone."""
+"""`Stylizer` in single calls, with the model opened for each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stylize(
 
     `reference` is an image, or a few of one style; `style` the name of a ready one or a file: give one of the two. `config`
     says how it is drawn, `learning` how it is learned, and `settings` are any of both by name, as in `strength=0.8, steps=200`.
-    `model` is a name or file, or a `Stylizer`, which for many photos is quicker. Raises `FaceNotFoundError` where there is no
+    `model` is a name or file, or a `Stylizer`, which is faster for many photos. Raises `FaceNotFoundError` where there is no
     face, and `InputError`.
 
     >>> mien.stylize("me.jpg", style="ink").save("stylized.png")
@@ -40,11 +40,11 @@ def stylize(
     if style is None and is_style(reference):
         reference, style = None, reference
     if (reference is None) == (style is None):
-        raise InputError("A photo takes its style from a reference or from a finished style: give one of the two.")
+        raise InputError("A photo takes its style either from a reference or from a finished style: give one of the two.")
     of_learning = next((name for name in settings if name not in _DRAWING), None)
     config, learning = with_settings(settings, config or RenderConfig(), learning or OneShotConfig())
     if of_learning and style is not None:
-        raise InputError(f"`{of_learning}` says how a style is learned, and a finished one is given: leave it out.")
+        raise InputError(f"`{of_learning}` says how a style is learned, and a finished style is given: leave it out.")
     pipe = model if isinstance(model, Stylizer) else Stylizer.load(model)
     found = pipe.align(photo, AlignConfig().one() if config.crop else AlignConfig())  # told before a style is learned
     if style is not None:
@@ -61,7 +61,7 @@ def invert(
 ) -> Inversion:  # fmt: skip
     """The code of one face (the largest, unless `align` says otherwise), and what the model renders for it.
 
-    Of `config` the inverter and `refine_steps` count. `model` as for `stylize`.
+    Only the inverter and `refine_steps` of `config` are used. `model` as for `stylize`.
 
     >>> inversion = mien.invert("me.jpg", mien.RenderConfig(inverter="iterated"))
     >>> inversion.image.save("inverted.png")

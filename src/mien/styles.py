@@ -37,13 +37,13 @@ __all__ = ["preview", "ready_styles"]
 
 
 class Style(StyleFile):
-    """A learned style: the mapper from any face to the look of its references. `Stylizer.fit` makes one."""
+    """A learned style, which turns any face into the look of its references. `Stylizer.fit` makes one."""
 
     @classmethod
     def load(cls, style: str | Path, model: Model | None = None) -> Style:
-        """Open a ready style by its name, a style file, or a model that was fine-tuned from `model` (None: the one with mien).
+        """Open a ready style by its name, a style file, or a model that was fine-tuned from `model` (None: the embedded one).
 
-        Raises `InputError` where there is none, and `CheckpointError` for a file that is something else.
+        Raises `InputError` where there is none, and `CheckpointError` for any other file.
 
         >>> mien.Style.load("ink").name
         'ink'
@@ -83,7 +83,7 @@ def list_styles() -> list[str]:
 
 
 def list_models() -> list[str]:
-    """Names that `Stylizer.load` and `load_model` take: the model with mien, and those of others that `download_model` gets.
+    """Names that `Stylizer.load` and `load_model` take: the embedded model, and others that `download_model` gets.
 
     >>> mien.list_models()[0]
     'faces'
@@ -92,7 +92,7 @@ def list_models() -> list[str]:
 
 
 def find_model(name: str | Path | None = None) -> Path:
-    """The file of a model given by path or by a name of `list_models`; None: the one with mien."""
+    """The file of a model given by path or by a name of `list_models`; None: the embedded one."""
     if name is None:
         return EMBEDDED_MODEL
     lower = Path(str(name).lower())
@@ -119,12 +119,12 @@ def model_style(source: Model, target: Model, name: str) -> Style:
     base = target.provenance.base
     if base and base != digest:
         raise ModelMismatchError(
-            f"The model {name!r} was fine-tuned from another model ({base}, this one is {digest}): give that one as the model."
+            f"The model {name!r} was fine-tuned from another model ({base}, this one is {digest}): use that one as the model."
         )
     if target.generator.config != source.generator.config:
         raise ModelMismatchError(
             f"The model {name!r} has {target.resolution} px and another shape than the model that photos are inverted with "
-            f"({source.resolution} px): give the one that it was fine-tuned from as the model."
+            f"({source.resolution} px): use the one that it was fine-tuned from."
         )
     face = F.interpolate(sample_images(target.generator, 1, seed=0), (_THUMBNAIL, _THUMBNAIL), mode="area")[0]
     settings = {"model": target.provenance.name, "images_seen": target.provenance.images_seen}
@@ -133,7 +133,7 @@ def model_style(source: Model, target: Model, name: str) -> Style:
 
 
 def open_style(path: Path, source: Model | None = None) -> Style:
-    """The style in a file: a style file, an exported graph, or a model fine-tuned from `source` (None: the one with mien)."""
+    """The style in a file: a style file, an exported graph, or a model fine-tuned from `source` (None: the embedded one)."""
     refuse_image_as_style(path)
     if path.suffix.lower() == GRAPH_SUFFIX:
         graph = GraphMapper(*read_graph(path))
@@ -155,9 +155,9 @@ _FACES, _PREVIEW = 4, 256
 
 
 def preview(path: str | Path) -> Image.Image:
-    """What a style or model file looks like: of a style its references, of a model four random faces, always the same.
+    """A preview of a style or model file: the references of a style, or four random faces of a model, always the same.
 
-    Raises `InputError` for other files, such as encoders, and `CheckpointError` for what is no weights file.
+    Raises `InputError` for other files, such as encoders, and `CheckpointError` for anything else.
 
     >>> mien.styles.preview(mien.styles.ready_styles()["ink"]).size
     (96, 96)

@@ -191,6 +191,6 @@ def test_saving_to_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.Monke
         raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 1024 vs 918")
 
     monkeypatch.setattr(torch, "save", refuse)
-    with pytest.raises(CheckpointError, match=r"cannot be written .*free some room"):
+    with pytest.raises(CheckpointError, match=r"cannot be written .*free some space"):
         save_model(tmp_path / "m.pt", Model(tiny(32)))
     assert list(tmp_path.iterdir()) == []

@@ -305,7 +305,7 @@ def test_no_network_is_told(entry: PublishedFile, tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_before(entry: PublishedFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10})())
-    with pytest.raises(InputError, match="free some room"):
+    with pytest.raises(InputError, match="free some space"):
         download(entry, tmp_path / "file.pt")
     assert left_in(tmp_path) == set()
 

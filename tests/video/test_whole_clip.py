@@ -137,7 +137,7 @@ def test_faces_are_drawn_and_sound_is_kept_bit_for_bit(tmp_path: Path, name: str
 
 def test_sound_that_does_not_fit_is_coded_anew_and_said(tmp_path: Path) -> None:
     source = write(tmp_path / "a.mkv", [person()] * 6, sound="pcm_s16le")
-    with pytest.warns(MienWarning, match="coded anew as aac"):
+    with pytest.warns(MienWarning, match="re-encoded as aac"):
         result = stylize_video(source, painter(), tmp_path / "out.mp4")
     with av.open(str(result.path)) as container:
         assert container.streams.audio[0].codec_context.name == "aac"

@@ -1,4 +1,4 @@
-"""The account of a batch: a JSON document per line and image, appended as each is finished."""
+"""The report of a batch: JSON Lines, one per image, appended as each is finished."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Account:
         try:
             os.write(self._file, f"{line}\n".encode("utf-8", "backslashreplace"))
         except OSError as error:
-            raise InputError(f"{self.path} cannot be written ({error.strerror or error}): free some room.") from error
+            raise InputError(f"{self.path} cannot be written ({error.strerror or error}): free some space.") from error
 
     def close(self) -> None:
         """Close the file."""

@@ -30,7 +30,7 @@ Photos: TypeAlias = "str | Path | Sequence[str | Path]"
 
 @dataclass
 class Batch:
-    """What became of many photos."""
+    """The outcome of a batch."""
 
     written: int = 0
     failed: dict[str, str] = field(default_factory=dict)
@@ -78,12 +78,12 @@ def apply_folder(
     align: AlignConfig | None = None, files: BatchConfig | None = None, model: str | Path | Stylizer | None = None,
     progress: Progress | None = None, **settings: Any,
 ) -> Batch:  # fmt: skip
-    """Put a style, or several, on all photos of folders or lists, into the folder `out`; one that fails does not stop the rest.
+    """Apply one or more styles to all photos of folders or lists, into the folder `out`; a photo may fail alone.
 
-    Photos and `out` may be addresses that fsspec opens, such as s3://bucket/photos. `files` says which are taken, whether a
-    stopped work goes on (`skip_existing`), which share is done here, where an account is written, and whether a Ray cluster
-    works. `settings` are those of `config` and `files` by name, as in `strength=0.8`. `model` is a name or file; without a
-    cluster also a `Stylizer`. Raises `InputError` for whatever cannot be, before the work.
+    Photos and `out` may be addresses that fsspec opens, such as s3://bucket/photos. `files` says which are taken, whether to
+    resume (`skip_existing`), which share is done here, where a report is written, and whether a Ray cluster does the work.
+    `settings` are those of `config` and `files` by name, as in `strength=0.8`. `model` is a name or file; without a cluster
+    also a `Stylizer`. Raises `InputError` before any work if something is wrong.
 
     >>> mien.apply_folder("photos", "ink", "results", skip_existing=True).written
     """

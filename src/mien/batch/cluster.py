@@ -139,7 +139,7 @@ class _Crew:
     def _lose(self, worker: Any, share: Share | None, error: Exception) -> None:
         self.lost_early += share is None
         if self.lost_early > _TRIES:
-            raise InputError("Workers of the cluster end while they load the model: give them more memory.") from error
+            raise InputError("Workers of the cluster die while they load the model: give them more memory.") from error
         self.idle = deque(other for other in self.idle if other is not worker)
         if not any(other is worker for other, _ in self.busy.values()):  # the last of what it had
             self.start()
@@ -185,7 +185,7 @@ def _connected(files: BatchConfig) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise InputError('`ray` needs the extra of it: install it with pip install "mien[cluster]".') from error
+        raise InputError('`ray` needs an extra: install it with pip install "mien[cluster]".') from error
     local: dict[str, Any] = {"include_dashboard": False, "num_cpus": files.workers} if files.ray == "local" else {}
     _check_reachable(files.ray or "local")
     try:

@@ -1,4 +1,4 @@
-"""Which of many photos are taken, and how the work on them is done and told."""
+"""Which of many photos are processed, and how the work is shared and reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mien.errors import InputError
 
 @dataclass(frozen=True)
 class FilesConfig:
-    """Which photos are taken, and which images are written."""
+    """Which photos are read, and which images are written."""
 
     overwrite: Annotated[bool, "replace outputs that exist"] = False
     skip_existing: Annotated[bool, "skip outputs that exist already: resumes an interrupted run"] = False
@@ -21,7 +21,7 @@ class FilesConfig:
 
 @dataclass(frozen=True)
 class BatchConfig(FilesConfig):
-    """The same, and how much work is shared out."""
+    """The same, and how the work is shared."""
 
     shard: Annotated[str | None, "work on share I of N, for several machines on the same photos, such as 3/16"] = None
     report: Annotated[

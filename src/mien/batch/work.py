@@ -48,7 +48,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of one image."""
+    """The outcome of one image."""
 
     job: Job
     style: str

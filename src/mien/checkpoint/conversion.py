@@ -56,7 +56,7 @@ def save_format(path: Path, format: str | None = None) -> SaveFormat:
         raise InputError(f"There is no format {format!r} to write: choose one of {', '.join(get_args(SaveFormat))}.")
     if path.suffix.lower() not in _BY_SUFFIX:
         raise InputError(
-            f"{path.name} does not say which format to write: end it in .safetensors or .pt, or say which with `to`."
+            f"{path.name} does not say which format to write: use a name in .safetensors or .pt, or say which with `to`."
         )
     return _BY_SUFFIX[path.suffix.lower()]
 

@@ -59,7 +59,7 @@ def load_encoder(path: str | Path, *, kind: str | None = None) -> LoadedEncoder:
     path = located(Path(path))
     parts = encoders.find_encoder(open_contents(path).tree)
     if parts is None:
-        raise CheckpointError(f"{path} is no encoder: it has no rows of pSp, e4e or ReStyle (see `mien inspect {path}`).")
+        raise CheckpointError(f"{path} is not an encoder: it has no rows of pSp, e4e or ReStyle (see `mien inspect {path}`).")
     what = f"the encoder in {path}"
     loaded = encoders.build_encoder(parts, encoders.kind_of(parts, what, kind), what)
     check_networks({"encoder": loaded.encoder}, path)
@@ -83,7 +83,7 @@ def load_identity(path: str | Path) -> ArcFace:
     path = Path(path)
     tensors = encoders.find_identity(open_contents(path).tree)
     if tensors is None:
-        raise CheckpointError(f"{path} is no ArcFace IR-SE50 network (see `mien inspect {path}`).")
+        raise CheckpointError(f"{path} is not an ArcFace IR-SE50 network (see `mien inspect {path}`).")
     network = encoders.build_identity(tensors, f"the identity network in {path}")
     check_networks({"identity": network}, path)
     return network

@@ -51,7 +51,7 @@ class Regions:
         sizes = self.size in network.resolutions and self.centres.shape[1] == config.channels(self.size)
         if not sizes or {name: m.shape[1] for name, m in self.membership.items()} != layers:
             raise ModelMismatchError(
-                "These regions name this model, but have other channels than it: the file is damaged, make it anew with "
+                "These regions name this model, but have other channels than it: the file is damaged, create it again with "
                 "`mien regions`."
             )
 
@@ -93,7 +93,7 @@ class Regions:
             found._check_shapes()
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"{path} is a damaged file of regions ({shown(error)}): make it anew with `mien regions`."
+                f"{path} is a damaged file of regions ({shown(error)}): create it again with `mien regions`."
             ) from error
         return found
 

@@ -54,7 +54,7 @@ def check_header(data: bytes, what: str) -> None:
         _checked(json.loads(data[8 : 8 + length]), len(data) - 8 - length)
     except (ValueError, RecursionError) as error:
         reason = shown(error) if isinstance(error, _BrokenError) else "its header is no JSON"
-        raise CheckpointError(f"{what} is no readable safetensors file ({reason}): copy it again.") from error
+        raise CheckpointError(f"{what} is not a readable safetensors file ({reason}): copy it again.") from error
 
 
 def _checked(header: Any, nbytes: int) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What every verb can be told: how it talks, and where it computes."""
+"""Options of every verb: how it talks, and where it computes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DTYPE = "number type of the convolutions: float32 is exact, bfloat16 is faster 
 
 @dataclass(frozen=True)
 class Screen:
-    """How a command talks."""
+    """What a command prints."""
 
     json: Annotated[bool, "print one JSON document to stdout instead of lines"] = False
     quiet: Annotated[bool, "show errors only: no progress and no notes"] = False

@@ -1,4 +1,4 @@
-"""Which files go in and which come out: all of it is decided, and every problem told, before any work starts."""
+"""Which files go in and which come out: all of it is decided, and every problem reported, before any work starts."""
 
 from __future__ import annotations
 

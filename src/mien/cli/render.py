@@ -61,8 +61,8 @@ def learned_already(references: Sequence[Path], save_style: Path | None) -> str 
     if not ready:
         return None
     if len(references) > 1 or save_style is not None:
-        raise InputError(f"{ready[0]} is a style that is learned already: give it alone, or to `mien apply`.")
-    text = f"{ready[0]} is a style that is learned already, and is put on as `mien apply {ready[0]}` does."
+        raise InputError(f"{ready[0]} is an already learned style: give it alone, or use `mien apply`.")
+    text = f"{ready[0]} is an already learned style, and is applied as with `mien apply {ready[0]}` does."
     warnings.warn(text, MienWarning, stacklevel=2)
     return str(ready[0])
 

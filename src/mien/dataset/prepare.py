@@ -30,7 +30,7 @@ _FEW = 16  # images for which another process is not worth its start
 
 @dataclass(frozen=True)
 class Preparation:
-    """What became of the images."""
+    """The outcome of a preparation."""
 
     out: Path
     files: int

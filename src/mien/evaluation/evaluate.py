@@ -1,4 +1,4 @@
-"""Evaluating styles on photos: draw them, read what other methods made of the same photos, judge all by the same measures."""
+"""Evaluating styles on photos: draw them, read what other methods made of the same photos, and measure all in the same way."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def measure(
     instruments: MetricNetworks,
     own_set: Tensor | None = None,
 ) -> Evaluation:
-    """Judge what every candidate made of the `photos` [N, 3, S, S] in [-1, 1], which are called `names`.
+    """Measure what every candidate made of the `photos` [N, 3, S, S] in [-1, 1], which are called `names`.
 
     `own_set` [M, 3, T, T]: images in the style, made by whoever made the reference, for Frechet and kernel distance.
     """

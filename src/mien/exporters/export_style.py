@@ -51,7 +51,7 @@ def export(
 
     Inputs are `image` [N, 3, S, S], `strength` [1] and `fidelity` [1], outputs `face` and `mask`; the file's metadata says what
     they mean, and the license. `part` writes the encoder or the generator alone. `model` is the one that the style belongs to
-    (None: the one with mien). Weights are stored in half precision if images stay within 1/255 on average of PyTorch's.
+    (None: the embedded one). Weights are stored in half precision if images stay within 1/255 on average of PyTorch's.
     Raises `InputError` for another suffix, a taken name or a missing package, and `ModelMismatchError`.
 
     >>> mien.export("toon", "toon.onnx").half

@@ -109,7 +109,7 @@ def too_small(rgb: Tensor, network: LandmarkNetwork | None = None) -> float | No
 
 def _usual_look(rgb: Tensor, network: LandmarkNetwork) -> list[Face]:
     upright = _faces(rgb, network, 0)
-    # A weak answer may be a pattern in an image that lies on its side: see whether it is better another way round.
+    # A weak detection may be a pattern in an image that lies on its side: see whether it is better another way round.
     if upright and max(face.score for face in upright) < 0.5:
         turned = _turned_look(rgb, network)
         if turned and max(face.score for face in turned) > max(face.score for face in upright) + 0.5:
@@ -170,7 +170,7 @@ def _turn_back(points: Tensor, turn: int, width: int, height: int) -> Tensor:
 
 
 def _boxes(rgb: Tensor, sides: tuple[int, int], threshold: float, margin: float) -> list[_Box]:
-    """The detector's answer in coordinates of the image."""
+    """The detection in coordinates of the image."""
     height, width = rgb.shape[1:]
     longer = max(height, width)
     scale = min(max(longer, sides[0]), sides[1]) / longer

@@ -1,4 +1,4 @@
-"""Which squares of an image are worked on: found faces, or what the user says."""
+"""Which squares of an image are used: detected faces, or what the user says."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ _LINE, _PAPER, _INK = "#ffd21f", "#101010", "#ffffff"  # a line between two dark
 
 
 def number_faces(photo: ImageLike, align: AlignConfig | None = None) -> Image.Image:
-    """The photo with a square around the head of every face and its number from 1 (the largest): what `face` takes.
+    """The photo with a numbered square around every head, from 1 for the largest: the numbers that `face` takes.
 
     Raises `FaceNotFoundError` where there is none.
 

@@ -1,4 +1,4 @@
-"""Faces on their way through, and the photo that they go back into."""
+"""Aligned and stylized faces, and the photo that they belong to."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class AlignedFace:
     crop: Tensor
     """The aligned face, [3, size, size] in [-1, 1]."""
     valid: Tensor
-    """How much of each pixel lies inside the photo, [1, size, size] in [0, 1]; the rest is made up."""
+    """How much of each pixel lies inside the photo, [1, size, size] in [0, 1]; the rest is filled in."""
 
     @cached_property
     def head(self) -> Tensor:
@@ -65,7 +65,7 @@ class AlignedPhoto:
 
 @dataclass(frozen=True)
 class StylizedFace:
-    """One face on its way through: images are [3, R, R] in [-1, 1]."""
+    """A face before and after: images are [3, R, R] in [-1, 1]."""
 
     frame: CropFrame
     """Where the face sits in the photo: centre, side and angle of a square."""
@@ -81,7 +81,7 @@ class StylizedFace:
 
     @cached_property
     def inversion(self) -> Tensor:
-        """What the base model makes of it, before any style; drawn when it is first asked for."""
+        """The base model's rendering of it, without a style; drawn on first use."""
         return self.draw_inversion()
 
     @property
@@ -104,9 +104,9 @@ class Result:
     faces: list[StylizedFace]
     """The largest first."""
     notes: list[str] = field(default_factory=list)
-    """What is to be known of this image, a sentence each; all of them are warned of as well (`MienWarning`)."""
+    """Notes on this image, a sentence each; they are also issued as warnings (`MienWarning`)."""
     original: ImageData | None = None
-    """The photo before, or of a crop the aligned face."""
+    """The photo as it was; for a crop, the aligned face."""
 
     def __repr__(self) -> str:
         faces = "1 face" if len(self.faces) == 1 else f"{len(self.faces)} faces"

@@ -1,7 +1,7 @@
 """The inversions, by name: how an aligned image becomes a code.
 
 `encoder` is one look (or as many as the encoder learned to take: ReStyle). `iterated` looks at its own renderings too. `w`,
-`w+` and `prior` optimize the code, from the encoder's answer, or from the mean code where a model has no encoder: one code for
+`w+` and `prior` optimize the code, from the encoder's code, or from the mean code where a model has no encoder: one code for
 all rows; any code; a code held where the model's own codes are dense (as in II2S). `mean` is the average face.
 """
 

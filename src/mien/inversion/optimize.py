@@ -1,7 +1,7 @@
-"""Inversion by optimization in F/W+, W+ or W: a few steps of Adam from the encoder's answer (or the mean code), held near it.
+"""Inversion by optimization in F/W+, W+ or W: a few steps of Adam from the encoder's code (or the mean code), held near it.
 
 The objective compares images at four scales and, where the model has one, in the discriminator's features. A quadratic pull
-towards the start keeps the code where the generator can be edited: the encoder's answer to a drawing stays a face. What W+
+towards the start keeps the code where the generator can be edited: the encoder's code to a drawing stays a face. What W+
 cannot express goes into a coarse feature code (Kang et al. 2021), which every style redraws with the rest. Instead of the
 start, or beside it, the density of the model's codes can hold the code (II2S, Zhu et al. 2020).
 """

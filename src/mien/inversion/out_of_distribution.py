@@ -112,8 +112,8 @@ def warn_out_of_distribution(model: Model, images: Tensor, w_plus: Tensor, names
     far = [f"{name} ({score.value:.1f})" for score, name in zip(found, names, strict=True) if score.far]
     if far:
         warnings.warn(
-            f"To the model {', '.join(far)} is far from a face (faces have less than {_FAR}): its answer to it is odd, and "
-            "does not resemble it. If the style comes out badly, take `extreme`, which starts from the mean face.",
+            f"To the model, {', '.join(far)} is far from a face (faces score below {_FAR}), and its inversion is unlike "
+            "it. If the style comes out badly, use `extreme`, which starts from the mean face.",
             MienWarning,
             stacklevel=3,
         )

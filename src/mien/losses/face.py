@@ -4,8 +4,8 @@ Identity (Chong & Forsyth 2022, section 4): `1 - cos(F(G(s; theta)), F(G(s; thet
 images gray, so that color stays the style's own affair. (The published code adds the cosine itself, which drives the two
 apart.)
 
-Layout is our answer to a failure that the JoJoGAN paper names (section 6): the reference's gaze is copied into every face. What
-is dark and what is light in eyes and mouth lies where the untuned generator puts it. Where irises, lids and lips lie is a
+Layout is our remedy for a failure that the JoJoGAN paper names (section 6): the reference's gaze is copied into every face.
+What is dark and what is light in eyes and mouth lies where the untuned generator puts it. Where irises, lids and lips lie is a
 matter of light and dark; how they are drawn, of color, contrast and line, which are free here.
 """
 

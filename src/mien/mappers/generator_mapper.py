@@ -13,9 +13,9 @@ from mien.faces.feature_strength import feature_shares
 from mien.faces.head_mask import covering_mask, fading
 from mien.inversion import mean_code
 from mien.latents import USUAL_FIDELITY, Codes
+from mien.mappers.fast_head_mask import FastHeadMask, Softening
 from mien.mappers.folded import FoldedSynthesis, LayerWeights
 from mien.mappers.interface import Mapped
-from mien.mappers.fast_head_mask import FastHeadMask, Softening
 from mien.mappers.resampling import resizing
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.model import Model, frozen

@@ -1,4 +1,4 @@
-"""Reading a graph that may be a stranger's: it is data, and nothing but a style that mien exported is taken."""
+"""Reading a graph from an unknown source: it is treated as data, and only styles that mien exported are accepted."""
 
 from __future__ import annotations
 

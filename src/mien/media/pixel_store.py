@@ -70,6 +70,6 @@ class PixelStore:
 
     def _refused(self, error: OSError) -> InputError:
         return InputError(
-            f"The images do not fit into memory, and {self.folder} does not take them ({error.strerror}): free some room "
+            f"The images do not fit into memory, and {self.folder} does not take them ({error.strerror}): free some space "
             "there, or train at a smaller resolution."
         )

@@ -58,7 +58,7 @@ def is_address(path: Path) -> bool:
 
 @contextmanager
 def _answering(path: Path) -> Iterator[None]:
-    """Around what an address is asked: what the library behind it raises is told as ours."""
+    """Around what an address is asked: errors of the library behind it become ours."""
     try:
         yield
     except (MienError, MemoryError):

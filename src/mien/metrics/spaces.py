@@ -34,7 +34,7 @@ class IdentityMetric:
 
 
 def identity_metric(network: Embedder | MobileFaceNet, name: str, weights: str = "") -> IdentityMetric:
-    """A network as the judge of who is who, on its device."""
+    """A network that tells people apart, on its device."""
     device = next(network.parameters()).device
     if isinstance(network, MobileFaceNet):
         return IdentityMetric(name, lambda images: identity_features(network, images.to(device)), weights)

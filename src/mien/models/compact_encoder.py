@@ -1,10 +1,10 @@
 """A small feed-forward encoder: image -> W+ code, trained by this project for its own generator.
 
-Residual down-sampling blocks, then one linear read-out for all rows. The answer is an offset to the mean code (as in pSp,
+Residual down-sampling blocks, then one linear read-out for all rows. The output is an offset to the mean code (as in pSp,
 Richardson et al. 2021). With `iterations` > 1 it works as ReStyle (Alaluf et al. 2021) does: it sees the image beside its own
 last rendering and corrects the code.
 
-With `detail_channels` it also answers with a feature code: an offset to the generator's features for what W+ cannot express
+With `detail_channels` it also outputs a feature code: an offset to the generator's features for what W+ cannot express
 (Yao et al. 2022, "A Style-Based GAN Encoder for High Fidelity Reconstruction").
 """
 

@@ -1,6 +1,6 @@
 """A small network that tells whose face it is: mien's own, for identity losses, where it runs at every training step.
 
-It has learned to give the answers of a much larger one (distillation, Hinton et al. 2015), also where the face is gray, soft or
+It has learned the outputs of a much larger one (distillation, Hinton et al. 2015), also where the face is gray, soft or
 as small as a small generator makes it. Plain convolutions at 64 px: about 29 million multiplications per face, all of them of
 the kind that processors are quick at.
 """

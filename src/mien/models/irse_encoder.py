@@ -2,7 +2,7 @@
 
 pSp (Richardson et al. 2021), e4e (Tov et al. 2021) and their iterative forms by ReStyle (Alaluf et al. 2021): an image gives
 one code for each row of W+, as an offset to the mean code. They differ in two things only: whether the rows read a feature
-pyramid or the last feature map, and whether a row is its own answer (pSp) or a correction of row 0 (e4e).
+pyramid or the last feature map, and whether a row is its own output (pSp) or a correction of row 0 (e4e).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A small network that finds five points of a face (eye centres, nose tip, mouth corners) and its FFHQ crop; also in drawings.
 
-It looks at a gray crop around the face and answers in units of that crop. Looking twice, the second time at a crop that is
-centred, scaled and turned by the first answer, makes it precise (cascaded regression, Dollar et al. 2010). The FFHQ crop
+It looks at a gray crop around the face and outputs points in units of that crop. Looking twice, the second time at a crop that
+is centred, scaled and turned by the first output, makes it precise (cascaded regression, Dollar et al. 2010). The FFHQ crop
 follows from the points by a formula, but where a drawing's eyes are larger or wider apart than anybody's, what the face as a
-whole says is worth as much: so the network also answers with two points of the crop itself.
+whole says is worth as much: so the network also outputs two points of the crop itself.
 """
 
 from __future__ import annotations

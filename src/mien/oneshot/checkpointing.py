@@ -61,7 +61,7 @@ class SavedFit:
             return None
         tensors, document = read_state(folder)
         if not isinstance(document.get("fit"), dict) or not isinstance(document.get("losses"), list) or _CODES not in tensors:
-            raise CheckpointError(f"{folder} holds the state of something else than a fit: choose another folder.")
+            raise CheckpointError(f"{folder} holds the state of something other than a fit: choose another folder.")
         return cls(folder, tensors, document)
 
     def references(self, found: References) -> References:
@@ -97,7 +97,7 @@ class SavedFit:
             raise self._another(f"{', '.join(different)} differ")
         losses = [float(loss) for loss in self.document["losses"]]
         if isinstance(tuner.config.steps, int) and len(losses) > tuner.config.steps:
-            raise InputError(f"{self.folder} is at step {len(losses)} already: set steps to that or more, or begin anew.")
+            raise InputError(f"{self.folder} is at step {len(losses)} already: set steps to that or more, or start again.")
         try:
             with torch.no_grad():
                 for name, parameter in tuner.synthesis.named_parameters():
@@ -110,7 +110,7 @@ class SavedFit:
                     tuner.adam.state[trained] = self._moments(index, trained)
             tuner.random.set_state(self.tensors[_RANDOM])
         except (KeyError, RuntimeError) as error:
-            raise CheckpointError(f"The state in {self.folder} is damaged ({error}): delete it and begin anew.") from error
+            raise CheckpointError(f"The state in {self.folder} is damaged ({error}): delete it and start again.") from error
         tuner.losses = losses
 
     def _moments(self, index: int, parameter: Tensor) -> dict[str, Tensor]:

@@ -114,7 +114,7 @@ class OneShotConfig:
         if self.mean_layers is not None and self.space != "s":
             raise InputError("`mean_layers` blends layers of S: leave out `space` w_plus.")
         if self.extreme and self.gaze == "photo":
-            raise InputError("`gaze` photo looks for eyes and a mouth, and `extreme` says that there are none: choose one.")
+            raise InputError("`gaze` photo needs eyes and a mouth, and `extreme` says that there are none: choose one.")
         if self.mixing_latents not in get_args(MixingLatents):
             known = ", ".join(get_args(MixingLatents))
             raise InputError(f"`mixing_latents` is one of {known}, got {self.mixing_latents!r}: choose one.")

@@ -26,7 +26,9 @@ def apply_deltas(base: SynthesisNetwork, deltas: dict[str, Tensor]) -> Synthesis
     tuned = copy.deepcopy(base)
     own = dict(tuned.named_parameters())
     if any(name not in own or own[name].shape != delta.shape for name, delta in deltas.items()):
-        raise ModelMismatchError("The style changes parts that this model has not: the style file is damaged, get it again.")
+        raise ModelMismatchError(
+            "The style changes parts that this model does not have: the style file is damaged, get it again."
+        )
     with torch.no_grad():
         for name, delta in deltas.items():
             own[name].add_(delta.to(own[name]))

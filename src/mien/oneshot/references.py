@@ -37,7 +37,7 @@ class References:
     other_faces: OwnFaces | None = None
     """Faces of other people, whose features are to be distributed as the references'; None: there is no such loss."""
     moved: tuple[float, ...] = ()
-    """How far each reference was warped to bring it into register, in units of the side; empty: not at all."""
+    """How far each reference was warped by registration, in units of the side; empty: not at all."""
     styles: StyleCodes | None = None
     """S codes [N] to learn from instead of those of `w_plus`."""
     part_channels: Mapping[str, Mapping[str, Tensor]] | None = None

@@ -1,4 +1,4 @@
-"""Bringing references into register with what the base model draws of their codes.
+"""Registration: references are warped to where the base model draws them.
 
 A style is learned from pairs: what the base model draws of the reference's code, and the reference. Where the two do not have
 eyes, mouth and outline in the same places, the copy learns to draw a mouth beside the one that the code says: faces with two.
@@ -81,7 +81,7 @@ def rendered_landmarks(generator: Generator, codes: Codes) -> Landmarks:
 
 @dataclass(frozen=True)
 class Registered:
-    """References in register."""
+    """Registered references."""
 
     images: Tensor
     """[N, 3, R, R] in [-1, 1]."""
@@ -94,7 +94,7 @@ class Registered:
 def register(images: Tensor, valid: Tensor | None, generator: Generator, codes: Codes, *, shape: float = 0.0) -> Registered:
     """Warp references `images` [N, 3, R, R] with codes [N] so that their landmarks lie where the base model draws them.
 
-    `valid` [N, 1, R, R] moves along. `shape` is how much of their own shape references keep: 0 in register, 1 untouched.
+    `valid` [N, 1, R, R] moves along. `shape` is how much of their own shape references keep: 0 fully registered, 1 unchanged.
     References stay as they are where no landmark is `LEAST` away, and where one is so far away that the two cannot be the same
     face: there the code says nothing of the reference.
     """

@@ -1,6 +1,6 @@
 """JoJoGAN: fine-tune a copy of the generator to one image, or a few (Chong & Forsyth, ECCV 2022).
 
-Style mixing makes random codes around the reference's own (equation 1); the copy learns to answer every one of them with the
+Style mixing makes random codes around the reference's own (equation 1); the copy learns to render every one of them as the
 reference (equation 2). Codes are mixed in S by default, as the paper does it; the published code mixes rows of W+.
 """
 

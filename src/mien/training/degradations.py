@@ -1,7 +1,7 @@
 """What real photos bring to a face (light, color casts, blur, noise, JPEG-like blocks), and what drawings do to it.
 
-An encoder that sees its training images so, and has to answer with the undegraded ones, holds for photos as they come, and
-answers a drawing with a plausible face.
+An encoder that is trained on such images, and must reconstruct the undegraded ones, copes with everyday photos, and
+turns a drawing into a plausible face.
 """
 
 from __future__ import annotations

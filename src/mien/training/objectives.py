@@ -168,7 +168,7 @@ class Objectives:
         return joined
 
     def _logits(self, images: Tensor, g: torch.Generator, dtype: torch.dtype) -> Tensor:
-        """The discriminator's answer to augmented images."""
+        """The discriminator's logits for augmented images."""
         if self.augment is not None:
             images = self.augment(images, g)
         logits: Tensor = self.networks.discriminator(images, dtype)

@@ -54,7 +54,7 @@ _AHEAD = 10
 def train(
     config: TrainConfig | str | Path, run: str | Path, session: Session = Session(), **settings: Any,  # noqa: B008 (frozen)
 ) -> Outcome:  # fmt: skip
-    """Train in the folder `run`: begins there, or continues what is there.
+    """Train in the folder `run`, or continue the run there.
 
     `config` is a configuration, or only the folder or zip of images: then the run's own, or one that suits the device.
     `settings` change single values of it by name, as in `stages=(32, 64), kimg=200`. `session` says where and how long.

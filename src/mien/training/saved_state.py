@@ -22,7 +22,7 @@ def read_run(folder: Path, stages: int) -> tuple[dict[str, Tensor], dict[str, An
     tensors, document = read_state(folder)
     problem = _problem(tensors, document, stages)
     if problem:
-        raise CheckpointError(f"The state in {folder} is damaged, or of something else than this training: {problem}.")
+        raise CheckpointError(f"The state in {folder} is damaged, or of something other than this training: {problem}.")
     return tensors, document
 
 

@@ -104,7 +104,7 @@ class ClipWriter:
             usual = self.container.default_audio_codec
             layout = _LAYOUTS.get(stream.codec_context.channels, "stereo")
             self._others[stream.index] = self.container.add_stream(usual, rate=stream.rate, layout=layout), False
-            self.notes.append(f"Sound of {name} does not go into {suffix} and was coded anew as {usual}.")
+            self.notes.append(f"Sound of {name} does not go into {suffix} and was re-encoded as {usual}.")
         else:
             self.notes.append(f"{stream.type} of {name} does not go into {suffix} and is left out.".capitalize())
             return

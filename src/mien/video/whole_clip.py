@@ -50,7 +50,7 @@ class VideoResult:
     seconds: float = 0.0
     """How long it took."""
     notes: list[str] = field(default_factory=list)
-    """What is to be known, a sentence each; all of them are warned of as well (`MienWarning`)."""
+    """Notes, a sentence each; they are also issued as warnings (`MienWarning`)."""
 
 
 def stylize_video(
@@ -61,9 +61,9 @@ def stylize_video(
     """Redraw the faces of a video, or of an animated GIF, WebP or PNG, and write it as `target`, whose ending says the kind.
 
     `style` is the name of a ready one or a file; or one for each person by number, the last for everybody else (None leaves a
-    person as they are); or a `Stream` that is ready. Times, sound, colors, transparency and the tags of the file are kept as
-    far as the new container has them, rotated videos come out upright, and frames without a face pass. The file appears when it
-    is finished. `settings` are those of `config` and `render` by name, as in `quality=90`. `progress` counts frames. Raises
+    person unchanged); or a `Stream`. Times, sound, colors, transparency and the tags of the file are kept as far as the new
+    container has them, rotated videos come out upright, and frames without a face are unchanged. The file appears when it is
+    finished. `settings` are those of `config` and `render` by name, as in `quality=90`. `progress` counts frames. Raises
     `InputError` for what is no video, and for an existing file without `overwrite`.
 
     >>> mien.stylize_video("me.mp4", "ink", "ink.mp4")
@@ -134,9 +134,9 @@ def _notes(clip: ClipReader | AnimationReader, result: VideoResult) -> list[str]
         what = "A part" if clip.broken == 1 else f"{clip.broken} parts"
         notes.append(f"{what} of the file could not be decoded and was left out; everything else is there.")
     if clip.ended_early:
-        notes.append(f"The file breaks off: {result.frames} frames were there.")
+        notes.append(f"The file ends early: {result.frames} frames were there.")
     if not result.people:
         notes.append("No face was found in any frame: the video is unchanged.")
     elif not result.with_faces:
-        notes.append(f"{len(result.people)} people were seen, and none of them was to be drawn: the video is unchanged.")
+        notes.append(f"{len(result.people)} people were seen, and none of them was selected: the video is unchanged.")
     return notes

@@ -117,7 +117,7 @@ async def _order(form: FormData, place: Path, studio: Studio, sent: list[Upload]
     if photo is None:
         raise InputError("A photo is needed: send one as the field 'photo'.")
     if (reference is None) == ("style" not in form):
-        raise InputError("A photo takes its style from a reference or from a finished style: send one of the two.")
+        raise InputError("A photo takes its style either from a reference or from a finished style: send one of the two.")
     style: str | Path | None = None
     if "style" in files:
         style = files["style"].path
@@ -139,7 +139,7 @@ def _ready(name: str) -> str:
 async def _file(form: FormData, name: str, place: Path, studio: Studio) -> Upload:
     sent = form[name]
     if not isinstance(sent, UploadFile):
-        raise InputError(f"The field '{name}' is to be a file: with curl, write -F {name}=@FILE.")
+        raise InputError(f"The field '{name}' must be a file: with curl, write -F {name}=@FILE.")
     studio.limits.check(sent.size or 0, sent.filename or name)
     return Upload.keep(await sent.read(), sent.filename or name, place)
 
@@ -148,10 +148,10 @@ def _settings(form: FormData, name: str, usual: S, known: tuple[str, ...]) -> S:
     """The usual settings, with those of a JSON document in their place, by the names of Python."""
     text = form.get(name, "{}")
     if isinstance(text, UploadFile):
-        raise InputError(f"The field '{name}' is to be a JSON document, not a file.")
+        raise InputError(f"The field '{name}' must be a JSON document, not a file.")
     values = parse_json(text, Path(name))
     if not isinstance(values, dict):
-        raise InputError(f"The field '{name}' is to be a JSON document such as {{\"strength\": 0.8}}.")
+        raise InputError(f"The field '{name}' must be a JSON document such as {{\"strength\": 0.8}}.")
     for setting in values:
         if setting not in known:
             raise InputError(f"The field '{name}' has no setting {shown(setting)!r}: the settings are {', '.join(known)}.")

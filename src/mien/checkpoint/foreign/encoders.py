@@ -105,7 +105,7 @@ def possible_kinds(parts: EncoderParts, what: str) -> tuple[EncoderKind, ...]:
     Raises `CheckpointError` for an encoder that is none of them.
     """
     if "input_layer.0.weight" not in parts.tensors:
-        raise CheckpointError(f"{what} stands on another backbone than IR-SE50 (ResNet-34?), which mien does not support.")
+        raise CheckpointError(f"{what} has a backbone other than IR-SE50 (ResNet-34?), which mien does not support.")
     channels = shape(parts.tensors, "input_layer.0.weight", 4, what)[1]
     by_channels: dict[int, tuple[EncoderKind, ...]] = {3: ("psp", "e4e"), 6: ("restyle-psp", "restyle-e4e")}
     if channels not in by_channels:

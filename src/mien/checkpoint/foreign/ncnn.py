@@ -46,7 +46,7 @@ def read_ncnn(text: Path, numbers: Path) -> list[NcnnLayer]:
         raise CheckpointError(f"{error.filename} cannot be read ({error.strerror}): check the name.") from error
     except (DamagedError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{text.name} and {numbers.name} are no network of ncnn ({shown(error)}): get them again."
+            f"{text.name} and {numbers.name} are not an ncnn network ({shown(error)}): get them again."
         ) from error
 
 

@@ -140,7 +140,7 @@ def _renamed(
     if unknown:
         some = ", ".join(shown(name, 40) for name in sorted(unknown)[:3])
         raise CheckpointError(
-            f"{what} has {len(unknown)} tensors that a StyleGAN2 of its size has not, such as {some}: "
+            f"{what} has {len(unknown)} tensors that a StyleGAN2 of its size does not have, such as {some}: "
             f"it is damaged or of another kind."
         )
     return {entry.ours: take(tensors, entry.theirs, what, drop=entry.extra) for entry in entries}

@@ -36,7 +36,7 @@ def read_tree(path: Path) -> Any:
     sentence for a file that is damaged, is no such file, asks for more than data, or claims more than `limits` allow.
     """
     if check_regular(path, CheckpointError) > MOST_BYTES:
-        raise CheckpointError(f"{path} is larger than the {MOST_BYTES >> 30} GiB that are read: it is no file of weights.")
+        raise CheckpointError(f"{path} is larger than the {MOST_BYTES >> 30} GiB that are read: it is not a weights file.")
     try:
         with path.open("rb") as file:
             # A private copy on write, so that torch may view it; it is unmapped with the last tensor.

@@ -56,7 +56,7 @@ def download(entry: PublishedFile, target: Path, progress: Progress = lambda don
         note.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"{target} cannot be written ({error.strerror or error}): free some room or give another `out`."
+            f"{target} cannot be written ({error.strerror or error}): free some space or give another `out`."
         ) from error
     return remarks
 
@@ -102,14 +102,14 @@ def _receive(entry: PublishedFile, part: Path, note: Path, progress: Progress) -
             raise InputError(f"{_host(entry)} offers {total} bytes where {entry.file} has {entry.bytes}: {_by_hand(entry)}.")
         if total is not None and shutil.disk_usage(part.parent).free < total - start:
             raise InputError(
-                f"{entry.file} needs {total - start} bytes in {part.parent}: free some room or give another `out`."
+                f"{entry.file} needs {total - start} bytes in {part.parent}: free some space or give another `out`."
             )
         if not start:
             write_whole(note, json.dumps({"url": entry.url, "validator": _validator(response.headers)}))
         with part.open("ab" if start else "wb") as file:
             done = _copy(entry, response, file, start, total, progress)
     if total is not None and done < total:
-        raise InputError(f"The connection broke after {done} of {total} bytes: the same command goes on from there.")
+        raise InputError(f"The connection broke after {done} of {total} bytes: run the same command to resume.")
 
 
 def _copy(entry: PublishedFile, response: Any, file: IO[bytes], start: int, total: int | None, progress: Progress) -> int:
@@ -119,9 +119,7 @@ def _copy(entry: PublishedFile, response: Any, file: IO[bytes], start: int, tota
         try:
             block = response.read(_CHUNK)
         except (OSError, http.client.HTTPException) as error:
-            raise InputError(
-                f"The connection broke after {done} bytes ({error}): the same command goes on from there."
-            ) from error
+            raise InputError(f"The connection broke after {done} bytes ({error}): run the same command to resume.") from error
         if not block:
             return done
         if not done and block.lstrip(b"\xef\xbb\xbf \t\r\n")[:20].lower().startswith(_PAGE):
