@@ -323,6 +323,8 @@ def test_every_public_name_of_a_subpackage_exists_and_is_typed(package: str) -> 
     for name in home.__all__:
         assert getattr(home, name) is not None
         assert name not in mien.__all__, f"{name} has two places"
+        module = _SOURCE / package / f"{name}.py"
+        assert not module.exists(), f"once {module.name} is imported, mien.{package}.{name} is the module"
     file = _SOURCE / package / "__init__.py"
     assert not file.exists() or {*home.__all__} <= _typed(file)
 

@@ -29,15 +29,13 @@ class RenderConfig:
         "hair and clothes than in the face; None: 0.7, and 0 for a model that was fine-tuned on a data set",
     ] = None
     inverter: Annotated[Method | InvertConfig, "how a face is inverted: encoder, iterated, w, w+, prior or mean"] = "encoder"
-    refine_steps: Annotated[
-        int, "optimization steps that bring the face closer to the person; 0: the inverter's code alone"
-    ] = 10
+    refine_steps: Annotated[int, "optimization steps towards the person; 0: the inverter's code alone"] = 10
     keep: Annotated[Mapping[str, float], KEEP] = field(default_factory=dict)
     exaggerate: Annotated[Mapping[str, float], EXAGGERATE] = field(default_factory=dict)
-    crop: Annotated[bool, "only the square around the first face, not pasted back into the photo"] = False
+    crop: Annotated[bool, "only the square around the first face; it is not pasted into the photo"] = False
     upscale: Annotated[
         Upscale,
-        "how a face is enlarged that is smaller than its place in the photo: auto, by a super-resolution network, up to the "
+        "how faces are upscaled to the photo: auto, by a super-resolution network, up to the "
         "photo's resolution (at most 4 times); none, by plain resampling; a number: by that factor with the network",
     ] = "auto"
     hair: Annotated[

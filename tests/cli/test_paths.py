@@ -29,7 +29,7 @@ def test_a_folder_hides_no_style_and_a_file_says_so(here: Path) -> None:
     (here / "ink").mkdir()
     assert resolve_file(Path("ink")) == ready_styles()["ink"]
     (here / "toon").write_bytes(b"x")
-    with pytest.warns(MienWarning, match="the file here"):
+    with pytest.warns(MienWarning, match="the file of that name here"):
         assert resolve_file(Path("toon")) == Path("toon")
 
 
@@ -58,7 +58,7 @@ def test_a_learned_style_among_references_is_known(here: Path) -> None:
     assert learned_already([Path("me.png")], None) is None
     with pytest.warns(MienWarning, match="mien apply ink"):
         assert learned_already([Path("ink")], None) == "ink"
-    with pytest.warns(MienWarning, match="learned already"):
+    with pytest.warns(MienWarning, match="already learned"):
         assert learned_already([Path("comic.safetensors")], None) == "comic.safetensors"
     with pytest.raises(InputError, match="give it alone"):
         learned_already([Path("ink"), Path("me.png")], None)

@@ -15,7 +15,7 @@ _DTYPE = "number type of the convolutions: float32 is exact, bfloat16 is faster 
 class Screen:
     """What a command prints."""
 
-    json: Annotated[bool, "print one JSON document to stdout instead of lines"] = False
+    json: Annotated[bool, "print one JSON document instead of lines"] = False
     quiet: Annotated[bool, "show errors only: no progress and no notes"] = False
     debug: Annotated[bool, "show the whole traceback of an error"] = False
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mien.pipeline import Stylizer
 
 Photos = Annotated[list[Path], Argument(metavar="PHOTO...", help="Photos, or folders of photos; - is stdin.")]
-Out = Annotated[Path, Option("--out", "-o", help="File to write, or a folder for several images; - is stdout.")]
+Out = Annotated[Path, Option("--out", "-o", help="File or folder to write; - is stdout.")]
 Overwrite = Annotated[bool, Option("--overwrite", help="Replace outputs that exist.")]
 PresetOption = Annotated[
     PresetName | None,
@@ -52,7 +52,7 @@ class ModelChoice:
 class InvertingModel(ModelChoice):
     """Which generator, and which encoder finds codes for it."""
 
-    encoder: Annotated[Path | None, "another encoder for it (e4e, pSp or ReStyle), likewise; default: the model's own"] = None
+    encoder: Annotated[Path | None, "another encoder: e4e, pSp or ReStyle, likewise; default: the model's own"] = None
 
     def stylizer(self, machine: Machine) -> Stylizer:
         """The networks, loaded, on their device."""

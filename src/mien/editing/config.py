@@ -12,8 +12,8 @@ from mien.errors import InputError
 Side = Literal["low", "high"]
 """A model of a layer swap: the one that gives the low resolutions, or the high ones."""
 
-KEEP = "parts of the face that stay the person's own, 0 to 1: eyes, brows, nose, mouth, jaw, hair"
-EXAGGERATE = "parts of the face that take the reference's shape, 0 to 2"
+KEEP = "parts that stay the person's own, 0 to 1: eyes, brows, nose, mouth, jaw, hair"
+EXAGGERATE = "parts that take the reference's shape, 0 to 2"
 FEATURES = ("eyes", "brows", "nose", "mouth", "jaw", "hair")
 _MOST = 2.0
 BANDS = {"coarse": (4, 8), "middle": (16, 32), "fine": (64, 1024)}

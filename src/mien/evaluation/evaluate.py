@@ -55,7 +55,7 @@ def open_features(features: Features = "auto", device: str | torch.device = "cpu
 def open_instruments(
     features: Features = "auto", identity: Path | None = None, device: str | torch.device = "cpu"
 ) -> MetricNetworks:
-    """The networks that measure, on `device`: the extractor `features` (see `open_features`), and who tells people apart.
+    """The networks that measure, on `device`: the extractor `features` (see `open_features`), and the identity network.
 
     `identity` is a MobileFaceNet (.safetensors) or an ArcFace IR-SE50 (any other file); None: the identity network that comes
     with mien.

@@ -20,7 +20,7 @@ FRAME_LANDMARKS = torch.tensor([[0.3755, 0.4693], [0.6245, 0.4693], [0.5, 0.6160
 """[5, 2]: eyes, nose and mouth corners of the mean face in the FFHQ frame, in units of its side.
 
 Medians of an outside landmark network's points in 498 photos of the training set, made symmetric. On 100 of them each photo's
-own points tell people apart no better: the mean cosine of different people is 0.022 with its own points, 0.022 with these.
+own points are no better: the mean cosine of different people is 0.022 with its own points, 0.022 with these.
 """
 
 

@@ -1,4 +1,4 @@
-"""What faces are compared by in an evaluation: a feature extractor, and a network that tells people apart."""
+"""What faces are compared by in an evaluation: a feature extractor, and an identity network."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class IdentityMetric:
 
 
 def identity_metric(network: Embedder | MobileFaceNet, name: str, weights: str = "") -> IdentityMetric:
-    """A network that tells people apart, on its device."""
+    """An identity network, on its device."""
     device = next(network.parameters()).device
     if isinstance(network, MobileFaceNet):
         return IdentityMetric(name, lambda images: identity_features(network, images.to(device)), weights)

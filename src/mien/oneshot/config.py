@@ -52,7 +52,7 @@ class OneShotConfig:
     ] = 1.0
     mirror: Annotated[bool, "learn from the mirrored reference as well; the published method does not"] = True
     color: Annotated[Whose, "whose colors the result takes"] = "reference"
-    gaze: Annotated[Whose, "whose gaze and mouth the result takes: as drawn in the reference, or the photo's own"] = "reference"
+    gaze: Annotated[Whose, "whose gaze and mouth it takes: as drawn in the reference, or the photo's own"] = "reference"
     extreme: Annotated[
         bool, "for animals and masks: take the whole reference without looking for a face, and the mean face as its code"
     ] = False

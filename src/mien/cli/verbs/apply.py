@@ -33,7 +33,7 @@ def run(
         str,
         Argument(
             metavar="STYLE",
-            help="A style file, a ready style or a fine-tuned model; several separated by commas; or all.",
+            help="A style file, ready style or fine-tuned model; several separated by commas; or all.",
             autocompletion=lambda: [*ready_styles(), "all"],
         ),
     ],

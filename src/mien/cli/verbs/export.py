@@ -53,7 +53,7 @@ def run(
     [file] = find_styles(style)[:1]
     report = Report()
     if out is None:
-        from mien.exporters.export_web import export_web
+        from mien.exporters.static_page import export_web
 
         report.wrote(export_web(file, Path(str(web)), runtime=runtime, model=model), {"page": "index.html"})
         return report

@@ -62,7 +62,7 @@ def run(
 ) -> Report:
     """Redraw every face in your photos in the style of a reference image.
 
-    Learns the style first (a minute or two), then renders. To reuse it, save it with --save-style and run `mien apply`.
+    Learning takes a minute or two. --save-style keeps the style for `mien apply`.
     """
     if ready := learned_already(style, save_style):
         many = BatchConfig(**vars(files))

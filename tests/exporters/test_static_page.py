@@ -17,7 +17,7 @@ from PIL import Image
 
 import mien
 from mien.errors import InputError
-from mien.exporters.export_web import RUNTIME
+from mien.exporters.static_page import RUNTIME
 
 pytest.importorskip("onnxruntime", reason="the extra `export` is not installed")
 PHOTO = Path("examples/face.png")
