@@ -161,7 +161,7 @@ def test_settings_go_by_name_in_every_call(pipe: mien.Stylizer, style: mien.Styl
     assert np.array_equal(half, pipe(photo, style=style, config=PLAIN, align=WHOLE, strength=0.5))
     learned = pipe.fit(photo, QUICK, align=WHOLE, steps=1, seed=7)
     assert (learned.settings["fit"]["steps"], learned.settings["fit"]["seed"]) == (1, 7)
-    with pytest.raises(mien.MienError, match="no setting 'strenght' here: the settings are strength, fidelity"):
+    with pytest.raises(mien.MienError, match="no setting 'strenght' here: did you mean `strength`"):
         pipe(style, photo, strenght=1)
     with pytest.raises(mien.MienError, match="`steps` says how a style is learned, and a finished one is given"):
         mien.stylize(photo, style="ink", steps=3)

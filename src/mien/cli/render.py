@@ -131,8 +131,9 @@ def task_of(order: Order, styles: Sequence[Path], model: InvertingModel, machine
     return Task(order, names, model.model, model.encoder, regions, machine.device, machine.dtype, machine.threads or 1)
 
 
-def keep_style(style: Style, paths: Sequence[Path], report: Report, *, overwrite: bool) -> None:
-    """Save a style where it was asked for, and report that."""
+def keep_style(style: Style, paths: Sequence[Path], report: Report, *, overwrite: bool) -> Report:
+    """Save a style where it was asked for, and add that to the report."""
     for path in paths:
         style.save(path, overwrite=overwrite)
         report.wrote(path, {"kind": "style", "name": style.name})
+    return report

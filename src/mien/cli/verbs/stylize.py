@@ -88,5 +88,4 @@ def run(
         learned = stylizer.fit(references, config, align=style_align, control=parts, snapshots=snapshots, progress=advance)
     dones = apply_here(stylizer, [learned], jobs, order, aligned_photo=single)
     report = follow(dones, len(jobs), quiet=screen.quiet, alone=len(jobs) == 1)
-    keep_style(learned, saved, report, overwrite=files.overwrite)
-    return report
+    return keep_style(learned, saved, report, overwrite=files.overwrite)
