@@ -163,7 +163,7 @@ def test_settings_go_by_name_in_every_call(pipe: mien.Stylizer, style: mien.Styl
     assert (learned.settings["fit"]["steps"], learned.settings["fit"]["seed"]) == (1, 7)
     with pytest.raises(mien.MienError, match="no setting 'strenght' here: did you mean `strength`"):
         pipe(style, photo, strenght=1)
-    with pytest.raises(mien.MienError, match="`steps` says how a style is learned, and a finished one is given"):
+    with pytest.raises(mien.MienError, match="`steps` says how a style is learned, and a finished style is given"):
         mien.stylize(photo, style="ink", steps=3)
 
 
