@@ -1,4 +1,4 @@
-"""The table of dependencies says what pyproject.toml says, and both licences of the package are named."""
+"""The table of dependencies says what pyproject.toml says, and both licenses of the package are named."""
 
 import json
 import re
@@ -29,16 +29,14 @@ def _bounds(requirements: list[str]) -> dict[str, str]:
 
 
 def test_the_table_is_that_of_the_project() -> None:
-    rows = {
-        name: (bound, licence) for name, bound, licence, _ in _ROW.findall((_REPOSITORY / "docs/dependencies.md").read_text())
-    }
+    rows = {name: (bound, terms) for name, bound, terms, _ in _ROW.findall((_REPOSITORY / "docs/dependencies.md").read_text())}
     extras = _PROJECT["optional-dependencies"]
     used = [*_PROJECT["dependencies"], *(r for name in extras if name not in ("test", "dev") for r in extras[name])]
     assert {name: bound for name, (bound, _) in rows.items()} == _bounds(used)
-    assert all(re.match(r"(MIT|Apache-2\.0|BSD|BSL|MIT-CMU)", licence) for _, licence in rows.values())
+    assert all(re.match(r"(MIT|Apache-2\.0|BSD|BSL|MIT-CMU)", terms) for _, terms in rows.values())
 
 
-def test_both_licences_are_in_the_metadata() -> None:
+def test_both_licenses_are_in_the_metadata() -> None:
     assert _PROJECT["license"] == "Apache-2.0 AND CC-BY-NC-SA-4.0"
     assert all((_REPOSITORY / name).exists() for name in _PROJECT["license-files"])
 

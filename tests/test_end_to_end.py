@@ -38,7 +38,7 @@ def test_the_embedded_model_is_whole() -> None:
     model = load_model(EMBEDDED_MODEL)
     assert model.discriminator is not None
     assert model.encoder is not None
-    assert model.provenance.licence == "CC BY-NC-SA 4.0"
+    assert model.provenance.license == "CC BY-NC-SA 4.0"
     assert model.provenance.images_seen > 0
     assert EMBEDDED_MODEL.stat().st_size < 40_000_000
 
@@ -63,7 +63,7 @@ def test_a_ready_style_draws_the_face_in_its_place(stylizer: Stylizer, name: str
     assert distance(stylizer, face.stylized, reference) < 0.95 * distance(stylizer, face.inversion, reference)
     changed = (result.image_data.pixels != photo.pixels).any(axis=2)
     assert changed.mean() > 0.05
-    x, y = face.frame.centre
+    x, y = face.frame.center
     assert changed[int(y), int(x)]
     assert not changed[:, :40].any()  # the wall beside the head
 

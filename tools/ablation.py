@@ -59,7 +59,7 @@ _STEPS, _QUICK = 300, {"references": 2, "photos": 6, "steps": 60}
 _ROWS, _CELL = 12, 128
 _COLUMNS = {
     "style_distance": ("style distance ↓", ".3f"), "style_distance_d": ("... in the discriminator ↓", ".3f"),
-    "identity": ("identity kept ↑", ".3f"), "recognised": ("rank-1 retrieval accuracy ↑", ".0%"),
+    "identity": ("identity kept ↑", ".3f"), "recognized": ("rank-1 retrieval accuracy ↑", ".0%"),
     "people_apart": ("identity diversity ↑", ".0%"),
     "looks_apart": ("feature diversity ↑", ".0%"), "like_reference": ("like the reference's face ↓", ".3f"),
     "learning": ("seconds to learn", ".1f"), "drawing": ("seconds a photo", ".2f"),

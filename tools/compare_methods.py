@@ -41,7 +41,7 @@ from mien.runtime import set_threads
 
 _COLUMNS = {
     "style_distance": ("style distance ↓", ".3f"), "identity": ("identity ↑", ".2f"),
-    "recognised": ("rank-1 retrieval accuracy ↑", ".0%"), "people_apart": ("identity diversity ↑", ".0%"),
+    "recognized": ("rank-1 retrieval accuracy ↑", ".0%"), "people_apart": ("identity diversity ↑", ".0%"),
     "looks_apart": ("feature diversity ↑", ".0%"), "gaze": ("gaze moved ↓", ".3f"), "mouth": ("mouth moved ↓", ".3f"),
     "seconds": ("seconds a photo ↓", ".2f"),
 }  # fmt: skip

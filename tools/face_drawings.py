@@ -12,16 +12,16 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Bump:
-    """Local displacements: [N, K] Gaussian bumps that push by `push` and magnify by `swell` around their centres."""
+    """Local displacements: [N, K] Gaussian bumps that push by `push` and magnify by `swell` around their centers."""
 
-    centre: Tensor  # [N, K, 2]
+    center: Tensor  # [N, K, 2]
     radius: Tensor  # [N, K]
     push: Tensor  # [N, K, 2]
     swell: Tensor  # [N, K]
 
     def __call__(self, points: Tensor) -> Tensor:
         """Where a result's points [N, P, 2] are read from: their displacement [N, P, 2]."""
-        away = points[:, :, None] - self.centre[:, None]
+        away = points[:, :, None] - self.center[:, None]
         weight = torch.exp(-0.5 * away.square().sum(dim=3, keepdim=True) / self.radius[:, None, :, None].square())
         return (weight * (self.push[:, None] - self.swell[:, None, :, None] * away)).sum(dim=2)
 
@@ -41,8 +41,8 @@ def caricature(points: Tensor, rng: torch.Generator) -> Bump:
     radius = [torch.full((n, 2), 0.06), torch.full((n, 3), 0.10), 0.1 + 0.1 * torch.rand(n, 4, generator=rng)]
     push = [torch.zeros(n, 2, 2), 0.02 * strength[:, None] * normal(n, 7, 2)]
     swell = [swell_eyes, 0.2 * strength * normal(n, 3), torch.zeros(n, 4)]
-    centre = torch.cat([eyes, features, elsewhere], dim=1)
-    return Bump(centre, torch.cat(radius, dim=1), torch.cat(push, dim=1), torch.cat(swell, dim=1))
+    center = torch.cat([eyes, features, elsewhere], dim=1)
+    return Bump(center, torch.cat(radius, dim=1), torch.cat(push, dim=1), torch.cat(swell, dim=1))
 
 
 def bend(images: Tensor, points: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:

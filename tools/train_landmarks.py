@@ -5,7 +5,7 @@
         src/mien/data/landmarks.safetensors
 
 Two teachers, read for making labels only: the last stage (O-Net) of MTCNN (Zhang et al. 2016; MIT-licensed) for the five
-points, and dlib's 68 points (Kazemi & Sullivan 2014; trained on iBUG 300-W, which bars commercial use, as does the licence of
+points, and dlib's 68 points (Kazemi & Sullivan 2014; trained on iBUG 300-W, which bars commercial use, as does the license of
 our weights) for where the FFHQ crop of a drawing lies. Student: the aligned faces of the zip in gray, turned, moved, scaled,
 and drawn over with filters that look like sketches, ink, flat tones and paint, so that what it learns holds for drawings.
 
@@ -74,10 +74,10 @@ def read_faces(path: Path) -> tuple[Tensor, list[str]]:
     return torch.stack(faces), names
 
 
-def window(images: Tensor, centre: Tensor, half: Tensor, angle: Tensor, size: int) -> Tensor:
-    """Square windows of [N, C, H, W]: centres [N, 2] and half sides [N] in units of the image's side, angles in radians."""
+def window(images: Tensor, center: Tensor, half: Tensor, angle: Tensor, size: int) -> Tensor:
+    """Square windows of [N, C, H, W]: centers [N, 2] and half sides [N] in units of the image's side, angles in radians."""
     cos, sin = half * torch.cos(angle), half * torch.sin(angle)
-    shift = centre * 2 - 1
+    shift = center * 2 - 1
     theta = torch.stack([2 * cos, -2 * sin, shift[:, 0], 2 * sin, 2 * cos, shift[:, 1]], dim=1).reshape(-1, 2, 3)
     grid = F.affine_grid(theta, [len(images), images.shape[1], size, size], align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
@@ -95,15 +95,15 @@ def label(faces: Tensor, teacher: Teacher) -> tuple[Tensor, Tensor]:
         for mirrored in (False, True):
             images = batch.flip(3) if mirrored else batch
             for dx, dy, scale in ((0, 0, 1.0), (0.02, 0, 1.08), (-0.02, 0, 0.94), (0, 0.03, 1.0), (0, -0.03, 1.03)):
-                centre = torch.tensor([0.5 + dx, 0.57 + dy]).expand(len(batch), 2)
+                center = torch.tensor([0.5 + dx, 0.57 + dy]).expand(len(batch), 2)
                 half = torch.full((len(batch),), 0.27 * scale)
                 for _ in range(2):  # the teacher corrects its own box once
-                    box, points, score = teacher(window(images, centre, half, torch.zeros(len(batch)), 48))
+                    box, points, score = teacher(window(images, center, half, torch.zeros(len(batch)), 48))
                     found = torch.stack([points[:, :5], points[:, 5:]], dim=2) * 2 * half[:, None, None]
-                    found = found + (centre - half[:, None])[:, None]
+                    found = found + (center - half[:, None])[:, None]
                     side = 2 * half[:, None]
-                    low, high = centre - half[:, None] + box[:, :2] * side, centre + half[:, None] + box[:, 2:] * side
-                    centre, half = (low + high) / 2, (high - low).amax(dim=1) / 2 * scale
+                    low, high = center - half[:, None] + box[:, :2] * side, center + half[:, None] + box[:, 2:] * side
+                    center, half = (low + high) / 2, (high - low).amax(dim=1) / 2 * scale
                 if mirrored:
                     found = torch.stack([1 - found[..., 0], found[..., 1]], dim=2)[:, [1, 0, 2, 4, 3]]
                 looks.append(found)
@@ -124,8 +124,8 @@ def settle(points: Tensor) -> Tensor:
 
 
 def crop_as_points(frames: list[CropFrame]) -> Tensor:
-    """The two points that say where a crop is, [N, 2, 2]: its centre, and the middle of its right edge."""
-    pairs = [(f.centre, (f.centre[0] + f.side / 2 * f.x_axis[0], f.centre[1] + f.side / 2 * f.x_axis[1])) for f in frames]
+    """The two points that say where a crop is, [N, 2, 2]: its center, and the middle of its right edge."""
+    pairs = [(f.center, (f.center[0] + f.side / 2 * f.x_axis[0], f.center[1] + f.side / 2 * f.x_axis[1])) for f in frames]
     return torch.tensor(pairs, dtype=torch.float32)
 
 
@@ -158,7 +158,7 @@ def dlib_crop(image: Tensor, predictor: Any) -> CropFrame | None:
         box = dlib.rectangle(*(round(v * size) for v in (x - half, y - half, x + half, y + half)))
         looks.append(torch.tensor([[p.x + 0.5, p.y + 0.5] for p in predictor(large, box).parts()]))
     frame = ffhq_frame(five_of_68(torch.stack(looks).mean(dim=0).double()))
-    x, y = (v / size for v in frame.centre)
+    x, y = (v / size for v in frame.center)
     found = CropFrame((x, y), frame.side / size, frame.angle)
     good = math.hypot(x - 0.5, y - 0.5) < 0.08 and 0.82 < found.side < 1.22 and abs(found.angle) < 9
     return found if good else None
@@ -183,15 +183,15 @@ def view(images: Tensor, points: Tensor, size: int, field: float, rng: torch.Gen
     first = torch.rand(n, generator=rng) < 0.5
     angle = torch.where(first, uniform(-50, 50, n) * uniform(0.3, 1, n), uniform(-8, 8, n)) * (math.pi / 180)
     half = 0.5 * field * torch.exp(torch.where(first, uniform(-0.28, 0.28, n), uniform(-0.08, 0.08, n)))
-    centre = 0.5 + torch.where(first[:, None], uniform(-0.11, 0.11, n, 2), uniform(-0.03, 0.03, n, 2))
-    crops = window(images, centre, half, angle, size)
+    center = 0.5 + torch.where(first[:, None], uniform(-0.11, 0.11, n, 2), uniform(-0.03, 0.03, n, 2))
+    crops = window(images, center, half, angle, size)
     cos, sin = torch.cos(angle) / half, torch.sin(angle) / half
     back = torch.stack([torch.stack([cos, sin], 1), torch.stack([-sin, cos], 1)], dim=1)
-    return crops, (points - centre[:, None]) @ back.mT / 2 + 0.5
+    return crops, (points - center[:, None]) @ back.mT / 2 + 0.5
 
 
 def square(points: Tensor) -> Tensor:
-    """The FFHQ crop of points [N, 7, 2] as centre and half x axis [N, 4], differentiable (twin of `ffhq_frame`)."""
+    """The FFHQ crop of points [N, 7, 2] as center and half x axis [N, 4], differentiable (twin of `ffhq_frame`)."""
     eyes, mouth = points[:, :2].mean(dim=1), points[:, 3:5].mean(dim=1)
     across, down = points[:, 1] - points[:, 0], mouth - eyes
     direction = F.normalize(across + torch.stack([down[:, 1], -down[:, 0]], dim=1), dim=1)

@@ -624,7 +624,7 @@ def test_inspect_a_model(tmp_path: Path) -> None:
     model, file = small_model(), tmp_path / "model.safetensors"
     save_model(file, model)
     info = inspect_file(file)
-    assert (info.kind, info.resolution, info.licence) == ("model", 32, "CC0")
+    assert (info.kind, info.resolution, info.license) == ("model", 32, "CC0")
     assert info.parts == ("generator", "discriminator", "encoder")
     assert info.parameters["generator"] == sum(p.numel() for p in model.generator.parameters())
     assert info.channels == {4: 16, 8: 16, 16: 16, 32: 8}

@@ -85,7 +85,7 @@ def test_landmarks_undo_a_turned_image(shared: Path) -> None:
     matrix = torch.tensor([[math.cos(theta), -math.sin(theta), 0.0], [math.sin(theta), math.cos(theta), 0.0]])
     grid = F.affine_grid(matrix.expand(4, 2, 3), list(images.shape), align_corners=False)
     turned = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    # A point p of the image is seen at matrix^-1 p of the turned one (coordinates around the centre).
+    # A point p of the image is seen at matrix^-1 p of the turned one (coordinates around the center).
     landmarks = ((FRAME_LANDMARKS - 0.5) @ torch.linalg.inv(matrix[:, :2]).T) + 0.5
     with torch.no_grad():
         straight = F.normalize(identity_features(network, images), dim=1)
@@ -119,8 +119,8 @@ def test_similarity_recovers_scale_rotation_and_shift() -> None:
 def test_crop_faces_puts_the_points_where_they_belong(height: int, width: int) -> None:
     target = torch.tensor(INPUT_LANDMARKS)
     turn = torch.tensor([[0.8, -0.4], [0.4, 0.8]])
-    centred = (target - target.mean(0)) @ turn.T
-    landmarks = centred / centred.abs().max() * 0.3 + 0.5
+    centered = (target - target.mean(0)) @ turn.T
+    landmarks = centered / centered.abs().max() * 0.3 + 0.5
     # The similarity is meant in pixels: keep the shape of the face on oblong images.
     landmarks = (landmarks - 0.5) * min(height, width) / torch.tensor([width, height]) + 0.5
     y, x = torch.meshgrid((torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing="ij")

@@ -120,7 +120,7 @@ def test_every_entry_says_what_it_is() -> None:
     for entry in PUBLISHED:
         assert entry.url.startswith("https://")
         assert entry.page.startswith("https://")
-        assert entry.licence
+        assert entry.license
         assert entry.author
         assert entry.sha256 is None or len(bytes.fromhex(entry.sha256)) == 32
         assert (entry.sha256 is None) == (entry.bytes is None)
@@ -356,11 +356,11 @@ def test_the_command_gets_and_lists(
     assert shell(["models", "get", "test"]) == 0
     shown = capsys.readouterr()
     assert shown.out.strip() == str(tmp_path / "models" / "file.pt")
-    assert listed.licence in shown.err
+    assert listed.license in shown.err
     assert shell(["models", "get", "test", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert "there already" in answer["warnings"][0]
-    assert answer["written"][0]["licence"] == listed.licence
+    assert answer["written"][0]["license"] == listed.license
     assert len(server.asked) == 1
     assert shell(["models", "--json"]) == 0
     others = {other["name"]: other for other in json.loads(capsys.readouterr().out)["others"]}
@@ -369,7 +369,7 @@ def test_the_command_gets_and_lists(
     assert others["ffhq-nvidia"]["sha256"] == PUBLISHED[0].sha256
     assert shell(["models"]) == 0
     text = capsys.readouterr().out
-    assert all(word in text for entry in PUBLISHED for word in (entry.name, entry.file, entry.author, entry.licence))
+    assert all(word in text for entry in PUBLISHED for word in (entry.name, entry.file, entry.author, entry.license))
     assert "--model ffhq-nvidia --encoder e4e-ffhq" in text
 
 

@@ -89,10 +89,10 @@ def _regions() -> Regions:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["centres", "place"])
-def test_regions_that_are_not_finite(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("attribute", "name"), [("centers", "centres"), ("place", "place")])
+def test_regions_that_are_not_finite(tmp_path: Path, attribute: str, name: str) -> None:
     regions = _regions()
-    getattr(regions, name)[0] = float("nan")
+    getattr(regions, attribute)[0] = float("nan")
     regions.save(tmp_path / "r.safetensors")
     with pytest.raises(CheckpointError, match=_BROKEN.format(name)):
         Regions.load(tmp_path / "r.safetensors")
@@ -104,7 +104,7 @@ def test_regions_fit_their_generator_or_are_refused() -> None:
     with pytest.raises(ModelMismatchError, match="another model"):
         regions.check_fits(generator, "1" * 16)
     narrow = copy.deepcopy(regions)
-    object.__setattr__(narrow, "centres", torch.ones(3, 2))
+    object.__setattr__(narrow, "centers", torch.ones(3, 2))
     lacking = copy.deepcopy(regions)
     del lacking.membership["4rgb"]  # type: ignore[attr-defined]
     for broken in (narrow, lacking):

@@ -299,7 +299,7 @@ def test_regions_and_control(desk: Path, model: Path, style: str, capsys: pytest
 def test_align_cuts_the_square(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert mien("align photos/a.png --box 10,20,40 --size 32 -o crop.png --json") == 0
     [written] = _json(capsys)["written"]
-    assert (written["centre"], written["side"]) == ([30.0, 40.0], 40.0)
+    assert (written["center"], written["side"]) == ([30.0, 40.0], 40.0)
     assert read_image(desk / "crop.png").width == 32
     assert mien("align photos --aligned -o crops") == 0
     assert sorted(p.name for p in (desk / "crops").iterdir()) == ["a.png", "b.png"]
@@ -454,7 +454,7 @@ def test_inspect(desk: Path, model: Path, style: str, capsys: pytest.CaptureFixt
     assert [f["kind"] for f in files] == ["model", "style"]
     assert files[0]["resolution"] == _SIDE
     assert files[0]["digest"] == files[1]["digest"]
-    assert files[0]["licence"] == "CC0"
+    assert files[0]["license"] == "CC0"
     assert mien(f"inspect {model}") == 0
     assert "64 px" in capsys.readouterr().out
     assert mien(f"inspect reference.png {style}") == 1

@@ -11,7 +11,7 @@ from mien.checkpoint import native
 from mien.checkpoint.regions_file import Regions
 from mien.editing import Control, Steering, feature_masks, virtual_inversion
 from mien.editing import regions as finding
-from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
+from mien.editing.clusters import nearest, seeded_centers, spherical_kmeans
 from mien.editing.lockstep import Drawing, render_between
 from mien.editing.regions import FFHQ_POINTS, PARTS, find_regions, mean_face_points, places, region_maps
 from mien.editing.regions_sheet import draw_regions
@@ -53,26 +53,26 @@ def test_clusters_are_directions_and_keep_the_names_of_their_seeds() -> None:
     vectors = (directions[truth] + 0.1 * torch.randn(300, 16)) * (1 + torch.rand(300, 1) * 9)
     seeds = truth.clone()
     seeds[torch.rand(300) < 0.3] = 0  # a third of the seeds is wrong
-    first, owners = seeded_centres(vectors, seeds, [1, 1, 1], torch.Generator().manual_seed(0))
-    centres = spherical_kmeans(vectors, first, torch.zeros(300, 3))
+    first, owners = seeded_centers(vectors, seeds, [1, 1, 1], torch.Generator().manual_seed(0))
+    centers = spherical_kmeans(vectors, first, torch.zeros(300, 3))
     assert owners.tolist() == [0, 1, 2]
-    assert torch.equal(owners[nearest(vectors, centres, torch.zeros(300, 3))], truth)
-    assert (centres * directions).sum(dim=1).min() > 0.99
+    assert torch.equal(owners[nearest(vectors, centers, torch.zeros(300, 3))], truth)
+    assert (centers * directions).sum(dim=1).min() > 0.99
 
 
 def test_seeds_of_one_label_are_spread_and_empty_labels_have_none() -> None:
     vectors = torch.eye(4).repeat_interleave(5, dim=0)
     labels = torch.tensor([0] * 15 + [2] * 5)
-    centres, owners = seeded_centres(vectors, labels, [3, 2, 1], torch.Generator().manual_seed(1))
+    centers, owners = seeded_centers(vectors, labels, [3, 2, 1], torch.Generator().manual_seed(1))
     assert owners.tolist() == [0, 0, 0, 2]
-    assert len({tuple(c.tolist()) for c in centres[1:]}) == 3
+    assert len({tuple(c.tolist()) for c in centers[1:]}) == 3
 
 
 def test_the_prior_decides_where_directions_do_not() -> None:
-    vectors, centres = torch.ones(2, 4), F.normalize(torch.ones(2, 4), dim=1)
-    assert nearest(vectors, centres, torch.tensor([[0.0, 0.1], [0.1, 0.0]])).tolist() == [1, 0]
+    vectors, centers = torch.ones(2, 4), F.normalize(torch.ones(2, 4), dim=1)
+    assert nearest(vectors, centers, torch.tensor([[0.0, 0.1], [0.1, 0.0]])).tolist() == [1, 0]
     alone = spherical_kmeans(vectors, torch.eye(4)[:2], torch.tensor([[9.0, 0.0], [9.0, 0.0]]))
-    torch.testing.assert_close(alone[0], centres[0])
+    torch.testing.assert_close(alone[0], centers[0])
     assert torch.equal(alone[1], torch.eye(4)[1])  # nothing belongs to it
 
 
@@ -260,7 +260,7 @@ def test_what_is_kept_has_the_shape_of_the_base_model_there() -> None:
             if name.endswith("weight") and "affine" not in name:
                 p.lerp_(q, 0.3)
     styles, noise = g.synthesis.styles(random_codes(g, 1)), g.synthesis.noise("const")
-    regions = replace(made_up(), centres=F.normalize(torch.ones(2, g.config.channels(32)), dim=1))
+    regions = replace(made_up(), centers=F.normalize(torch.ones(2, g.config.channels(32)), dim=1))
 
     def kept(amount: float) -> torch.Tensor:
         steering = Steering(regions, Control(keep={"eyes": amount}))

@@ -158,7 +158,7 @@ def test_the_copy_keeps_all_and_the_collapse_nothing(instruments: MetricNetworks
     found = measure(list("abcd"), photos, [copy, collapse], instruments).numbers["methods"]
     same, gone = found["copy"], found["collapse"]
     assert same["identity"]["mean"] == pytest.approx(1.0, abs=1e-5)
-    assert same["recognised"]["mean"] == 1.0
+    assert same["recognized"]["mean"] == 1.0
     assert same["people_apart"]["mean"] == same["looks_apart"]["mean"] == pytest.approx(1.0)
     assert same["style_taken"]["mean"] == pytest.approx(0.0, abs=1e-6)
     assert same["gaze"]["mean"] == same["mouth"]["mean"] == 0.0
@@ -169,7 +169,7 @@ def test_the_copy_keeps_all_and_the_collapse_nothing(instruments: MetricNetworks
     assert gone["people_apart"]["mean"] == pytest.approx(0.0, abs=1e-3)
     assert gone["looks_apart"]["mean"] == pytest.approx(0.0, abs=1e-3)
     assert gone["like_reference"]["mean"] == pytest.approx(1.0, abs=1e-5)
-    assert gone["recognised"]["mean"] == 0.25  # all are likest to the same photo
+    assert gone["recognized"]["mean"] == 0.25  # all are likest to the same photo
     assert gone["gaze"] == gone["gaze_of_reference"]
     assert gone["mouth"] == gone["mouth_of_reference"]
     assert "seconds" not in gone
@@ -184,7 +184,7 @@ def test_methods_are_judged_on_the_photos_that_they_have(instruments: MetricNetw
     found = measure(list("abcd"), photos, [some, Candidate("one", [2], photos[[2]])], instruments)
     method = found.numbers["methods"]["some"]
     assert list(method["each"]) == ["d", "b"]
-    assert method["recognised"]["mean"] == 1.0
+    assert method["recognized"]["mean"] == 1.0
     assert method["people_apart"]["mean"] == pytest.approx(1.0)
     assert not {"style_distance", "like_reference", "gaze_of_reference"} & set(method)
     assert "people_apart" not in found.numbers["methods"]["one"]

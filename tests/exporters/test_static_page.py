@@ -102,7 +102,7 @@ def test_a_dropped_photo_changes_in_the_face_alone(page: Any) -> None:
     changed = np.abs(shown - photo).mean(axis=2)
     frame = mien.Stylizer.load(device="cpu").align(PHOTO).faces[0].frame
     y, x = np.mgrid[: photo.shape[0], : photo.shape[1]]
-    away = np.hypot(x - frame.centre[0], y - frame.centre[1]) / frame.side
+    away = np.hypot(x - frame.center[0], y - frame.center[1]) / frame.side
     assert changed[away < 0.2].mean() > 8
     assert changed[away > 0.75].mean() < 1 if (away > 0.75).any() else True
     assert changed[:4].max() < 8, "the photo's edge is not the face's"

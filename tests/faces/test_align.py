@@ -26,9 +26,9 @@ def waves(height: int, width: int) -> torch.Tensor:
 
 def test_ffhq_frame_by_hand() -> None:
     frame = ffhq_frame(FACE)
-    # Eyes 40 apart, mouth 45 below: half side max(80, 81); centre a tenth of the way down.
+    # Eyes 40 apart, mouth 45 below: half side max(80, 81); center a tenth of the way down.
     assert frame.side == pytest.approx(162.0)
-    assert frame.centre == pytest.approx((100.0, 104.5))
+    assert frame.center == pytest.approx((100.0, 104.5))
     assert frame.angle == pytest.approx(0.0)
 
 

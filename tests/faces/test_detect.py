@@ -84,7 +84,7 @@ def test_small_and_large_images(shared: Path) -> None:
     whole = find_faces(rgb)[0].frame()
     for factor in (0.2, 3.0):
         frame = find_faces(resized(rgb, factor))[0].frame()
-        (x, y), side = frame.centre, frame.side
+        (x, y), side = frame.center, frame.side
         distance, angle = frame_error(CropFrame((x / factor, y / factor), side / factor, frame.angle), whole)
         assert distance < 0.05
         assert angle < 3
@@ -103,14 +103,14 @@ def test_all_faces_of_a_group_largest_first_each_once(shared: Path) -> None:
     assert len(faces) == 4
     assert [face.side for face in faces] == sorted((face.side for face in faces), reverse=True)
     for x, y in true:
-        assert sum(math.hypot(f.frame().centre[0] - x, f.frame().centre[1] - y) < 60 for f in faces) == 1
+        assert sum(math.hypot(f.frame().center[0] - x, f.frame().center[1] - y) < 60 for f in faces) == 1
 
 
 def test_a_face_that_fills_the_image(shared: Path) -> None:
     rgb = photo(shared, "photos/portrait_00.webp")
     tight = rgb[:, 150:450, 110:400]
     whole, close = find_faces(rgb)[0].frame(), find_faces(tight)[0].frame()
-    moved = CropFrame((close.centre[0] + 110, close.centre[1] + 150), close.side, close.angle)
+    moved = CropFrame((close.center[0] + 110, close.center[1] + 150), close.side, close.angle)
     assert frame_error(moved, whole)[0] < 0.06
 
 
@@ -253,7 +253,7 @@ def test_frame_of_a_face_is_that_of_its_points_unless_seen() -> None:
     frame = Face((0, 0, 1, 1), points, 1.0, crop=seen).frame()
     assert min(150.0, 162.0) < frame.side < 162.0
     assert frame.angle == pytest.approx(1.4, abs=0.1)
-    assert frame.centre == pytest.approx((100.0, 104.75), abs=0.3)
+    assert frame.center == pytest.approx((100.0, 104.75), abs=0.3)
 
 
 def test_a_face_that_is_too_small_is_said_to_be_one() -> None:

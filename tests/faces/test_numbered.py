@@ -33,7 +33,7 @@ def test_the_command_numbers_faces_as_face_counts_them(group: Path, tmp_path: Pa
     for number in (1, 2):
         frame = mien.align_faces(group, mien.AlignConfig(face=number))[0].frame
         x, y, side = written["faces"][number - 1]["box"]
-        assert (x + side / 2, y + side / 2, side) == pytest.approx((*frame.centre, frame.side), abs=1.0)
+        assert (x + side / 2, y + side / 2, side) == pytest.approx((*frame.center, frame.side), abs=1.0)
     assert written["faces"][0]["box"][0] > 400 > written["faces"][1]["box"][0]
     assert Image.open(tmp_path / "numbered.png").size == (900, 500)
 

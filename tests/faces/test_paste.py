@@ -64,10 +64,10 @@ def test_outside_the_mask_nothing_changes() -> None:
     result = paste_back(image, FRAME, torch.rand(3, 64, 64) * 2 - 1, mask)
     place = FRAME.to_crop(64)
     y, x = torch.meshgrid(torch.arange(150) + 0.5, torch.arange(180) + 0.5, indexing="ij")
-    centre = place(torch.stack([x, y], dim=-1).double()) / 64 - 0.5
-    far = (centre.norm(dim=-1) > 0.35 + 5 / 64).numpy()
+    center = place(torch.stack([x, y], dim=-1).double()) / 64 - 0.5
+    far = (center.norm(dim=-1) > 0.35 + 5 / 64).numpy()
     assert np.array_equal(result.pixels[far], image.pixels[far])
-    near = (centre.norm(dim=-1) < 0.25).numpy()
+    near = (center.norm(dim=-1) < 0.25).numpy()
     assert (result.pixels[near] != image.pixels[near]).mean() > 0.9
     assert np.array_equal(paste_back(image, FRAME, torch.zeros(3, 64, 64), torch.zeros(1, 64, 64)).pixels, image.pixels)
 

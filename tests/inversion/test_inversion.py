@@ -103,7 +103,7 @@ def test_the_density_is_about_one_for_mapped_codes_and_grows_with_the_square(mod
     w = mapped_codes(model.generator, 2000, seed=3)
     density = CodeDensity.of(mapped_codes(model.generator, 2000))
     assert 0.7 < float(density.out(w[:, None]).mean()) < 1.3
-    p = density.centre + 2 * (to_p(w[:5]) - density.centre)
+    p = density.center + 2 * (to_p(w[:5]) - density.center)
     further = torch.where(p < 0, p / 5, p)
     assert torch.allclose(density.out(further[:, None]), 4 * density.out(w[:5, None]), rtol=1e-3)
     assert CodeDensity.of(w, 3).whitening.shape == (16, 3)

@@ -35,7 +35,7 @@ def patch(frame: np.ndarray, square: CropFrame) -> torch.Tensor:
 def test_a_known_motion_is_found(right: float, down: float, factor: float, turn: float) -> None:
     frame, start = texture(), CropFrame((160.0, 120.0), 150.0, 5.0)
     wanted = Motion(right, down, factor, turn)
-    found = Template(patch(frame, start)).motion_to(patch(frame, CropFrame(start.centre, start.side, start.angle)))
+    found = Template(patch(frame, start)).motion_to(patch(frame, CropFrame(start.center, start.side, start.angle)))
     assert found is not None
     assert found[0].right == pytest.approx(0, abs=1e-5)
     # The face is where `wanted` says when the frame is looked at from where it is not.
@@ -45,7 +45,7 @@ def test_a_known_motion_is_found(right: float, down: float, factor: float, turn:
     assert found is not None
     motion, likeness = found
     square = motion.of(looked_at)
-    assert math.dist(square.centre, moved.centre) < 0.1
+    assert math.dist(square.center, moved.center) < 0.1
     assert square.side == pytest.approx(moved.side, rel=2e-3)
     assert square.angle == pytest.approx(moved.angle, abs=0.1)
     assert likeness > 0.98

@@ -40,7 +40,7 @@ def test_a_face_is_followed_to_a_fraction_of_a_pixel(clip: list[MovedFrame]) -> 
     places, sides, turns = [], [], []
     for frame, people in zip(clip, follow([frame.pixels for frame in clip]), strict=True):
         square = people[1]
-        places.append(frame.to_photo(torch.tensor([square.centre], dtype=torch.float64))[0])
+        places.append(frame.to_photo(torch.tensor([square.center], dtype=torch.float64))[0])
         sides.append(square.side * frame.to_photo.scale)
         turns.append(square.angle + math.degrees(math.atan2(frame.to_photo.d, frame.to_photo.a)))
     # In pixels of the photo, which the face fills: neither jitter nor lag.
@@ -70,7 +70,7 @@ def two(clip: list[MovedFrame]) -> list[np.ndarray]:
 def test_two_people_keep_their_numbers_by_size(two: list[np.ndarray]) -> None:
     for people in follow(two, StreamConfig(detect_every=3, detect_side=640)):
         assert sorted(people) == [1, 2]
-        assert people[1].centre[0] > 320 > people[2].centre[0]
+        assert people[1].center[0] > 320 > people[2].center[0]
 
 
 def test_people_are_known_again_after_a_cut(two: list[np.ndarray]) -> None:
@@ -81,7 +81,7 @@ def test_people_are_known_again_after_a_cut(two: list[np.ndarray]) -> None:
         tracker.reset()
         mirrored = beside(two[1][:, 320:], two[1][:, :320])
         tracker.detect(mirrored)
-    assert {track.person: track.square.centre[0] > 320 for track in tracker.tracks} == {1: False, 2: True}
+    assert {track.person: track.square.center[0] > 320 for track in tracker.tracks} == {1: False, 2: True}
 
 
 def test_a_face_that_is_gone_is_let_go(clip: list[MovedFrame]) -> None:

@@ -258,7 +258,7 @@ def test_the_hole_is_half_a_side_wide_and_anywhere() -> None:
     for sides in (widths, heights):
         assert sides.max() in (16, 17)
         assert sides.min() in (7, 8, 9), "half of it may lie outside"
-        # A centre in the middle half leaves the whole width.
+        # A center in the middle half leaves the whole width.
         assert (sides >= 16).float().mean().item() == pytest.approx(0.5, abs=0.06)
     assert holes[:, 0].float().mean(dim=0)[16, 16].item() == pytest.approx(0.25, abs=0.04)
     assert holes[:, 0].float().mean(dim=0)[0, 0].item() == pytest.approx(1 / 16, abs=0.02)

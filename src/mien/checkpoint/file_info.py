@@ -40,7 +40,7 @@ class FileInfo:
     """Width of the generator's block of each size."""
     config: dict[str, Any] = field(default_factory=dict)
     """Each part's configuration."""
-    licence: str = "unknown"
+    license: str = "unknown"
     provenance: dict[str, Any] = field(default_factory=dict)
     digest: str = ""
     """The model's fingerprint; for a style that of its base model."""
@@ -110,7 +110,7 @@ def _info(path: Path, built: Built) -> FileInfo:
     return replace(
         info,
         channels={r: config.channels(r) for r in built.value.generator.synthesis.resolutions},
-        licence=provenance.licence,
+        license=provenance.license,
         provenance=asdict(provenance),
         digest=provenance.digest,
         warnings=(*info.warnings, *without),

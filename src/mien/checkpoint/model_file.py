@@ -106,7 +106,8 @@ def write_model(path: Path, model: Model, *, half: bool = False) -> None:
     configs: dict[str, Any] = {name: asdict(module.config) for name, module in parts.items()}  # type: ignore[call-overload]
     generator = {key: value for key, value in tensors.items() if key.startswith("generator.")}
     provenance = replace(model.provenance, digest=native.digest(generator))
-    description = {"configs": configs, "provenance": asdict(provenance), "soft_ground": model.blurred_background}
+    stored = {"licence" if name == "license" else name: value for name, value in asdict(provenance).items()}  # as files say it
+    description = {"configs": configs, "provenance": stored, "soft_ground": model.blurred_background}
     native.write(path, KIND, tensors, description)
 
 
@@ -173,7 +174,10 @@ def configs_of(path: Path, document: Mapping[str, Any]) -> dict[str, dict[str, A
 
 def provenance_of(path: Path, document: Mapping[str, Any]) -> Provenance:
     """The provenance in a model file's description."""
-    return described(path, document.get("provenance", {}), Provenance)
+    stored = document.get("provenance", {})
+    if isinstance(stored, dict):
+        stored = {"license" if name == "licence" else name: value for name, value in stored.items()}
+    return described(path, stored, Provenance)
 
 
 # Bounds that no real network reaches: a description must not make us build something enormous.

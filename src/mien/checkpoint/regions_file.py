@@ -31,7 +31,7 @@ class Regions:
     """The parts: eyes, mouth, ..."""
     size: int
     """Side of the feature map that is divided, in pixels: the output of that block."""
-    centres: Tensor
+    centers: Tensor
     """[K, C]: unit directions of features; each pixel of the map belongs to the nearest."""
     owners: Tensor
     """[K]: the part (index in `names`) of each direction."""
@@ -48,7 +48,7 @@ class Regions:
             )
         config, network = generator.config, generator.synthesis
         layers = {layer.name: len(network.layer(layer.name).affine.weight) for layer in style_layers(config.resolution)}
-        sizes = self.size in network.resolutions and self.centres.shape[1] == config.channels(self.size)
+        sizes = self.size in network.resolutions and self.centers.shape[1] == config.channels(self.size)
         if not sizes or {name: m.shape[1] for name, m in self.membership.items()} != layers:
             raise ModelMismatchError(
                 "These regions name this model, but have other channels than it: the file is damaged, create it again with "
@@ -73,7 +73,7 @@ class Regions:
     def save(self, path: Path) -> None:
         """Write the regions to `path`, in half precision, in place of what is there."""
         tensors = {f"{_LAYER}{layer}": shares.half() for layer, shares in self.membership.items()}
-        tensors |= {"centres": self.centres.half(), "owners": self.owners, "place": self.place.half()}
+        tensors |= {"centres": self.centers.half(), "owners": self.owners, "place": self.place.half()}
         native.write(path, KIND, tensors, {"base": self.base, "names": list(self.names), "size": self.size})
 
     @classmethod
@@ -86,7 +86,7 @@ class Regions:
         try:
             found = cls(
                 base=_checked(document["base"], str), names=tuple(_checked(name, str) for name in document["names"]),
-                size=_checked(document["size"], int), centres=tensors.pop("centres").float(), owners=tensors.pop("owners"),
+                size=_checked(document["size"], int), centers=tensors.pop("centres").float(), owners=tensors.pop("owners"),
                 place=tensors.pop("place").float(),
                 membership={name.removeprefix(_LAYER): shares.float() for name, shares in tensors.items()},
             )  # fmt: skip
@@ -99,7 +99,7 @@ class Regions:
 
     def _check_shapes(self) -> None:
         parts, owners = len(self.names), self.owners
-        shapes = self.centres.ndim == 2 and owners.shape == self.centres.shape[:1] and owners.dtype == torch.int64
+        shapes = self.centers.ndim == 2 and owners.shape == self.centers.shape[:1] and owners.dtype == torch.int64
         places = self.place.shape == (parts, self.size, self.size)
         members = self.membership and all(m.ndim == 2 and len(m) == parts for m in self.membership.values())
         if not (shapes and places and members) or bool(((owners < 0) | (owners >= parts)).any()):

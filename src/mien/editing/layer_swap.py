@@ -17,7 +17,7 @@ from mien.models.model import Model, Provenance
 def swap_weights(resolutions: tuple[int, ...], at: int, blend: float = 0.0) -> dict[int, float]:
     """The share of the high model in every block: 0 below `at` pixels, 1 from there on.
 
-    `blend` is the number of blocks over which the share rises instead, centred on the cut; 0 is a hard cut.
+    `blend` is the number of blocks over which the share rises instead, centered on the cut; 0 is a hard cut.
     Raises `InputError` for a cut at the lowest block or where there is none.
     """
     if at not in resolutions[1:]:
@@ -62,10 +62,10 @@ def swap_layers(
     told = f"blocks below {at} px of {a.name} ({a.digest}), from there on of {b.name} ({b.digest})"
     if blend:
         told += f", mixed over {blend:g} blocks"
-    licence = a.licence if a.licence == b.licence else f"{a.licence}; {b.licence}"
+    terms = a.license if a.license == b.license else f"{a.license}; {b.license}"
     # Photos are inverted with whichever of the two the other one was fine-tuned from.
     base = b.digest if a.base and a.base == b.digest else a.digest
-    provenance = Provenance(f"{a.name}+{b.name}", licence, told, max(a.images_seen, b.images_seen), base=base)
+    provenance = Provenance(f"{a.name}+{b.name}", terms, told, max(a.images_seen, b.images_seen), base=base)
     codes = low if mapping == "low" else high
     encoder, discriminator = copy.deepcopy(codes.encoder), copy.deepcopy(high.discriminator)
     return Model(generator, discriminator, encoder, provenance, codes.blurred_background)

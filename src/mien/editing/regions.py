@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mien.checkpoint.regions_file import Regions
-from mien.editing.clusters import nearest, seeded_centres, spherical_kmeans
+from mien.editing.clusters import nearest, seeded_centers, spherical_kmeans
 from mien.errors import MienWarning
 from mien.faces import find_landmarks, whole_frame
 from mien.faces.head_mask import coarse_head_mask
@@ -49,8 +49,8 @@ def places(points: Tensor, head: Tensor) -> Tensor:
     eyes, mouth = (left + right) / 2, (mouth_left + mouth_right) / 2
     unit = float((right - left).norm())  # the distance of the eyes measures everything
 
-    def ellipse(centre: Tensor, across: float, down: float) -> Tensor:
-        return ((x - centre[0]) / (across * unit)) ** 2 + ((y - centre[1]) / (down * unit)) ** 2 < 1
+    def ellipse(center: Tensor, across: float, down: float) -> Tensor:
+        return ((x - center[0]) / (across * unit)) ** 2 + ((y - center[1]) / (down * unit)) ** 2 < 1
 
     def beside(offset: float, across: float, down: float) -> Tensor:
         return torch.stack([ellipse(eye + torch.tensor([0.0, offset * unit]), across, down) for eye in (left, right)]).any(
@@ -113,23 +113,23 @@ def find_regions(
     head = F.interpolate(torch.stack(heads), (size, size), mode="area")[:, 0] > 0.5
     labels = places(points, head)
     place = _blurred(F.one_hot(labels, len(PARTS)).float().mean(dim=0).permute(2, 0, 1)).to(vectors.device)
-    first, owners = seeded_centres(vectors, labels.flatten().to(vectors.device), list(PARTS.values()), seeded(seed))
-    centres = spherical_kmeans(vectors, first, _prior(place, owners).repeat(faces, 1))
-    regions = Regions(base, tuple(PARTS), size, centres, owners, place, {})
+    first, owners = seeded_centers(vectors, labels.flatten().to(vectors.device), list(PARTS.values()), seeded(seed))
+    centers = spherical_kmeans(vectors, first, _prior(place, owners).repeat(faces, 1))
+    regions = Regions(base, tuple(PARTS), size, centers, owners, place, {})
     sums = _Contributions(generator)
     for index, (style, features) in enumerate(zip(styles, maps, strict=True)):
         with sums.watching(region_maps(regions, features)[0]):
             network.synthesize(style, noise)
         if progress is not None:
             progress(faces + index + 1, 2 * faces, 0.0)
-    return replace(regions, centres=centres.cpu(), place=place.cpu(), membership=sums.membership())
+    return replace(regions, centers=centers.cpu(), place=place.cpu(), membership=sums.membership())
 
 
 def region_maps(regions: Regions, features: Tensor) -> Tensor:
     """Which part each pixel of a feature map [N, C, h, w] (the block `regions.size`) belongs to: [N, parts, h, w], 0 or 1."""
     (n, _, h, w), device = features.shape, features.device
     prior = _prior(regions.place.to(device), regions.owners).repeat(n, 1)
-    owner = regions.owners.to(device)[nearest(_vectors(features), regions.centres.to(device), prior)]
+    owner = regions.owners.to(device)[nearest(_vectors(features), regions.centers.to(device), prior)]
     return F.one_hot(owner, len(regions.names)).reshape(n, h, w, -1).permute(0, 3, 1, 2).float()
 
 
@@ -143,7 +143,7 @@ def _blurred(maps: Tensor) -> Tensor:
 
 
 def _prior(place: Tensor, owners: Tensor) -> Tensor:
-    """What the place of each pixel adds to the cosine with each centre, [h * w, K]."""
+    """What the place of each pixel adds to the cosine with each center, [h * w, K]."""
     chance = place / place.sum(dim=0, keepdim=True).clamp(min=1e-6)
     return _PLACE_WEIGHT * (chance + 0.01).log().flatten(1).T[:, owners.to(place.device)]
 

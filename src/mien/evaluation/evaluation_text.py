@@ -29,7 +29,7 @@ _COLUMNS = (
     _Column("style_distance", "style distance ↓", ".3f", "to the reference, by Gram matrices in {features}; 0: the same look"),
     _Column("style_taken", "style taken ↑", ".0%", "how much of the photo's distance to the reference is gone; 0 %: the photo"),
     _Column("identity", "identity kept ↑", ".2f", "cosine with the photo's own face in {identity}, both gray; 1: the same"),
-    _Column("recognised", "rank-1 retrieval accuracy ↑", ".0%", "share whose own photo is the closest of all {count} photos"),
+    _Column("recognized", "rank-1 retrieval accuracy ↑", ".0%", "share whose own photo is the closest of all {count} photos"),
     _Column(
         "people_apart", "identity diversity ↑", ".0%",
         "mean distance between faces in {identity}, as a share of that between the photos; 0 %: all are one person",
@@ -87,7 +87,7 @@ def _cell(found: Mapping[str, Any], column: _Column) -> str:
         return ""
     values = found[column.key]
     text = f"{values['mean']:{column.form}}"
-    if column.key != "recognised":
+    if column.key != "recognized":
         text += f" ± {values['spread']:{column.form}}"
     if column.beside in found:
         text += f" ({found[column.beside]['mean']:{column.form}})"

@@ -69,7 +69,7 @@ def moved_photo(
         scale = face.side / (share * height * zoom)
         cos, sin = math.cos(math.radians(turn)) * scale, math.sin(math.radians(turn)) * scale
         x, y = width / 2 + right, height / 2 + down
-        to_photo = Affine(cos, sin, face.centre[0] - cos * x - sin * y, -sin, cos, face.centre[1] + sin * x - cos * y)
+        to_photo = Affine(cos, sin, face.center[0] - cos * x - sin * y, -sin, cos, face.center[1] + sin * x - cos * y)
         image = (warp(photo, to_photo, height, width).clamp(-1, 1) + 1) * 127.5
         pixels = image.permute(1, 2, 0).numpy() + random.normal(0, noise, (height, width, 3))
         yield MovedFrame(np.rint(pixels).clip(0, 255).astype(np.uint8), to_photo, index / fps)

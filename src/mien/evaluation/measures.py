@@ -97,7 +97,7 @@ def _method(
     who, looks = instruments.identity.vectors(given.images), instruments.looks.vectors(given.images)
     each: dict[str, Tensor] = {
         "identity": cosines(who, own.identity[index]),
-        "recognised": (torch.stack([_cosine(row, own.identity) for row in who]).argmax(1) == index).double(),
+        "recognized": (torch.stack([_cosine(row, own.identity) for row in who]).argmax(1) == index).double(),
     }
     if len(index) > 1:
         each["people_apart"] = _apart(who) / _apart(own.identity[index]).mean().clamp(min=1e-6)

@@ -145,7 +145,7 @@ def _frame(name: str, rgb: Tensor, face: PhotoFace, shows: Shows) -> CropFrame |
         )
     if like_photo and shows != "crops":
         scale = width / face.width
-        x, y = face.frame.centre
+        x, y = face.frame.center
         return CropFrame((x * scale, y * scale), face.frame.side * scale, face.frame.angle)
     return whole_frame(width, height) if square and shows != "photos" else None
 

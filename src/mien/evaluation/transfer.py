@@ -1,7 +1,7 @@
 """How well a model was carried over to other images: how near it came to them, and how much of the source's faces it kept.
 
 Nearness is the Frechet and the kernel distance to the target's images. Structure is compared image by image, for the
-same latents: gradients are counted by direction in 8 x 8 cells, which leaves out color and shading, and each set is centred
+same latents: gradients are counted by direction in 8 x 8 cells, which leaves out color and shading, and each set is centered
 first, which leaves out what all faces of a domain share. So two networks without anything to do with each other score 0, as
 does one that always draws the same face, and equal networks score 1.
 """
@@ -47,7 +47,7 @@ class Kept:
     """How much of a source's images is in a target's."""
 
     structure: float
-    """Mean cosine of the centred layouts of pairs: 1 for equal images, 0 for unrelated ones."""
+    """Mean cosine of the centered layouts of pairs: 1 for equal images, 0 for unrelated ones."""
     found: float
     """Share of the sources whose own image is the nearest of all the target's: 1 / N by chance."""
 

@@ -76,7 +76,7 @@ class Preference:
     open: int
     """Pairs without a vote, summed over the voters."""
     left: int
-    """Votes for A, whichever method it was: far from half of all, the voters favour a side."""
+    """Votes for A, whichever method it was: far from half of all, the voters favor a side."""
     voters: int
     """Files with votes in them."""
 

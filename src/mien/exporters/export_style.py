@@ -116,7 +116,7 @@ def _expected(mapper: GeneratorMapper, part: Part, given: dict[str, torch.Tensor
 
 def _facts(style: Style, model: Model, mapper: GeneratorMapper, difference: tuple[float, float]) -> dict[str, str]:
     return {
-        "mien": __version__, "style": style.name, "license": str(style.settings.get("licence") or model.provenance.licence),
+        "mien": __version__, "style": style.name, "license": str(style.settings.get("licence") or model.provenance.license),
         "base_model": model.provenance.name, "base_digest": style.base, "fidelity": f"{mapper.usual_fidelity:g}",
         "difference_from_pytorch": f"mean {difference[0]:.2e}, largest {difference[1]:.2e}",
     }  # fmt: skip

@@ -49,7 +49,7 @@ def export_web(
         write_whole(folder / "runtime" / name, content)
     for name in PAGE:
         write_whole(folder / name, (files("mien.exporters") / "browser" / name).read_bytes())
-    terms = str(style.settings.get("licence") or loaded.provenance.licence)
+    terms = str(style.settings.get("licence") or loaded.provenance.license)
     about = {"style": style.name, "size": loaded.resolution, "fidelity": style.fidelity, "license": terms}
     write_whole(folder / "about.json", json.dumps(about))
     return folder

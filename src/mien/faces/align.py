@@ -1,6 +1,6 @@
 """The FFHQ crop as one affine map, and other square crops; reading a crop from a photo.
 
-The crop's formula is that of Karras et al. 2019 (FFHQ), from eye centres and mouth corners: centre a tenth of the way from the
+The crop's formula is that of Karras et al. 2019 (FFHQ), from eye centers and mouth corners: center a tenth of the way from the
 eyes to the mouth, half side max(2.0 * eye distance, 1.8 * eye-mouth distance), x axis between that of the eyes and that at
 right angles to the line from eyes to mouth.
 """
@@ -30,12 +30,12 @@ _BLUR = 0.02  # of the side: standard deviation of the blur outside the image (a
 
 @dataclass(frozen=True)
 class CropFrame:
-    """A square in photo coordinates, possibly turned: centre, side in photo pixels, and direction of its x axis.
+    """A square in photo coordinates, possibly turned: center, side in photo pixels, and direction of its x axis.
 
     The y axis is the x axis turned by 90 degrees (down, for an upright crop).
     """
 
-    centre: tuple[float, float]
+    center: tuple[float, float]
     side: float
     angle: float = 0.0
     """Direction of the x axis in degrees; positive turns from x to y: clockwise, as seen."""
@@ -61,7 +61,7 @@ class CropFrame:
         (ax, ay), (bx, by) = self.x_axis, self.y_axis
         half = self.side / 2
         return Affine(
-            ax * step, bx * step, self.centre[0] - half * (ax + bx), ay * step, by * step, self.centre[1] - half * (ay + by)
+            ax * step, bx * step, self.center[0] - half * (ax + bx), ay * step, by * step, self.center[1] - half * (ay + by)
         )
 
     def to_crop(self, size: int) -> Affine:
@@ -71,13 +71,13 @@ class CropFrame:
     def moved(self, right: float, down: float) -> CropFrame:
         """The frame moved along its own axes, in units of its side."""
         (ax, ay), (bx, by) = self.x_axis, self.y_axis
-        x, y = self.centre
-        centre = (x + self.side * (right * ax + down * bx), y + self.side * (right * ay + down * by))
-        return CropFrame(centre, self.side, self.angle)
+        x, y = self.center
+        center = (x + self.side * (right * ax + down * bx), y + self.side * (right * ay + down * by))
+        return CropFrame(center, self.side, self.angle)
 
     def scaled(self, factor: float) -> CropFrame:
-        """The frame with the same centre and direction, `factor` times as wide."""
-        return CropFrame(self.centre, self.side * factor, self.angle)
+        """The frame with the same center and direction, `factor` times as wide."""
+        return CropFrame(self.center, self.side * factor, self.angle)
 
 
 def ffhq_frame(landmarks: Tensor) -> CropFrame:
@@ -90,7 +90,7 @@ def ffhq_frame(landmarks: Tensor) -> CropFrame:
     x_axis = (across[0] + down[1], across[1] - down[0])
     half = max(2.0 * math.hypot(*across), 1.8 * math.hypot(*down))
     if half < 1.0 or math.hypot(*x_axis) < 1e-6:
-        raise InputError("The five landmarks lie in one place or cancel out: give eye centres, nose and mouth corners.")
+        raise InputError("The five landmarks lie in one place or cancel out: give eye centers, nose and mouth corners.")
     angle = math.degrees(math.atan2(x_axis[1], x_axis[0]))
     return CropFrame((eyes[0] + 0.1 * down[0], eyes[1] + 0.1 * down[1]), 2.0 * half, angle)
 
@@ -112,7 +112,7 @@ def frame_from_box(x: float, y: float, side: float) -> CropFrame:
 
 
 def whole_frame(width: int, height: int) -> CropFrame:
-    """The largest centred square of an image: all of it, where it is square (`--aligned`)."""
+    """The largest centered square of an image: all of it, where it is square (`--aligned`)."""
     return CropFrame((width / 2, height / 2), float(min(width, height)))
 
 
@@ -139,9 +139,9 @@ def extract(rgb: Tensor, frame: CropFrame, size: int) -> tuple[Tensor, Tensor]:
 
 
 def distance_outside(frame: CropFrame, size: int, width: int, height: int) -> Tensor:
-    """[1, size, size]: how far, in photo pixels, each crop pixel's centre lies outside the image; negative inside."""
-    centres = torch.arange(size, dtype=torch.float64) + 0.5
-    grid = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), dim=-1)
+    """[1, size, size]: how far, in photo pixels, each crop pixel's center lies outside the image; negative inside."""
+    centers = torch.arange(size, dtype=torch.float64) + 0.5
+    grid = torch.stack(torch.meshgrid(centers, centers, indexing="xy"), dim=-1)
     x, y = frame.to_photo(size)(grid).unbind(dim=-1)
     return torch.stack([-x, x - width, -y, y - height]).amax(dim=0)[None].float()
 

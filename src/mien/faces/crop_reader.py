@@ -41,10 +41,10 @@ class CropReader:
         margin = beyond + 32 + 8 * frame.side / size
         left, top = (max(0, math.floor(v - margin)) for v in low)
         right, bottom = (math.ceil(v + margin) for v in high)
-        moved = CropFrame((frame.centre[0] - left, frame.centre[1] - top), frame.side, frame.angle)
+        moved = CropFrame((frame.center[0] - left, frame.center[1] - top), frame.side, frame.angle)
         return extract(self.image.part(left, top, right, bottom).rgb(), moved, size)
 
 
 def _times(frame: CropFrame, factor: float) -> CropFrame:
     """The same crop in coordinates that are `factor` times as large."""
-    return CropFrame((frame.centre[0] * factor, frame.centre[1] * factor), frame.side * factor, frame.angle)
+    return CropFrame((frame.center[0] * factor, frame.center[1] * factor), frame.side * factor, frame.angle)

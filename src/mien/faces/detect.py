@@ -30,7 +30,7 @@ _USUAL_SIDE = (800, 1800)  # longer side that the detector looks at: smaller ima
 _DETAILED_SIDE = (1600, 3400)
 _TINY_SIDE = (2400, 2400)
 _BOX_TO_FRAME = 1.85  # side of the FFHQ crop in units of the detector's box, on average
-_BOX_ABOVE = 0.17  # how far the crop's centre lies above the box's, in units of the box
+_BOX_ABOVE = 0.17  # how far the crop's center lies above the box's, in units of the box
 _SURE, _UNSURE = -0.2, -0.4  # scores of the detector: at the first looks, at the last one (its own threshold is 0)
 _AS_SEEN = 0.7  # how far the crop lies from that by formula towards that as seen
 _LARGER = 1.01  # the network takes faces for a hundredth too small: the mean of 40 held-out photos
@@ -44,7 +44,7 @@ class Face:
     box: tuple[float, float, float, float]
     """Left, top, right, bottom of the detector's square: brows to chin."""
     landmarks: Tensor
-    """[5, 2] float64: eye centres (image left first as the upright face is seen), nose tip, mouth corners (left first)."""
+    """[5, 2] float64: eye centers (image left first as the upright face is seen), nose tip, mouth corners (left first)."""
     score: float
     """How sure the detector is: above 1 very, below 0 not."""
     turn: int = 0
@@ -69,7 +69,7 @@ def combined_square(landmarks: Tensor, seen: CropFrame) -> CropFrame:
 
 @dataclass(frozen=True)
 class _Box:
-    centre: tuple[float, float]
+    center: tuple[float, float]
     side: float
     score: float
 
@@ -147,7 +147,7 @@ def _faces(
     height, width = rgb.shape[1:]
     faces = []
     for box in _boxes(torch.rot90(rgb, -turn, (1, 2)) if turn else rgb, sides, threshold, margin):
-        x, y = _turn_back(torch.tensor([box.centre], dtype=torch.float64), turn, width, height)[0].tolist()
+        x, y = _turn_back(torch.tensor([box.center], dtype=torch.float64), turn, width, height)[0].tolist()
         # The crop's own axes are turned, so that the network sees the face upright.
         points = find_points(rgb, _guessed_square((x, y), box.side, -90.0 * turn), network)
         if points is not None:
@@ -202,15 +202,15 @@ def quick_look(pixels: NDArray[np.uint8]) -> list[CropFrame]:
     return [_guessed_square(middle, box.width()) for middle, box in zip(middles, found, strict=True)]
 
 
-def _guessed_square(centre: tuple[float, float], side: float, angle: float = 0.0) -> CropFrame:
+def _guessed_square(center: tuple[float, float], side: float, angle: float = 0.0) -> CropFrame:
     """The FFHQ crop of a face in the detector's box, on average."""
-    return CropFrame(centre, side * _BOX_TO_FRAME, angle).moved(0.0, -_BOX_ABOVE / _BOX_TO_FRAME)
+    return CropFrame(center, side * _BOX_TO_FRAME, angle).moved(0.0, -_BOX_ABOVE / _BOX_TO_FRAME)
 
 
 def _between(one: CropFrame, other: CropFrame, share: float) -> CropFrame:
     """The crop between two that differ little, `share` of the way to the other."""
     turn = (other.angle - one.angle + 180) % 360 - 180
-    x, y = (a + (b - a) * share for a, b in zip(one.centre, other.centre, strict=True))
+    x, y = (a + (b - a) * share for a, b in zip(one.center, other.center, strict=True))
     return CropFrame((x, y), one.side + (other.side - one.side) * share, one.angle + turn * share)
 
 

@@ -78,12 +78,12 @@ def expression_distance(one: Expression, other: Expression) -> ExpressionDistanc
 def expression_region(crops: Tensor, network: LandmarkNetwork | None = None) -> Tensor:
     """Where FFHQ crops [N, 3, S, S] show gaze and expression: [N, 1, S, S], 1 in eyes and mouth, 0 elsewhere, soft between."""
     points, side = crop_points(crops.detach().float().cpu(), network), crops.shape[-1]
-    centres = torch.stack([points[:, 0], points[:, 1], (points[:, 3] + points[:, 4]) / 2], dim=1)  # [N, 3, 2]
+    centers = torch.stack([points[:, 0], points[:, 1], (points[:, 3] + points[:, 4]) / 2], dim=1)  # [N, 3, 2]
     across = points[:, 1] - points[:, 0]
     unit, axis = across.norm(dim=1), F.normalize(across, dim=1)
     pixels = (torch.arange(side) + 0.5) / side
     y, x = torch.meshgrid(pixels, pixels, indexing="ij")
-    away = torch.stack([x, y], dim=-1) - centres[:, :, None, None]  # [N, 3, S, S, 2]
+    away = torch.stack([x, y], dim=-1) - centers[:, :, None, None]  # [N, 3, S, S, 2]
     right = (away * axis[:, None, None, None]).sum(dim=-1)
     down = (away * torch.stack([-axis[:, 1], axis[:, 0]], dim=1)[:, None, None, None]).sum(dim=-1)
     wide = (points[:, 4] - points[:, 3]).norm(dim=1) / unit / 2
@@ -94,11 +94,11 @@ def expression_region(crops: Tensor, network: LandmarkNetwork | None = None) -> 
     return inside.amax(dim=1, keepdim=True)
 
 
-def _cut_out(images: Tensor, centre: Tensor, across: Tensor, half: tuple[float, float], size: tuple[int, int]) -> Tensor:
-    """Windows [N, C, *size] of images [N, C, S, S] around `centre` [N, 2], with `across` [N, 2] as x axis and unit."""
+def _cut_out(images: Tensor, center: Tensor, across: Tensor, half: tuple[float, float], size: tuple[int, int]) -> Tensor:
+    """Windows [N, C, *size] of images [N, C, S, S] around `center` [N, 2], with `across` [N, 2] as x axis and unit."""
     x, y = _grid(half, size)
     down = torch.stack([-across[:, 1], across[:, 0]], dim=1)
-    where = centre[:, None, None] + x[None, ..., None] * across[:, None, None] + y[None, ..., None] * down[:, None, None]
+    where = center[:, None, None] + x[None, ..., None] * across[:, None, None] + y[None, ..., None] * down[:, None, None]
     return F.grid_sample(images, where * 2 - 1, mode="bicubic", padding_mode="border", align_corners=False)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from mien.latents import Codes
 from mien.models.model import Model
 
-# In the FFHQ frame eyes, mouth and chin have their places: centre and radii of an ellipse around them, in sides of the image.
+# In the FFHQ frame eyes, mouth and chin have their places: center and radii of an ellipse around them, in sides of the image.
 _CENTRE, _RADII = (0.5, 0.58), (0.27, 0.36)
 _STEEPNESS = 8.0
 _OUTSIDE = 2  # fidelity to this power outside the face: 1 stays 1, 0.7 becomes 0.49

@@ -38,12 +38,12 @@ def find_points(rgb: Tensor, start: CropFrame, network: LandmarkNetwork) -> Tens
     if factor > 1:
         # A large face is made smaller once, not for each look.
         height, width = rgb.shape[1:]
-        x, y = (max(0, math.floor(v - 1.5 * start.side)) for v in start.centre)
-        right, bottom = (math.ceil(v + 1.5 * start.side) for v in start.centre)
+        x, y = (max(0, math.floor(v - 1.5 * start.side)) for v in start.center)
+        right, bottom = (math.ceil(v + 1.5 * start.side) for v in start.center)
         x, y = min(x, width - factor), min(y, height - factor)
         small = F.avg_pool2d(rgb[:, y:bottom, x:right], factor)
-        centre = ((start.centre[0] - x) / factor, (start.centre[1] - y) / factor)
-        found = find_points(small, CropFrame(centre, start.side / factor, start.angle), network)
+        center = ((start.center[0] - x) / factor, (start.center[1] - y) / factor)
+        found = find_points(small, CropFrame(center, start.side / factor, start.angle), network)
         return None if found is None else found * factor + torch.tensor([x, y])
     frame, points = start, torch.empty(0)
     for offsets in (_FIRST_LOOKS, _NEXT_LOOKS, _NEXT_LOOKS):
@@ -69,10 +69,10 @@ def crop_points(crops: Tensor, network: LandmarkNetwork | None = None) -> Tensor
 
 
 def seen_crop(points: Tensor) -> CropFrame:
-    """The FFHQ crop whose centre and right edge's middle are the last two of seven points."""
-    centre, right = points[5].tolist(), points[6].tolist()
-    x, y = right[0] - centre[0], right[1] - centre[1]
-    return CropFrame((centre[0], centre[1]), 2 * math.hypot(x, y), math.degrees(math.atan2(y, x)))
+    """The FFHQ crop whose center and right edge's middle are the last two of seven points."""
+    center, right = points[5].tolist(), points[6].tolist()
+    x, y = right[0] - center[0], right[1] - center[1]
+    return CropFrame((center[0], center[1]), 2 * math.hypot(x, y), math.degrees(math.atan2(y, x)))
 
 
 def are_plausible(points: Tensor, start: CropFrame) -> bool:
@@ -104,7 +104,7 @@ def _look(rgb: Tensor, frames: Sequence[CropFrame], network: LandmarkNetwork) ->
 def with_mirrored(points: Tensor) -> Tensor:
     """The network's points [2 N, 7, 2] to N crops and to their mirror images, as the mean of both: [N, 7, 2] in the crops."""
     seen, mirrored = points.chunk(2)
-    # In the mirror left is right; the middle of the right edge is that of the left one: as far beyond the centre.
+    # In the mirror left is right; the middle of the right edge is that of the left one: as far beyond the center.
     mirrored = torch.stack([1.0 - mirrored[..., 0], mirrored[..., 1]], dim=-1)[:, [1, 0, 2, 4, 3, 5, 6]]
     mirrored[:, 6] = 2 * mirrored[:, 5] - mirrored[:, 6]
     return (seen + mirrored) / 2

@@ -15,7 +15,7 @@ _WORKING_SIZE = 192  # largest side in pixels at which the mask is made to follo
 REACH = 0.04  # of the side: radius of the windows in which mask and colors are related
 WIDER = 0.012  # of the side: how far the mask reaches beyond head and hair, so that no rim of the old ones stays
 _NECK = (0.84, 1.0)  # height in the crop at which the mask begins to fade, and has faded: from the chin to the shoulders
-# The face in its frame: centre and radii of an ellipse in sides of the crop, and how steep its edge is.
+# The face in its frame: center and radii of an ellipse in sides of the crop, and how steep its edge is.
 _FACE, _FACE_RADII, _FACE_STEEPNESS = (0.5, 0.61), (0.30, 0.36), 14.0
 
 

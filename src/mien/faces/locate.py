@@ -57,7 +57,7 @@ def _by_hand(width: int, height: int, config: AlignConfig, name: str) -> list[Cr
     else:
         return []
     half = frame.side * math.sqrt(0.5) if frame.angle else frame.side / 2
-    x, y = frame.centre
+    x, y = frame.center
     if x + half <= 0 or y + half <= 0 or x - half >= width or y - half >= height:
         raise InputError(f"{what} outside {name} ({width} x {height} pixels): give pixels inside it.")
     if frame.side > _LARGEST * max(width, height):

@@ -58,7 +58,7 @@ def paste_back(
         return image
     face, mask = face.float().clamp(-1, 1), mask.float().clamp(0, 1)
     window = image.pixels[top:bottom, left:right, : image.colors]
-    local = replace(frame, centre=(frame.centre[0] - left, frame.centre[1] - top))
+    local = replace(frame, center=(frame.center[0] - left, frame.center[1] - top))
     if match_colors:
         face = (face + _border_shift(ImageData(window, image.icc), local, face, mask)).clamp(-1, 1)
 

@@ -44,7 +44,7 @@ def spread_colors(image: ImageData, frame: CropFrame, face: Tensor, drawn: Tenso
     if left >= right or top >= bottom:
         return image
     window = image.pixels[top:bottom, left:right, : image.colors]
-    local = replace(around, centre=(around.centre[0] - left, around.centre[1] - top))
+    local = replace(around, center=(around.center[0] - left, around.center[1] - top))
     photo, _ = CropReader(ImageData(window, image.icc)).read(local, _SIZE)
     shift = _carried(photo, face, drawn, head)
     if not bool(shift.abs().amax() > _NOTHING):

@@ -33,7 +33,7 @@ class AlignedFace:
     """A face that was found in a photo, cut out as FFHQ does."""
 
     frame: CropFrame
-    """Where it sits in the photo: centre, side and angle of a square."""
+    """Where it sits in the photo: center, side and angle of a square."""
     crop: Tensor
     """The aligned face, [3, size, size] in [-1, 1]."""
     valid: Tensor
@@ -68,7 +68,7 @@ class StylizedFace:
     """A face before and after: images are [3, R, R] in [-1, 1]."""
 
     frame: CropFrame
-    """Where the face sits in the photo: centre, side and angle of a square."""
+    """Where the face sits in the photo: center, side and angle of a square."""
     crop: Tensor
     """The aligned face as the model saw it."""
     head: Tensor

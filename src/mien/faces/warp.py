@@ -21,7 +21,7 @@ _REDUCED_TO = 3  # source pixels per pixel of the result that are left for the L
 
 @dataclass(frozen=True)
 class Affine:
-    """The map (x, y) -> (a x + b y + c, d x + e y + f); pixel centres lie at half coordinates."""
+    """The map (x, y) -> (a x + b y + c, d x + e y + f); pixel centers lie at half coordinates."""
 
     a: float
     b: float

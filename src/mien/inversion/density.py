@@ -22,7 +22,7 @@ _DEGENERATE, _STIFF = 1e-4, 1e-2  # of the largest spread: left out; taken for n
 class CodeDensity:
     """A Gaussian in the P space."""
 
-    centre: Tensor
+    center: Tensor
     """Mean of the P space, [w_dim]."""
     whitening: Tensor
     """[w_dim, directions]: principal directions of the P space over their standard deviations."""
@@ -31,19 +31,19 @@ class CodeDensity:
     def of(cls, w: Tensor, most: int | None = None) -> CodeDensity:
         """Fitted to mapped codes [N, w_dim], in at most `most` principal directions; None: all that vary."""
         p = to_p(w)
-        centre = p.mean(dim=0)
-        spread, directions = torch.linalg.svd((p - centre) / len(p) ** 0.5, full_matrices=False)[1:]
+        center = p.mean(dim=0)
+        spread, directions = torch.linalg.svd((p - center) / len(p) ** 0.5, full_matrices=False)[1:]
         count = int((spread > _DEGENERATE * spread[0]).sum())
         count = count if most is None else min(most, count)
         scale = spread[:count].clamp(min=_STIFF * float(spread[0]))
-        return cls(centre, (directions[:count] / scale[:, None]).T)
+        return cls(center, (directions[:count] / scale[:, None]).T)
 
     def out(self, w_plus: Tensor) -> Tensor:
         """How far out codes [N, rows, w_dim] lie: squared Mahalanobis distance per direction, mean over rows, [N].
 
         About 1 for mapped codes.
         """
-        return ((to_p(w_plus) - self.centre) @ self.whitening).square().mean(dim=(1, 2))
+        return ((to_p(w_plus) - self.center) @ self.whitening).square().mean(dim=(1, 2))
 
 
 @torch.no_grad()

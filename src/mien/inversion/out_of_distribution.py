@@ -145,5 +145,5 @@ def _gaps(one: _Looks, others: _Looks) -> Tensor:
 def _face_structure(images: Tensor) -> Tensor:
     """[N, 100]: gray values at 16 px of the FFHQ crop's inner face, mean 0 and length 1."""
     small = resize(gray(images)[:, :1], 16)[:, 0, 4:14, 3:13].flatten(1)
-    centred = small - small.mean(dim=1, keepdim=True)
-    return F.normalize(centred, dim=1, eps=1e-6)
+    centered = small - small.mean(dim=1, keepdim=True)
+    return F.normalize(centered, dim=1, eps=1e-6)

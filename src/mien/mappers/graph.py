@@ -84,7 +84,7 @@ OPERATORS = frozenset(
 """All that a graph of ours may hold; onnxruntime-web runs every one of them, in WebAssembly and on WebGPU."""
 _HALF_FROM = 1 << 16  # elements: smaller tensors stay in single precision
 _FRAME = (
-    "FFHQ alignment, RGB. With the centres of the eyes, e = the point between them, m = the middle of the mouth corners: the "
+    "FFHQ alignment, RGB. With the centers of the eyes, e = the point between them, m = the middle of the mouth corners: the "
     "crop is a square around e + 0.1 (m - e), its side is the larger of 4 times the distance between the eyes and 3.6 times "
     "that of e and m, and its upper edge lies along (right eye - left eye) + (m - e) turned by (x, y) -> (y, -x)."
 )

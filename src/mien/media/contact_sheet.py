@@ -30,7 +30,7 @@ def sheet(
 
     `rows` holds images [3, h, w] in [-1, 1] of any sizes; `None` leaves a cell empty, and short rows end in empty cells.
     `size` is the side of a cell in pixels; None takes the longest side of any image. Every image is scaled to fit its cell
-    (Lanczos, proportions kept) and centred. Labels are written beside the rows and above the columns,
+    (Lanczos, proportions kept) and centered. Labels are written beside the rows and above the columns,
     `captions` (laid out as `rows`) below the cells, all wrapped to fit.
     Raises `ValueError` for an empty sheet, images of another shape and a wrong number of labels.
     """

@@ -1,6 +1,6 @@
 """The image as data: upright pixels in their own mode with the profile that their colors are meant in.
 
-A pixel covers the unit square: pixel (column x, row y) has its centre at (x + 0.5, y + 0.5). All coordinates in mien are such.
+A pixel covers the unit square: pixel (column x, row y) has its center at (x + 0.5, y + 0.5). All coordinates in mien are such.
 """
 
 from __future__ import annotations

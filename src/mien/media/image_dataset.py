@@ -152,7 +152,7 @@ def _decoded(path: Path, resolution: int) -> Iterator[tuple[str, tuple[Pixels, t
 
 
 def middle_square(image: ImageData, resolution: int) -> Pixels:
-    """The largest centred square of an image, on white where transparent, resized (Lanczos): [R, R, 3] uint8 sRGB."""
+    """The largest centered square of an image, on white where transparent, resized (Lanczos): [R, R, 3] uint8 sRGB."""
     side = min(image.height, image.width)
     top, left = (image.height - side) // 2, (image.width - side) // 2
     square = replace(image, pixels=image.pixels[top : top + side, left : left + side])

@@ -1,7 +1,7 @@
-"""A small network that finds five points of a face (eye centres, nose tip, mouth corners) and its FFHQ crop; also in drawings.
+"""A small network that finds five points of a face (eye centers, nose tip, mouth corners) and its FFHQ crop; also in drawings.
 
 It looks at a gray crop around the face and outputs points in units of that crop. Looking twice, the second time at a crop that
-is centred, scaled and turned by the first output, makes it precise (cascaded regression, Dollar et al. 2010). The FFHQ crop
+is centered, scaled and turned by the first output, makes it precise (cascaded regression, Dollar et al. 2010). The FFHQ crop
 follows from the points by a formula, but where a drawing's eyes are larger or wider apart than anybody's, what the face as a
 whole says is worth as much: so the network also outputs two points of the crop itself.
 """
@@ -47,7 +47,7 @@ class HalvingBlock(nn.Module):
 class LandmarkNetwork(nn.Module):
     """Crop [N, 3, size, size] in [-1, 1] -> points [N, 7, 2] in units of the crop's side (0, 0 its top left corner).
 
-    The order is: eye at the image's left, eye at the right, nose tip, mouth corner left, right; centre of the FFHQ crop, middle
+    The order is: eye at the image's left, eye at the right, nose tip, mouth corner left, right; center of the FFHQ crop, middle
     of its right edge.
     """
 

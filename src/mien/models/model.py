@@ -21,7 +21,7 @@ class Provenance:
     """Where weights come from and what may be done with them."""
 
     name: str = "unnamed"
-    licence: str = "unknown"
+    license: str = "unknown"
     source: str = ""
     """One sentence: who trained it on what, or which file it was converted from."""
     images_seen: int = 0

@@ -59,7 +59,7 @@ class References:
         """The share of each reference that lies beyond its image's border and was made up, 0 to 1."""
         if self.valid is None:
             return (0.0,) * self.count
-        # Pixels that touch the border from inside are no addition: only centres outside count.
+        # Pixels that touch the border from inside are no addition: only centers outside count.
         return tuple(float(share) for share in (self.valid[: self.count] < 0.5).float().mean(dim=(1, 2, 3)))
 
 

@@ -236,7 +236,7 @@ class Stream:
 
 def _visible(square: CropFrame, shape: tuple[int, ...]) -> float:
     """How much of a face, brows to chin, lies inside a frame of that shape, 0 to 1."""
-    (x, y), half = square.moved(0.0, _MIDDLE - 0.5).centre, _HALF * square.side
+    (x, y), half = square.moved(0.0, _MIDDLE - 0.5).center, _HALF * square.side
     across, down = (max(0.0, min(end, v + half) - max(0.0, v - half)) for v, end in ((x, shape[1]), (y, shape[0])))
     return across * down / (2 * half) ** 2
 

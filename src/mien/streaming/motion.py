@@ -30,7 +30,7 @@ _CENTRE, _RADII = (0.0, 0.16), (0.62, 0.8)  # the face in a patch whose sides ar
 
 @dataclass(frozen=True)
 class Motion:
-    """A similarity about a square's centre: right and down in units of its side, size factor, and turn in degrees."""
+    """A similarity about a square's center: right and down in units of its side, size factor, and turn in degrees."""
 
     right: float = 0.0
     down: float = 0.0
@@ -40,7 +40,7 @@ class Motion:
     def of(self, square: CropFrame) -> CropFrame:
         """Where the square has gone."""
         moved = square.moved(self.right, self.down).scaled(self.factor)
-        return CropFrame(moved.centre, moved.side, moved.angle + self.turn)
+        return CropFrame(moved.center, moved.side, moved.angle + self.turn)
 
 
 class Template:

@@ -64,7 +64,7 @@ def window(frame: Frame, square: CropFrame, margin: float = 0.0) -> tuple[int, i
     height, width = frame.shape[:2]
     (ax, ay), half = square.x_axis, square.side / 2
     reach = half * (abs(ax) + abs(ay)) + margin
-    x, y = square.centre
+    x, y = square.center
     left = min(max(0, math.floor(x - reach)), width - 1)
     top = min(max(0, math.floor(y - reach)), height - 1)
     return left, top, max(left + 1, min(width, math.ceil(x + reach))), max(top + 1, min(height, math.ceil(y + reach)))

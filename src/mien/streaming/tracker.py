@@ -127,7 +127,7 @@ class Tracker:
                 self._anchored(frame, track, track.square)
                 track.velocity = velocity
         height, width = frame.shape[:2]
-        x, y = track.square.centre
+        x, y = track.square.center
         inside = -0.1 * width < x < 1.1 * width and -0.1 * height < y < 1.1 * height and track.square.side > 24
         return inside and track.missing < _PATIENCE
 
@@ -193,7 +193,7 @@ def _searched(frame: Frame, side: int) -> list[CropFrame]:
     scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
-    return [CropFrame((found.centre[0] / scale, found.centre[1] / scale), found.side / scale) for found in quick_look(small)]
+    return [CropFrame((found.center[0] / scale, found.center[1] / scale), found.side / scale) for found in quick_look(small)]
 
 
 def _square(points: Tensor) -> CropFrame:
@@ -207,7 +207,7 @@ def _between(start: CropFrame, end: CropFrame) -> Motion:
 
 def _difference(start: CropFrame, end: CropFrame) -> Tensor:
     """Right and down in sides of the first, log of the size, turn in radians."""
-    right, down = start.to_crop(1)(torch.tensor([end.centre], dtype=torch.float64))[0].tolist()
+    right, down = start.to_crop(1)(torch.tensor([end.center], dtype=torch.float64))[0].tolist()
     turn = math.radians((end.angle - start.angle + 180) % 360 - 180)
     return torch.tensor([right - 0.5, down - 0.5, math.log(end.side / start.side), turn])
 
@@ -217,5 +217,5 @@ def _overlap(one: CropFrame, other: CropFrame) -> float:
 
 
 def _upright(square: CropFrame) -> tuple[float, float, float, float]:
-    (x, y), half = square.centre, square.side / 2
+    (x, y), half = square.center, square.side / 2
     return x - half, y - half, x + half, y + half

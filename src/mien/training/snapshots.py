@@ -49,12 +49,12 @@ class Snapshots:
 
     def model(self, path: Path, trainer: AdversarialTrainer) -> None:
         """Write the moving averages and the discriminator as a model."""
-        licence, begun, base = "unknown", "from scratch", ""
+        terms, begun, base = "unknown", "from scratch", ""
         if self.source is not None:
-            licence = self.source.provenance.licence
+            terms = self.source.provenance.license
             base = self.source.provenance.digest or generator_digest(self.source.generator)
             begun = f"from {self.source.provenance.name} ({base})"
-        told = Provenance(self.folder.path.resolve().name, licence, f"trained by mien {begun}", trainer.images, base=base)
+        told = Provenance(self.folder.path.resolve().name, terms, f"trained by mien {begun}", trainer.images, base=base)
         encoder = trainer.reconstruction.ema if trainer.reconstruction else None
         write_model(path, Model(trainer.ema, trainer.discriminator, encoder, told, self.blurred_background))
 

@@ -100,7 +100,7 @@ _STORAGE_TYPES: dict[str, torch.dtype] = {
 }  # fmt: skip
 _STORAGE_NAMES = {f"{module}.{name}": dtype for module in ("torch", "torch.cuda") for name, dtype in _STORAGE_TYPES.items()}
 
-# Classes whose instances carry settings, not behaviour: kept as Records.
+# Classes whose instances carry settings, not behavior: kept as Records.
 _INERT = {
     "argparse.Namespace", "types.SimpleNamespace", "dnnlib.util.EasyDict", "easydict.EasyDict", "yacs.config.CfgNode",
     "pathlib.Path", "pathlib.PosixPath", "pathlib.WindowsPath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath",

@@ -32,7 +32,7 @@ class PublishedFile:
     """Where its authors offer it, for people."""
     url: str
     """Where the file itself is."""
-    licence: str
+    license: str
     bytes: int | None = None
     sha256: str | None = None
 
@@ -47,7 +47,7 @@ PUBLISHED: tuple[PublishedFile, ...] = (
         author="NVIDIA, StyleGAN2-ADA",
         page="https://github.com/NVlabs/stylegan2-ada-pytorch",
         url="https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/ffhq.pkl",
-        licence="NVIDIA Source Code License: non-commercial",
+        license="NVIDIA Source Code License: non-commercial",
         bytes=381_624_121,
         sha256="a205a346e86a9ddaae702e118097d014b7b8bd719491396a162cca438f2f524c",
     ),
@@ -60,7 +60,7 @@ PUBLISHED: tuple[PublishedFile, ...] = (
         author="JoJoGAN (converted with rosinality's code)",
         page="https://github.com/mchong6/JoJoGAN",
         url=f"{_DRIVE}1Yr7KuD959btpmcKGAUsbAk5rPjX2MytK",
-        licence="NVIDIA Source Code License: non-commercial",
+        license="NVIDIA Source Code License: non-commercial",
     ),
     PublishedFile(
         name="ffhq-256-rosinality",
@@ -71,7 +71,7 @@ PUBLISHED: tuple[PublishedFile, ...] = (
         author="rosinality, stylegan2-pytorch",
         page="https://github.com/rosinality/stylegan2-pytorch",
         url=f"{_DRIVE}1PQutd-JboOCOZqmd95XWxWrO8gGEvRcO",
-        licence="none stated; trained on FFHQ (CC BY-NC-SA 4.0)",
+        license="none stated; trained on FFHQ (CC BY-NC-SA 4.0)",
     ),
     PublishedFile(
         name="e4e-ffhq",
@@ -82,7 +82,7 @@ PUBLISHED: tuple[PublishedFile, ...] = (
         author="Tov et al., encoder4editing",
         page="https://github.com/omertov/encoder4editing",
         url=f"{_DRIVE}1cUv_reLE6k3604or78EranS7XzuVMWeO",
-        licence="code MIT; trained on FFHQ (CC BY-NC-SA 4.0) with NVIDIA's model",
+        license="code MIT; trained on FFHQ (CC BY-NC-SA 4.0) with NVIDIA's model",
         bytes=1_201_649_680,
         sha256="2ace1d9a8c05c10a399bcd500b8dda118f759ff1aac89dbdab7435f2136a0999",
     ),

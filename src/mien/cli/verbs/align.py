@@ -50,7 +50,7 @@ def run(
             for number, face in enumerate(align_faces(job.photo, align.one(), size=size), 1):
                 target = job.out if align.face != "all" else job.out.with_stem(f"{job.out.stem}_{number}")
                 write_out(target, from_tensor(face.crop), overwrite=files.overwrite)
-                facts = {"centre": face.frame.centre, "side": face.frame.side, "angle": face.frame.angle}
+                facts = {"center": face.frame.center, "side": face.frame.side, "angle": face.frame.angle}
                 report.wrote(target, {"photo": str(job.photo), **facts})
             advance(index + 1, len(jobs), 0.0)
 

@@ -40,7 +40,7 @@ def run(
     image, report = as_image(job.photo), Report()
     frames = [face.frame for face in align_faces(image, size=8)]
     write_out(job.out, as_image(draw_numbers(to_pil(image), frames)), overwrite=overwrite)
-    squares = [[round(c - f.side / 2) for c in f.centre] + [round(f.side)] for f in frames]
+    squares = [[round(c - f.side / 2) for c in f.center] + [round(f.side)] for f in frames]
     facts = {"photo": str(job.photo), "faces": [{"face": i, "box": box} for i, box in enumerate(squares, 1)]}
     report.wrote(job.out, facts)
     report.lines += [f"face {number}: --box {','.join(map(str, box))}" for number, box in enumerate(squares, 1)]

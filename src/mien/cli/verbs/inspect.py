@@ -89,7 +89,7 @@ def _facts(info: FileInfo) -> dict[str, str]:
         if len(info.parameters) < 6
         else "",
         "channels": ", ".join(f"{size} px {width}" for size, width in info.channels.items()),
-        "licence": info.licence,
+        "license": info.license,
         "source": info.provenance.get("source", ""),
     }
     return {name: value for name, value in facts.items() if value}

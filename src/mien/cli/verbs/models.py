@@ -65,7 +65,7 @@ def _get(entry: PublishedFile, file: Path | None, out: Path | None, *, overwrite
 
     if file is None and not quiet:
         size = f"{entry.bytes / 1e6:.0f} MB" if entry.bytes else "size unknown"
-        print(f"mien: {entry.file} ({size}) by {entry.author}; license: {entry.licence}", file=sys.stderr)
+        print(f"mien: {entry.file} ({size}) by {entry.author}; license: {entry.license}", file=sys.stderr)
     try:
         with progress("megabytes", quiet=quiet) as advance:
             target = download_model(
@@ -76,7 +76,7 @@ def _get(entry: PublishedFile, file: Path | None, out: Path | None, *, overwrite
             print("mien: what came is kept; the same command goes on.", file=sys.stderr)
         raise
     report = Report()
-    report.wrote(target, {"name": entry.name, "bytes": target.stat().st_size, "licence": entry.licence})
+    report.wrote(target, {"name": entry.name, "bytes": target.stat().st_size, "license": entry.license})
     return report
 
 
@@ -88,7 +88,7 @@ def _list() -> Report:
     styles = [_style(path, model) for path in ready_styles().values()]
     others = [_other(entry) for entry in PUBLISHED]
     rows = [
-        (kind, entry["name"], f"{entry['resolution']} px", f"{entry['bytes'] / 1e6:.1f} MB", entry["hash"], entry["licence"])
+        (kind, entry["name"], f"{entry['resolution']} px", f"{entry['bytes'] / 1e6:.1f} MB", entry["hash"], entry["license"])
         for kind, entry in [("model", model), *(("style", style) for style in styles)]
     ]
     lines = table(("kind", "name", "images", "file", "hash", "license"), rows)
@@ -103,7 +103,7 @@ def _list() -> Report:
                 f"{entry['file']}, {entry['bytes'] / 1e6:.0f} MB" if entry["bytes"] else entry["file"],
                 "yes" if entry["path"] else "no",
                 entry["author"],
-                entry["licence"],
+                entry["license"],
             )
             for entry in others
         ],
@@ -132,7 +132,7 @@ def _model(path: Path) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "resolution": document["configs"]["generator"]["resolution"],
         "hash": provenance["digest"],
-        "licence": provenance["licence"],
+        "license": provenance["licence"],
         "source": provenance["source"],
         "images_seen": provenance["images_seen"],
         "parts": sorted(document["configs"]),
@@ -151,6 +151,6 @@ def _style(path: Path, model: dict[str, Any]) -> dict[str, Any]:
         "resolution": document["resolution"],
         "hash": file_digest(path),
         "base": document["base"],
-        "licence": model["licence"],
+        "license": model["license"],
         "fits": document["base"] == model["hash"],
     }

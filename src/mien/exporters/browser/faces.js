@@ -1,4 +1,4 @@
-// Where a face is: our landmark network, looking through windows of an image; a square is {x, y, side, angle} (centre, radians).
+// Where a face is: our landmark network, looking through windows of an image; a square is {x, y, side, angle} (center, radians).
 
 const FIELD = 0.9; // side of what the network sees, in sides of the FFHQ square
 const SEEN = 64;
@@ -112,11 +112,11 @@ function answer(data, index, square) {
   const at = (n, k) => [data[(n * 7 + k) * 2], data[(n * 7 + k) * 2 + 1]];
   const swapped = [1, 0, 2, 4, 3, 5, 6], side = square.side * FIELD;
   const cos = Math.cos(square.angle), sin = Math.sin(square.angle), points = [];
-  const centre = at(2 * index + 1, 5);
+  const center = at(2 * index + 1, 5);
   for (let k = 0; k < 7; k++) {
     const [x, y] = at(2 * index, k);
     let [mx, my] = at(2 * index + 1, swapped[k]);
-    if (k === 6) [mx, my] = [2 * centre[0] - mx, 2 * centre[1] - my];
+    if (k === 6) [mx, my] = [2 * center[0] - mx, 2 * center[1] - my];
     const u = ((x + 1 - mx) / 2 - 0.5) * side, v = ((y + my) / 2 - 0.5) * side;
     points.push([square.x + cos * u - sin * v, square.y + sin * u + cos * v]);
   }

@@ -13,7 +13,7 @@ const say = (text) => { part("status").textContent = text; };
 async function load() {
   about = await (await fetch("about.json")).json();
   document.title = part("title").textContent = `mien: ${about.style}`;
-  part("licence").textContent = `License of the style's weights: ${about.license}.`;
+  part("license").textContent = `License of the style's weights: ${about.license}.`;
   part("fidelity").value = about.fidelity;
   ort.env.wasm.wasmPaths = new URL("./runtime/", import.meta.url).href;
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(8, navigator.hardwareConcurrency || 1) : 1;
