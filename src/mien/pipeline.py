@@ -64,7 +64,7 @@ class Stylizer(FaceModel):
     """
 
     identity_network: Embedder | None = None
-    """The network of the identity loss; None: the one that comes with mien."""
+    """The network of the identity loss; None: mien's own."""
     _tuned: tuple[Style, SynthesisNetwork] | None = None
     _mapped: tuple[Style, Engine | None, Mapper] | None = None
 

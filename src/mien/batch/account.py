@@ -15,7 +15,7 @@ from mien.files import check_regular
 
 
 class Account:
-    """A file of lines that are whole, whenever the writer is killed; a line that was cut off is left alone, and ends there.
+    """A file of complete lines, whenever the writer is killed; a truncated line is left alone.
 
     Of several lines about one output the last one counts.
     """
@@ -48,7 +48,7 @@ class Account:
         os.close(self._file)
 
     def without_line(self, jobs: Iterable[Job]) -> list[Job]:
-        """Those of `jobs` whose outputs no line tells of: their writer was killed between the image and its line."""
+        """Those of `jobs` whose outputs have no line: their writer was killed between the image and its line."""
         told = {line.get("output") for line in lines(self.path) if line.get("error") is None}
         return [job for job in jobs if str(job.out) not in told]
 

@@ -1,4 +1,4 @@
-"""A style on all photos of a folder, of several or of any list: what `mien apply` does with many."""
+"""A style on all photos of folders or lists: what `mien apply` does with many."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def plan_folder(photos: Photos, styles: Sequence[str], out: str | Path, files: F
 
 
 def told_done(dones: Iterator[Done], there: Sequence[Job], names: Sequence[str], account: Path | None) -> Iterator[Done]:
-    """The same, each first written to the account, if there is one.
+    """The same, each first written to the report, if there is one.
 
     What was `there` already and has no line in it gets one, in styles of these `names`: its writer was killed between the two.
     """

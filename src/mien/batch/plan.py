@@ -1,4 +1,4 @@
-"""What is to be made of many photos, and under which names. Nothing here waits for torch."""
+"""What to make of many photos, and under which names. Nothing here waits for torch."""
 
 from __future__ import annotations
 

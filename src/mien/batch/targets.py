@@ -1,4 +1,4 @@
-"""Where images are to be written: every problem is reported before any work starts."""
+"""Where images are written: every problem is reported before any work starts."""
 
 from __future__ import annotations
 

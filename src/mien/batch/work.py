@@ -1,4 +1,4 @@
-"""Image after image: photos are read ahead, searched once, and drawn in every style that is asked for."""
+"""Image after image: photos are read ahead, searched once, and drawn in every requested style."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Done:
     seconds: float
     """That it took; for the first style of a photo with reading it and finding its faces."""
     faces: tuple[float, ...] | None = None
-    """Pixels of the photo per pixel of the model, of each face; None where nobody knows."""
+    """Pixels of the photo per pixel of the model, of each face; None if unknown."""
     error: MienError | None = None
     notes: tuple[str, ...] = ()
     """What the worker of a cluster warned of."""

@@ -1,4 +1,4 @@
-"""From the bytes of one image to the crops in it: where its faces are, how large, how sharp. Nothing is decided here."""
+"""From the bytes of an image to its crops: where its faces are, how large, how sharp. Nothing is decided here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What was found so far, on disk beside the output, so that a preparation that was stopped goes on where it was.
+"""What was found so far, on disk beside the output, so that an interrupted preparation resumes.
 
-settings.json     what the crops were made with; under other settings the work begins anew
+settings.json     what the crops were made with; with other settings the work starts again
 found.jsonl       one line per image file, by the SHA-256 of its content
 <sha>-<n>         the n-th crop of that file, encoded
 """
@@ -35,7 +35,7 @@ _MOST_BYTES = 1 << 30  # of lines: about three million files
 
 
 def _text(path: Path) -> str:
-    """What a file of the journal holds; nothing where it is no text (any more): the work then begins anew."""
+    """What a file of the journal holds; empty if it is not text (any more): the work then starts again."""
     try:
         return read_text(path, most=_MOST_BYTES)
     except InputError:

@@ -1,4 +1,4 @@
-"""The ways from a face to a code beside each other, on the same photos: how like, how usual a code, how long it takes."""
+"""The inverters compared on the same photos: identity, density of the code, time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An evaluation on paper: `evaluation.md` with the table and how to read it, `evaluation.json`, `sheet.png`."""
+"""An evaluation as files: `evaluation.md` with the table and how to read it, `evaluation.json`, `sheet.png`."""
 
 from __future__ import annotations
 

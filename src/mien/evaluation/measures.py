@@ -1,6 +1,6 @@
-"""How well a style is put on people: near to its reference, and still everybody their own self.
+"""How well a style works on people: close to its reference, and still preserving identity.
 
-Every measure is taken for each photo, so that it has a mean and a spread; every image is judged beside its own photo.
+Every measure is taken for each photo, so that it has a mean and a spread; every image is compared with its own photo.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def parse_variant(text: str, resolution: int) -> Variant:
 def run_sweep(variants: Sequence[Variant], config: TrainConfig, folder: Path, session: Session) -> dict[str, Outcome]:
     """Train every variant in a folder of its own below `folder`, all from the same source, seed and images.
 
-    A sweep that was stopped goes on where it was: variants that are complete are not touched.
+    An interrupted sweep resumes: variants that are complete are not touched.
     Raises `InputError` for two variants of one name, and for a configuration without a source or an end.
     """
     names = [v.name for v in variants]

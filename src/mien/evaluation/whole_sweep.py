@@ -40,7 +40,7 @@ def sweep(
 ) -> Sweep:  # fmt: skip
     """Fine-tune the model in `source` by several methods, with the same images and random numbers, and write a sheet of all.
 
-    `overrides` are settings of training by dotted names, with `kimg` among them. A sweep that was stopped goes on where it was.
+    `overrides` are settings of training by dotted names, with `kimg` among them. An interrupted sweep resumes.
     Raises `InputError` for methods and cuts that the model does not have, and where it was stopped before all had begun.
     """
     config, session, model = config or SweepConfig(), session or Session(), load_model(source)

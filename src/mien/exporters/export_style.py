@@ -1,4 +1,4 @@
-"""A style as one graph in a file: made, compared with PyTorch, and only then given its name."""
+"""A style as one graph in a file: built, compared with PyTorch, and only then written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ground behind a head, made soft: what a small face model need not learn to draw."""
+"""Blurred backgrounds: what a small face model need not learn to draw."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def soften_ground(crop: Tensor, network: HeadMaskNetwork | None = None, *, mask:
 def as_learned(model: Model, crops: Tensor, heads: Tensor | None = None) -> Tensor:
     """Crops [N, 3, s, s] as the model's training images were: with a blurred background, if theirs were; else unchanged.
 
-    `heads` [N, 1, s, s] are the masks of their heads (`own_head`), for who has them already.
+    `heads` [N, 1, s, s] are the masks of their heads (`own_head`), if they are known already.
     """
     if not model.blurred_background:
         return crops

@@ -1,4 +1,4 @@
-"""A drawn face goes back into its photo: which parts are drawn anew, which keep the photo's detail in the drawing's colors."""
+"""Pasting a drawn face back: which parts are redrawn, and which keep the photo's detail in the drawing's colors."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ WhichFaces = Literal["all", "largest"]
 
 @dataclass(frozen=True)
 class AlignConfig:
-    """How faces are found in an image; by hand at most one of `aligned`, `box` and `landmarks`."""
+    """How faces are found in an image; at most one of `aligned`, `box` and `landmarks` is given by hand."""
 
     face: Annotated[
         Literal["auto", "largest", "all"] | int,

@@ -1,4 +1,4 @@
-"""Reading crops from images of any size: of a large one no copy of full size is made, so its own memory is nearly all."""
+"""Reading crops from images of any size, without a full-size copy of a large one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENOUGH = 2  # pixels of the smaller copy per pixel of the crop with which the c
 
 
 class CropReader:
-    """An image, as it is looked at to find faces and to read their crops."""
+    """An image in which faces are searched for and whose crops are read."""
 
     def __init__(self, image: ImageData) -> None:
         self.image = image

@@ -84,7 +84,7 @@ def _detector() -> Any:
 def find_faces(rgb: Tensor, network: LandmarkNetwork | None = None) -> list[Face]:
     """All faces of an image [3, H, W] in [-1, 1], the largest first; an empty list where there is none.
 
-    `network` finds the five points; None: the one that comes with mien.
+    `network` finds the five points; None: mien's own.
     """
     if rgb.ndim != 3 or rgb.shape[0] != 3:
         raise ValueError(f"rgb must be [3, H, W], got {list(rgb.shape)}")
@@ -243,7 +243,7 @@ def choose(
     *,
     name: str = "the image",
 ) -> list[Face]:
-    """The faces to work on: "largest", "all", or one by its number from 1 (the largest), as `find_faces` orders them.
+    """The faces to process: "largest", "all", or one by its number from 1 (the largest), as `find_faces` orders them.
 
     `name` is the image in messages. Raises FaceNotFoundError when there is none, InputError for a number that does not exist.
     """

@@ -55,7 +55,7 @@ class ExpressionDistance:
 def measure_expression(crops: Tensor, network: LandmarkNetwork | None = None) -> Expression:
     """Measure FFHQ crops [N, 3, S, S] in [-1, 1] with S from 64; each image alone, whatever the batch.
 
-    `network` finds the points; None: the one that comes with mien. Raises `ValueError` for images of another shape.
+    `network` finds the points; None: mien's own. Raises `ValueError` for images of another shape.
     """
     if crops.ndim != 4 or crops.shape[1] != 3 or crops.shape[2] != crops.shape[3] or crops.shape[3] < _LEAST_SIDE:
         raise ValueError(f"crops must be [N, 3, S, S] with S from {_LEAST_SIDE}, got {list(crops.shape)}")

@@ -26,7 +26,7 @@ _BRIGHT = 0.5  # exponent that brightens a look: what is darker than the middle 
 def find_landmarks(rgb: Tensor, start: CropFrame, network: LandmarkNetwork | None = None) -> Tensor | None:
     """Five points [5, 2] of the face that lies about where `start`, a guess of its FFHQ crop, says.
 
-    None where no face is: looks from beside a face agree about its points, looks at anything else take them along.
+    None where no face is: looks from beside a face agree about its points, looks at anything else move the points along.
     """
     points = find_points(rgb, start, network or read_landmark_network())
     return None if points is None else points[:5]

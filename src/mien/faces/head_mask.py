@@ -1,4 +1,4 @@
-"""Where the head is: a mask of head and hair for pasting back, from the photo's crop and from its stylized twin."""
+"""Where the head is: a mask of head and hair for pasting back, from the photo's crop and its stylized version."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _FACE, _FACE_RADII, _FACE_STEEPNESS = (0.5, 0.61), (0.30, 0.36), 14.0
 
 
 def head_mask(crop: Tensor, stylized: Tensor | None = None, network: HeadMaskNetwork | None = None) -> Tensor:
-    """Where the head is in a crop of a photo, or in its stylized twin (both [3, s, s] in [-1, 1]): [1, s, s] in [0, 1].
+    """Where the head is in a crop of a photo, or in its stylized version (both [3, s, s] in [-1, 1]): [1, s, s] in [0, 1].
 
     Both crops are in the FFHQ frame. The mask covers the head, hair and neck of the twin; see `covering_mask`. Without a twin
-    it covers the crop's own head and hair; it fades below the chin. `network`: None takes the one with mien.
+    it covers the crop's own head and hair; it fades below the chin. `network`: None takes mien's own.
     """
     if stylized is None:
         return fading(own_head(crop, network))
@@ -44,8 +44,8 @@ def head_masks(crop: Tensor, stylized: Tensor, network: HeadMaskNetwork | None =
 def covering_mask(own: Tensor, drawn: Tensor, *, hair: float = 1.0) -> Tensor:
     """Where a drawn head is to cover a photo, from the masks [..., 1, s, s] of both heads.
 
-    The photo's face is covered even where nothing is drawn over it, lest a second cheek or jaw show beside the drawn one; the
-    photo's hair stays there. `hair` is how much of the photo's hair is covered where both heads are.
+    The photo's face is covered even where nothing is drawn over it, so that no second cheek or jaw shows beside the drawn one;
+    the photo's hair stays there. `hair` is how much of the photo's hair is covered where both heads are.
     """
     face = face_ellipse(own.shape[-1])
     covered = torch.maximum(drawn, own * face)

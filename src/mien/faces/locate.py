@@ -21,7 +21,7 @@ _LARGEST = 20  # sides of a crop by hand, in units of the image's longer side
 
 
 def locate(rgb: Tensor, config: AlignConfig, *, name: str = "the image") -> list[CropFrame]:
-    """The square crops to work on in an image [3, H, W]; never empty.
+    """The square crops of an image [3, H, W] to process; never empty.
 
     Raises `FaceNotFoundError` (with what to do) when there is no face.
     """
@@ -47,7 +47,7 @@ def align_faces(photo: ImageLike, align: AlignConfig | None = None, *, size: int
 
 
 def _by_hand(width: int, height: int, config: AlignConfig, name: str) -> list[CropFrame]:
-    """The crop that the user gave, or nothing; raises `InputError` for one that has nothing to do with the image."""
+    """The crop that the user gave, or nothing; raises `InputError` for one that lies outside the image."""
     if config.aligned:
         return [whole_frame(width, height)]
     if config.box is not None:

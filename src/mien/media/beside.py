@@ -1,4 +1,4 @@
-"""Before and after in one image, side by side."""
+"""Before and after, side by side in one image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images where they lie, in a folder (nested), in a zip or alone: their names and bytes; nothing is decoded."""
+"""Images in a folder (nested), in a zip or alone: their names and bytes; nothing is decoded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BROKEN_ZIP = (
 def image_names(path: Path) -> list[str]:
     """The images below `path` in the order in which `read_images` gives them; hidden ones are left out.
 
-    Names are relative to the folder or zip, with slashes. Raises `InputError` for what is no folder, zip or image.
+    Names are relative to the folder or zip, with slashes. Raises `InputError` if it is not a folder, zip or image.
     """
     if not path.exists():
         raise InputError(f"There is no {path}: give a folder or a zip of images.")

@@ -1,4 +1,4 @@
-"""The image as data: upright pixels in their own mode with the profile that their colors are meant in.
+"""An image as data: upright pixels in their own mode, with their color profile.
 
 A pixel covers the unit square: pixel (column x, row y) has its center at (x + 0.5, y + 0.5). All coordinates in mien are such.
 """
@@ -27,7 +27,7 @@ _LUMA = np.array([[0.299], [0.587], [0.114]], dtype=np.float32)  # ITU-R BT.601,
 
 @dataclass(frozen=True)
 class ImageData:
-    """Upright pixels in their own mode, and the color profile they are meant in.
+    """Upright pixels in their own mode, with their color profile.
 
     `pixels` is [H, W, C] uint8 or uint16 with C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA (alpha not premultiplied).
     """
@@ -38,7 +38,7 @@ class ImageData:
     path: Path | None = None
     """Where it was read from."""
     exif: bytes | None = None
-    """What is kept of the file's metadata: an EXIF block of harmless facts (see `mien.media.metadata`)."""
+    """The metadata that is kept: an EXIF block of harmless facts (see `mien.media.metadata`)."""
 
     @property
     def width(self) -> int:

@@ -29,7 +29,7 @@ class Dataset:
     """Decoded images, and how often each is drawn."""
 
     pixels: Tensor
-    """[count, 3, R, R] uint8; may lie in a file, of which is read what is asked for."""
+    """[count, 3, R, R] uint8; may be a memory-mapped file."""
     weights: Tensor
     """[count] relative probabilities, float32, on the CPU."""
     names: list[str]

@@ -1,4 +1,4 @@
-"""Whatever people call an image, as `ImageData`: PIL images, arrays, tensors, bytes, open files, paths; and PIL images out."""
+"""Anything that can be an image, as `ImageData`: PIL images, arrays, tensors, bytes, open files, paths; and PIL images out."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")
 
 
 def as_image(image: ImageLike) -> ImageData:
-    """The image as an image: upright, in its own depth. Raises `InputError` with one sentence for what is not one.
+    """The image as data: upright, in its own depth. Raises `InputError` with one sentence for what is not one.
 
     >>> as_image(np.zeros((4, 6), np.uint8)).width
     6

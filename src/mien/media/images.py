@@ -1,4 +1,4 @@
-"""Images in and out: upright, in their own depth and color space, with one-sentence errors for whatever cannot be used."""
+"""Images in and out: upright, in their own depth and color space, with one-sentence errors for unusable files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_image(path: Path | str) -> ImageData:
     """Read an image upright (EXIF orientation applied), in its own depth.
 
     Palettes become RGB(A), 1 bit becomes gray, CMYK and other color models become sRGB; of several frames the first is taken.
-    Raises InputError with one sentence for whatever is not a usable image.
+    Raises `InputError` for anything that is not a usable image.
     """
     path = Path(path)
     if path.is_dir():
@@ -121,7 +121,7 @@ def _open(data: bytes, path: Path) -> ImageFile.ImageFile:
 
 @contextmanager
 def _parsing(path: Path) -> Iterator[None]:
-    """Around what Pillow's parsers do, and nothing else: an error of ours is to be seen as one."""
+    """Only around calls of Pillow's parsers: our own errors must stay visible as such."""
     try:
         yield
     except _BROKEN as error:

@@ -1,4 +1,4 @@
-"""Where photos lie and images go: files, or any address that fsspec knows (s3://bucket/folder, sftp://host/folder).
+"""Where photos are read and images written: files, or any address that fsspec knows (s3://bucket/folder, sftp://host/folder).
 
 An address is a `upath.UPath`, which has the methods of `Path`. Nothing here waits for torch or for the net before it is used.
 """

@@ -84,7 +84,7 @@ class OneShotTuner:
         """`latents` draws the random codes; None: those that `StyleMixing` takes by itself.
 
         `extractor` makes the feature maps that are compared; None: what `config.loss` names. `identity` is the network of the
-        identity loss; None: the one that comes with mien. `dtype` is that of the convolutions.
+        identity loss; None: mien's own. `dtype` is that of the convolutions.
         """
         self.base, self.config, self.dtype = generator, config, dtype
         self.synthesis: SynthesisNetwork = copy.deepcopy(generator.synthesis).train()

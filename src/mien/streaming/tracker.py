@@ -72,7 +72,7 @@ class Tracker:
         self._since: int | None = None
 
     def reset(self) -> None:
-        """Forget where faces are: another scene has begun. People are known again by their faces."""
+        """Forget where faces are: another scene has begun. People are recognized by their faces."""
         self.tracks, self._since = [], None
 
     @property

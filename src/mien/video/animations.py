@@ -29,7 +29,7 @@ class AnimationReader:
     """An animation that is open. Iterate over it for its frames, each whole."""
 
     def __init__(self, path: Path) -> None:
-        """Open a file; raises `InputError` for what is none, and for an image that does not move."""
+        """Open a file; raises `InputError` if it is not one, or does not move."""
         check_regular(path)
         self.path, self.broken, self.ended_early = path, 0, False
         try:
@@ -69,7 +69,7 @@ class AnimationReader:
 
 
 class AnimationWriter:
-    """An animation that is being made; it is in memory until `finish`."""
+    """An animation in progress; it is in memory until `finish`."""
 
     def __init__(self, path: Path, suffix: str, facts: ClipFacts, quality: int) -> None:
         self.path, self.format, self.facts, self.quality = path, WRITTEN[suffix], facts, quality

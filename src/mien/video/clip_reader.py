@@ -43,7 +43,7 @@ class ClipReader:
     """A video file that is open. Iterate over it for frames (`Shot`) and packets of its other streams."""
 
     def __init__(self, path: Path) -> None:
-        """Open a file; raises `InputError` for what is none, or has no video in it."""
+        """Open a file; raises `InputError` if it is not a video, or has no video stream."""
         check_regular(path)
         self.path, self._av = path, import_av()
         self.broken = 0
@@ -123,7 +123,7 @@ class ClipReader:
                     yield shot
 
     def _packets(self) -> Iterator[Any]:
-        """All packets; what is damaged is passed over, and the end of a broken file is an end."""
+        """All packets; damaged ones are skipped, and a broken file simply ends."""
         wanted = [self.stream, *self.container.streams.audio, *self.container.streams.subtitles]
         packets, errors = self.container.demux(wanted), 0
         while errors < _MOST_ERRORS:
@@ -183,7 +183,7 @@ COLORS = ("colorspace", "color_range", "color_primaries", "color_trc")
 
 
 def swscale_matrix(colorspace: int, height: int) -> str | int:
-    """The color matrix by the name of the converter. What does not say its own is SD or HD by its height, as players guess."""
+    """The color matrix by the converter's name. If it is not stated, SD or HD is guessed from the height, as players do."""
     if colorspace in (9, 10):
         return _BT2020
     usual = 1 if height >= _HD else 6

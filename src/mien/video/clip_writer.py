@@ -94,7 +94,7 @@ class ClipWriter:
         self.stream = stream
 
     def _add(self, stream: Any, suffix: str) -> None:
-        """Take a stream of sound or subtitles as it is, or coded anew where the container does not hold it."""
+        """Copy a stream of sound or subtitles, or re-encode it where the container does not allow it."""
         name = getattr(stream.codec_context, "name", None)
         # Hardly anything plays uncompressed sound in .mp4.
         fits = name in self.container.supported_codecs and not (WRITTEN[suffix] == "mp4" and str(name).startswith("pcm"))

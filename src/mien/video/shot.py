@@ -1,4 +1,4 @@
-"""One frame of a clip on its way, and what is known of a clip before its frames are read."""
+"""One frame of a clip, and what is known of a clip before its frames are read."""
 
 from __future__ import annotations
 

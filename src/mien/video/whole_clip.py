@@ -58,7 +58,7 @@ def stylize_video(
     config: VideoConfig | None = None, render: RenderConfig | None = None, model: str | Path | Stylizer | None = None,
     overwrite: bool = False, progress: Progress | None = None, **settings: Any,
 ) -> VideoResult:  # fmt: skip
-    """Redraw the faces of a video, or of an animated GIF, WebP or PNG, and write it as `target`, whose ending says the kind.
+    """Redraw the faces of a video, or of an animated GIF, WebP or PNG, and write it as `target`, whose suffix says the format.
 
     `style` is the name of a ready one or a file; or one for each person by number, the last for everybody else (None leaves a
     person unchanged); or a `Stream`. Times, sound, colors, transparency and the tags of the file are kept as far as the new

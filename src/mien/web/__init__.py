@@ -1,4 +1,4 @@
-"""The page in a browser and the REST calls of `mien.serve`: uploads, waiting lines, the styles that people keep."""
+"""The web page and the REST calls of `mien.serve`: uploads, queues, and the styles that visitors keep."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""Around everything that the server answers: who may ask, how much may be sent, and that pages load nothing from elsewhere."""
+"""Protection of the server: who may call it, how much may be sent, and that pages load nothing from elsewhere."""
 
 from __future__ import annotations
 

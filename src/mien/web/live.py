@@ -1,4 +1,4 @@
-"""Moving images of visitors: the frames of a camera, drawn one by one, and whole clips."""
+"""Visitors' moving images: camera frames, drawn one by one, and whole clips."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAPPERS = 3  # styles that are held ready: each is a folded generator
 
 
 class Cameras:
-    """Draws the frames of everybody's camera: the networks are shared, what is followed from frame to frame is not."""
+    """Draws the frames of all cameras: the networks are shared, tracking state is not."""
 
     def __init__(self, studio: Studio) -> None:
         """Nothing is loaded before the first frame."""
@@ -36,7 +36,7 @@ class Cameras:
         self._mappers: Latest[Mapper] = Latest(_MAPPERS)
 
     def draw(self, visitor: Visitor, style: str | Path, frame: bytes) -> bytes:
-        """A frame, an image file, in the style: as JPEG. Raises `InputError` for what is no image."""
+        """A frame, an image file, in the style: as JPEG. Raises `InputError` if it is not an image."""
         _FRAME.check(len(frame), "The frame")
         image = to_pil(decode_image(frame, Path("the frame"), most_pixels=_FRAME.pixels)).convert("RGB")
         if visitor.stream is None or visitor.stream_of != str(style):
@@ -54,7 +54,7 @@ class Cameras:
 
 
 def add_frames(app: FastAPI, visitors: Visitors, cameras: Cameras) -> None:
-    """Let the application draw frames: a visitor posts one, and gets it back drawn."""
+    """Add the endpoint for camera frames: a visitor posts one and gets it back stylized."""
 
     @app.post("/visits/{token}/frame")
     async def frame(token: str, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The REST calls: `GET api/styles` and `POST api/stylize`. Errors are JSON with the sentence that the terminal would say."""
+"""The REST calls: `GET api/styles` and `POST api/stylize`. Errors are JSON, with the same sentence as in the terminal."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def status_of(error: MienError) -> int:
 
 
 def refused(error: MienError, uploads: Sequence[Upload] = ()) -> JSONResponse:
-    """An error as JSON, with the client's own names of the files that it sent."""
+    """An error as JSON, with the client's own names of its files."""
     status, said = status_of(error), str(error)
     for upload in uploads:
         said = said.replace(str(upload.path), upload.name)
@@ -60,7 +60,7 @@ class _Order:
 
 
 def add_calls(app: FastAPI, studio: Studio, folder: Path) -> None:
-    """Let the application answer the calls. What is sent lies in a folder below `folder` while it is worked on."""
+    """Add the REST calls to the application. Uploads lie in a folder below `folder` while they are processed."""
 
     @app.get("/api/styles")
     async def styles() -> JSONResponse:
@@ -105,7 +105,7 @@ async def finished(job: Job[T], request: Request, *, every: float = _POLL_SECOND
 
 
 async def _order(form: FormData, place: Path, studio: Studio, sent: list[Upload]) -> _Order:
-    """What is asked for; every file that came along is added to `sent`."""
+    """The request; every uploaded file is added to `sent`."""
     unknown = sorted(set(form) - set(_FIELDS))
     if unknown:
         raise InputError(f"There is no field '{unknown[0]}': the fields are {', '.join(_FIELDS)}.")
@@ -130,7 +130,7 @@ async def _order(form: FormData, place: Path, studio: Studio, sent: list[Upload]
 
 
 def _ready(name: str) -> str:
-    """The name of a ready style; files of the server are nobody's to name."""
+    """The name of a ready style; files of the server cannot be named."""
     if name.lower() not in ready_styles():
         raise unknown_style(name)
     return name.lower()
@@ -145,7 +145,7 @@ async def _file(form: FormData, name: str, place: Path, studio: Studio) -> Uploa
 
 
 def _settings(form: FormData, name: str, usual: S, known: tuple[str, ...]) -> S:
-    """The usual settings, with those of a JSON document in their place, by the names of Python."""
+    """The default settings, changed by those in a JSON document, by their names in Python."""
     text = form.get(name, "{}")
     if isinstance(text, UploadFile):
         raise InputError(f"The field '{name}' must be a JSON document, not a file.")

@@ -1,4 +1,4 @@
-"""The files that the page shows: cards of styles, ready styles to take away, and each visitor's own images."""
+"""The files that the page shows: style cards, ready styles for download, and each visitor's own images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def draw_cards(studio: Studio, folder: Path) -> None:
 
 
 def add_files(app: FastAPI, visitors: Visitors, cards: Path) -> None:
-    """Let the application hand out these files. What belongs to a visitor has a name that others cannot guess."""
+    """Add these files to the application. A visitor's files have names that others cannot guess."""
 
     @app.get("/cards/{name}")
     def card(name: str) -> Response:

@@ -55,7 +55,7 @@ def serve(
 
 @dataclass
 class Application:
-    """What answers: an ASGI application, and what is behind it."""
+    """An ASGI application, and what is behind it."""
 
     guarded: Guard
     studio: Studio
@@ -67,7 +67,7 @@ def application(
     config: ServeConfig, *, model: str | Path | Stylizer | None = None, learning: OneShotConfig | None = None,
     drawing: RenderConfig | None = None,
 ) -> Iterator[Application]:  # fmt: skip
-    """What a server answers with; its folder goes, and its work stops, when the block ends."""
+    """The application of a server; its folder is removed, and its work stops, when the block ends."""
     _prepare_gradio()
     from mien.pipeline import Stylizer
     from mien.web.studio import Studio
@@ -124,7 +124,7 @@ def _assemble(config: ServeConfig, studio: Studio, folder: Path) -> Guard:
 
 @contextmanager
 def listening(config: ServeConfig) -> Iterator[socket.socket]:
-    """The socket of a server; raises `InputError` where it cannot be had."""
+    """The socket of a server; raises `InputError` if it cannot be opened."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     with socket.socket(family) as listener:
         if sys.platform != "win32":

@@ -1,4 +1,4 @@
-"""The styles of one visitor: those of this visit, and those that are kept. Each is a style file with its image beside it."""
+"""The styles of one visitor: those of this visit, and the kept ones. Each is a style file with its image beside it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SUFFIX, CARD = ".safetensors", ".webp"
 
 
 def usual_folder() -> Path:
-    """Where kept styles are, unless said otherwise: beside the models of others."""
+    """The default folder for kept styles: beside the downloaded models."""
     return models_folder().parent / "styles"
 
 
 def plain_name(text: str) -> str:
-    """A name that every file system takes; raises `InputError` where nothing is left of it."""
+    """A name that every file system accepts; raises `InputError` if nothing is left of it."""
     name = _NOT_IN_NAMES.sub(" ", text).strip(" .")[:_LONGEST_NAME].strip(" .")
     if not name:
         raise InputError("A style needs a name of letters or numbers: type one.")

@@ -1,4 +1,4 @@
-"""What all visitors share: one face model, the lines in which they wait for it, and what was found in the latest photos."""
+"""What all visitors share: one face model, the queues for it, and the faces found in recent photos."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ DRAWING = (
 )  # fmt: skip
 """What a visitor may set of `RenderConfig`."""
 LEARNING = ("steps", "learning_rate", "color", "gaze", "extreme", "identity_weight", "reference_shape", "random_layers", "seed")
-"""What a visitor may set of `OneShotConfig`: the rest could take the server for very long."""
+"""The settings of `OneShotConfig` that visitors may change: the others could block the server."""
 _MOST_STEPS, _MOST_REFINEMENT, _MOST_UPSCALE = 500, 200, 4.0
 
 
 def check_modest(drawing: RenderConfig | None = None, learning: OneShotConfig | None = None) -> None:
-    """Raise `InputError` for settings that would take the server for very long, or all of its memory."""
+    """Raise `InputError` for settings that would block the server, or take all of its memory."""
     if drawing is not None:
         if not isinstance(drawing.inverter, str) or drawing.inverter not in ("encoder", "iterated", "mean"):
             raise InputError("`inverter` is encoder, iterated or mean on a server: the others take minutes.")
@@ -49,7 +49,7 @@ def check_modest(drawing: RenderConfig | None = None, learning: OneShotConfig | 
 
 
 class Latest(Generic[T]):
-    """The values that were asked for last, by name, found once each."""
+    """The most recent values, by name, each computed once."""
 
     def __init__(self, most: int) -> None:
         self._most, self._values, self._lock = most, OrderedDict[str, T](), threading.Lock()
@@ -86,7 +86,7 @@ class Studio:
         self._styles: Latest[Style] = Latest(_STYLES)
 
     def draw(self, style: str | Path, photo: Upload, config: RenderConfig) -> Job[Result]:
-        """Have a photo drawn in a style, a ready one by name or a file."""
+        """Queue a photo to be drawn in a style, a ready one by name or a file."""
         check_modest(config)
 
         def work(progress: Progress) -> Result:
@@ -103,7 +103,7 @@ class Studio:
         return self.stylizer.align(photo.image(self.limits), AlignConfig())
 
     def style(self, style: str | Path) -> Style:
-        """A ready style by name, or the one in a file; the latest are held ready."""
+        """A ready style by name, or the one in a file; recent ones stay loaded."""
         stamp = style.stat().st_mtime_ns if isinstance(style, Path) and style.exists() else 0
         return self._styles.get(f"{style} {stamp}", lambda: self.stylizer.style(style))
 

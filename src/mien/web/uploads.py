@@ -1,4 +1,4 @@
-"""What visitors send: how large it may be is checked before anything is decoded."""
+"""Uploads: their size is checked before anything is decoded."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class Upload:
 
     @classmethod
     def keep(cls, data: bytes, name: str, folder: Path) -> Upload:
-        """Write what was sent into a folder, under a name of ours; `name` is for messages."""
+        """Write an upload into a folder, under a name of ours; `name` is for messages."""
         plain = Path(name.replace("\\", "/")).name or "upload"
         path = folder / f"{hashlib.sha256(plain.encode() + data).hexdigest()[:24]}{Path(plain).suffix[:8].lower()}"
         path.write_bytes(data)
         return cls(path, plain)
 
     def said(self, error: MienError) -> str:
-        """What an error says, with the visitor's name of the file instead of ours."""
+        """The message of an error, with the visitor's name of the file instead of ours."""
         return str(error).replace(str(self.path), self.name)
 
     def image(self, limits: Limits) -> ImageData:
-        """The image in it; raises `InputError` where it is none, and `TooLargeError` before a huge one is decoded."""
+        """The image in it; raises `InputError` if it is not one, and `TooLargeError` before a huge one is decoded."""
         limits.check(self.path.stat().st_size, self.name)
         return decode_image(read_bytes(self.path, limits.bytes), Path(self.name), most_pixels=limits.pixels)

@@ -1,4 +1,4 @@
-"""Who is on the page: each with a folder of their own, which goes when they go, and with work that ends when they go."""
+"""The visitors of the page: each has a folder, which is removed when they leave, and work, which stops then."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Visitor:
 
 
 class Visitors:
-    """Everybody who is on the page, by the session that their browser keeps open."""
+    """All visitors of the page, by their browser's session."""
 
     def __init__(self, folder: Path, kept_styles: Path) -> None:
         """`folder` gets a folder for each visitor, `kept_styles` one for each browser that keeps something."""

@@ -1,4 +1,4 @@
-"""Work that takes long, in threads: first come, first served; who waits is told the place, and who goes away stops it."""
+"""Queues for long work, in threads: first come, first served; the position is reported, and leaving stops the work."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TooBusyError(MienError):
 
 
 class AbandonedError(MienError):
-    """Nobody waits for this work any more: it was stopped, or newer work took its place."""
+    """This work is not needed any more: it was stopped, or replaced by newer work."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class WaitingLine:
         self._jobs: list[Job[object]] = []
 
     def join(self, work: Callable[[Progress], T]) -> Job[T]:
-        """Put work at the end of the line; it is called with a progress callback. Raises `TooBusyError`."""
+        """Put work at the end of the queue; it is called with a progress callback. Raises `TooBusyError`."""
         job = Job(self, work)
         with self._lock:
             self._jobs = [other for other in self._jobs if not other.finished]

@@ -36,7 +36,7 @@ class Point:
     fd: float
     """Frechet distance of the samples at psi 1 to half A of the training set."""
     features: str
-    """The feature extractor of the distances: those of others do not compare."""
+    """The feature extractor of the distances: those of others are not comparable."""
     floor: float
     """The same of half B; depends on the resolution."""
 

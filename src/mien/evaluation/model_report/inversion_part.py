@@ -15,7 +15,7 @@ from mien.latents import Codes
 from mien.metrics.perceptual import as_images
 
 _STEP_WORK = 4.0
-"""Work of one optimization step on one image, in units of one image described."""
+"""Cost of one optimization step on one image, in units of describing one image."""
 _SHOWN, _WORST = 24, 8
 
 

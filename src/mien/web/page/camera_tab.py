@@ -74,7 +74,7 @@ class CameraTab:
             self.camera = gr.HTML(camera(""), js_on_load=_CAMERA, elem_id="camera", apply_default_css=False)
 
     def connect(self, tab: Any, other_cards: Any) -> None:
-        """Let the elements do what they do; a style that is chosen here is chosen in the other tab too."""
+        """Connect the elements' events; a style chosen here is chosen in the other tab too."""
         self.cards.select(self._choose, None, other_cards, **OURS)
         tab.select(self._enter, None, [self.cards, self.camera], **OURS)
 

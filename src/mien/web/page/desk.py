@@ -1,4 +1,4 @@
-"""What happens on the page: uploads are taken in, styles chosen, photos drawn and styles learned, and all of it is shown."""
+"""The page's actions: receiving uploads, choosing styles, drawing photos, learning styles, and showing all of it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _KINDS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".ti
 
 @dataclass(frozen=True)
 class View:
-    """What the page shows where photos are drawn; None leaves a part as it is."""
+    """What the page shows while drawing; None leaves a part unchanged."""
 
     result: str | None = None
     message: str | None = None
@@ -67,7 +67,7 @@ class Desk:
         return Upload.keep(sent.read_bytes(), name, visitor.folder)
 
     def preview(self, visitor: Visitor, upload: Upload) -> str:
-        """The address of a small upright copy of an image; raises `InputError` where it is none."""
+        """The address of a small upright copy of an image; raises `InputError` if it is not one."""
         return self._small(visitor, upload.image(self.studio.limits), upload.path.stem)
 
     def _small(self, visitor: Visitor, data: ImageData, stem: str) -> str:
@@ -84,7 +84,7 @@ class Desk:
         return welcome(f"cards/{PLAIN_CARD}{CARD}", f"cards/{list_styles()[1]}{CARD}")
 
     def draw(self, visitor: Visitor, config: RenderConfig) -> Iterator[View]:
-        """Draw the visitor's photo in the chosen style; newer work of the same page takes the place of what runs."""
+        """Draw the visitor's photo in the chosen style; newer work of the same page replaces what is running."""
         photo, chosen = visitor.photo, visitor.style
         if photo is None or not chosen:
             return
@@ -105,7 +105,7 @@ class Desk:
         yield View(self._shown(visitor, result, style), notes(result.notes))
 
     def redraw(self, visitor: Visitor, config: RenderConfig) -> Iterator[View]:
-        """The same after a control was moved, when it has come to rest."""
+        """The same after a control was moved, once it rests."""
         if visitor.drawing is not None:
             visitor.drawing.stop()
         stamp = visitor.moved = visitor.moved + 1
@@ -135,7 +135,7 @@ class Desk:
     # -- videos ------------------------------------------------------------------------------------------------------------
 
     def stylize_video(self, visitor: Visitor) -> Job[VideoResult]:
-        """Draw the visitor's video in the chosen style; moving images stay of their kind, videos become mp4."""
+        """Draw the visitor's video in the chosen style; animations keep their format, videos become mp4."""
         if visitor.clip is None:
             raise InputError("There is no video yet: drop one first.")
         if visitor.filming is not None:

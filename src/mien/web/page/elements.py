@@ -9,7 +9,7 @@ import gradio as gr
 OURS: dict[str, Any] = {
     "show_progress": "hidden", "concurrency_limit": None, "trigger_mode": "multiple", "api_visibility": "private",
 }  # fmt: skip
-"""How all events are connected: waiting lines are our own, and newer work of a page takes the place of older."""
+"""How all events are connected: queues are our own, and newer work of a page replaces older work."""
 
 _DROP = """
 const most = props.most;

@@ -31,7 +31,7 @@ _IMAGE_ICON = (
 
 
 def drop_zone(title: str, hint: str, *, image: str | None = None, name: str = "") -> str:
-    """A place to drop a file on, or to choose one; with the image that is there already."""
+    """A place to drop or choose a file, with the current image."""
     inside = (
         f'<img src="{escape(image)}" alt="{escape(name)}"><span class="replace">Change</span>'
         if image
@@ -52,7 +52,7 @@ def cards(styles: Iterable[Card], chosen: str) -> str:
 
 
 def welcome(before: str, after: str) -> str:
-    """What is seen before there is a result: what will happen, on a synthetic face."""
+    """Shown before there is a result: the effect on a synthetic face."""
     return (
         '<div class="welcome"><div class="pair">'
         f'<img src="{escape(before)}" alt="A synthetic face">'
@@ -94,7 +94,7 @@ def problem(text: str) -> str:
 
 
 def working(what: str, status: Status) -> str:
-    """A bar that says how far something is, or the place in the line."""
+    """A progress bar, or the position in the queue."""
     if not status.running:
         ahead = status.ahead
         others = f"{ahead} {'person is' if ahead == 1 else 'people are'} before you"
@@ -114,7 +114,7 @@ def _time(seconds: float) -> str:
 
 
 def camera(address: str) -> str:
-    """A place for what the camera sees, drawn; frames are posted to the address."""
+    """The stylized camera image; frames are posted to the address."""
     return (
         f'<div class="camera" data-address="{escape(address)}"><p class="problem" role="alert" hidden></p>'
         '<canvas width="640" height="480" aria-label="What the camera sees, drawn"></canvas>'
@@ -126,7 +126,7 @@ def camera(address: str) -> str:
 
 
 def clip(address: str, name: str, *, moving: bool) -> str:
-    """A clip that was drawn; `moving`: an image that moves, not a video."""
+    """A stylized clip; `moving`: an animation, not a video."""
     made = escape(address)
     shown = (
         f'<img class="clip" src="{made}" alt="{escape(name)}">'

@@ -26,7 +26,7 @@ class StylesTab:
         self.add = drop_area(_ADD, most_bytes=desk.studio.limits.bytes, elem_id="add-style")
 
     def connect(self, stylize: StylizeTab, tabs: Any, own_tab: Any) -> None:
-        """Let the elements do what they do; using a style leads to the other tab."""
+        """Connect the elements' events; using a style leads to the other tab."""
         self.stylize = stylize
         seen = [self.list, self.message, stylize.cards]
         self.add.upload(self._add, None, seen, **OURS)

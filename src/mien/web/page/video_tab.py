@@ -33,7 +33,7 @@ class VideoTab:
             self.result = plain(elem_id="video-result")
 
     def connect(self, tab: Any, other_cards: Any) -> None:
-        """Let the elements do what they do; a style that is chosen here is chosen in the other tab too."""
+        """Connect the elements' events; a style chosen here is chosen in the other tab too."""
         self.cards.select(self._choose, None, other_cards, **OURS)
         tab.select(self._enter, None, self.cards, **OURS)
         self.drop.upload(self._take, None, [self.drop, self.draw, self.message], **OURS)
