@@ -41,9 +41,7 @@ def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caps
     for number, cell in enumerate(_cells("code")):
         text = re.sub(r"\bsteps=\d+", 'steps=2, mixing_latents="mapping"', "".join(cell["source"]))
         text = text.replace("mien.RenderConfig(**settings)", "mien.RenderConfig(**settings, refine_steps=0)")
-        text = text.replace(
-            "mien.evaluation.EvaluateConfig(", "mien.evaluation.EvaluateConfig(mien.RenderConfig(refine_steps=0), "
-        )
+        text = text.replace("references_aligned=True", "references_aligned=True, refine_steps=0")
         text = text.replace("mien.sample(4,", "mien.sample(2,")
         exec(compile(text, f"{_NOTEBOOK.name}, code cell {number}", "exec"), scope)
     assert (tmp_path / "mine.safetensors").is_file()

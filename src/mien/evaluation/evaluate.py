@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor
 from mien.checkpoint import load_identity, load_model
 from mien.checkpoint.face_networks import read_identity_network, read_mobilefacenet
 from mien.checkpoint.feature_network import FEATURE_NETWORK_DIGEST, has_feature_network, read_feature_network
+from mien.config import with_settings
 from mien.errors import InputError
 from mien.evaluation.config import EvaluateConfig, Features
 from mien.evaluation.measures import Candidate, Evaluation, measure
@@ -74,19 +75,22 @@ def evaluate(
     photos: Sequence[str | Path], instruments: MetricNetworks | None = None,
     config: EvaluateConfig | None = None, *, styles: Mapping[str, Style] | Sequence[StyleLike] = (),
     outputs: Mapping[str, Path] | None = None, references: Mapping[str, Sequence[Path]] | None = None,
-    stylizer: Stylizer | None = None, progress: Progress | None = None,
+    stylizer: Stylizer | None = None, progress: Progress | None = None, **settings: Any,
 ) -> Evaluation:  # fmt: skip
     """Measure `styles`, and other methods' results in folders of `outputs`, on the largest face of each photo.
 
     `styles` are names, files or styles, drawn by `stylizer` (None: with the model that ships with mien); `instruments` the
     networks that measure (None: as `open_instruments` opens them). `references` are the images that a style or method (by its
     name) was made from; without them a style is measured against the small images in its file, and outputs against nothing.
-    Photos that cannot be used are listed in the result. Raises `InputError`.
+    `settings` are those of `config` and its `render` by name, as in `aligned=True`. Photos that cannot be used are listed in
+    the result. Raises `InputError`.
 
     >>> mien.evaluate(["me.jpg", "photos/anna.jpg"], styles=["ink"]).numbers["methods"]["ink"]["identity"]
     """
     files = [Path(photo) for photo in photos]
-    config, outputs, references = config or EvaluateConfig(), outputs or {}, references or {}
+    outputs, references, config = outputs or {}, references or {}, config or EvaluateConfig()
+    config, render = with_settings(settings, config, config.render)
+    config = replace(config, render=render)
     if styles and stylizer is None:
         stylizer = Stylizer.load()
     if not isinstance(styles, Mapping):
