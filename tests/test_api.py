@@ -3,6 +3,7 @@
 import copy
 import io
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,24 @@ def test_settings_go_by_name_in_every_call(pipe: mien.Stylizer, style: mien.Styl
         pipe(style, photo, strenght=1)
     with pytest.raises(mien.MienError, match="`steps` says how a style is learned, and a finished style is given"):
         mien.stylize(photo, style="ink", steps=3)
+    with pytest.raises(mien.MienError, match="`seed` says how a style is learned: give it to `fit`"):
+        pipe(style, photo, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("call", "setting"),
+    [
+        (lambda: mien.apply_folder("photos", "ink", "out", skip_existin=True), "skip_existing"),
+        (lambda: mien.stylize_video("me.mp4", "ink", "out.mp4", qualiti=90), "quality"),
+        (lambda: mien.prepare_dataset("photos", "faces.zip", resolutio=64), "resolution"),
+        (lambda: mien.evaluate(["me.jpg"], aligne=True), "aligned"),
+        (lambda: mien.train("faces.zip", "run", kimgs=1), "kimg"),
+        (lambda: mien.serve(prt=8000), "port"),
+    ],
+)
+def test_a_setting_that_does_not_exist_is_refused_before_any_work(call: Callable[[], object], setting: str) -> None:
+    with pytest.raises(mien.MienError, match=f"did you mean `{setting}`"):
+        call()
 
 
 def test_one_call_tells_settings_of_drawing_and_learning_apart(

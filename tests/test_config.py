@@ -10,8 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mien.config import from_mapping, from_toml, to_toml
+from mien.config import from_mapping, from_toml, to_toml, with_settings
 from mien.errors import InputError
+from mien.oneshot.config import OneShotConfig
+from mien.render_config import RenderConfig
 from mien.runtime import pick_device, pick_dtype, seeded, set_threads
 from mien.training.config import TrainConfig
 
@@ -132,3 +134,10 @@ def test_runs_of_before_are_read_by_the_names_of_today() -> None:
     found = from_mapping(TrainConfig, {"data": "faces", "soft_ground": True, "reconstruction": {"detail_share": 0.25}})
     assert found.blurred_background
     assert found.reconstruction.feature_code_share == 0.25
+
+
+def test_each_setting_goes_to_the_first_configuration_that_has_it() -> None:
+    drawing, learning = with_settings({"strength": 0.5, "steps": 3, "seed": 7}, RenderConfig(), OneShotConfig(batch=1))
+    assert (drawing, learning) == (RenderConfig(strength=0.5), OneShotConfig(steps=3, seed=7, batch=1))
+    with pytest.raises(InputError, match=r"no setting 'zzz' here: the settings are strength, .* steps"):
+        with_settings({"zzz": 1}, RenderConfig(), OneShotConfig())

@@ -75,7 +75,7 @@ def _signature(name: str, function: Any) -> str:
             starred = True
         starred = starred or p.kind is inspect.Parameter.VAR_POSITIONAL
         default = "" if p.default is inspect.Parameter.empty else f" = {_shown(p.default)}"
-        star = "*" if p.kind is inspect.Parameter.VAR_POSITIONAL else ""
+        star = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}.get(p.kind, "")
         written.append(f"{star}{p.name}: {p.annotation}{default}" if p.annotation is not inspect.Parameter.empty else p.name)
     result = inspect.signature(function).return_annotation
     lines = ",\n    ".join(written)
