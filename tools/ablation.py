@@ -41,8 +41,8 @@ from mien.metrics.perceptual import as_images, style_distance
 from mien.metrics.spaces import MetricNetworks
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.layer_masks import PRESETS as MASKS
+from mien.oneshot.layer_masks import usual_start
 from mien.oneshot.presets import preset_values
-from mien.oneshot.random_layers import usual_start
 from mien.pipeline import Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import pick_device, set_threads

@@ -45,7 +45,7 @@ from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.oneshot.deltas import apply_deltas
 from mien.oneshot.encode_references import encode_references
 from mien.oneshot.fit import NO_DISCRIMINATOR, learn
-from mien.oneshot.random_layers import random_layers
+from mien.oneshot.layer_masks import random_layers
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
 from mien.styles import GraphStyle, Style, StyleLike, is_style

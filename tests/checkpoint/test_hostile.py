@@ -375,7 +375,7 @@ def test_hostile_style_files(tmp_path: Path) -> None:
     for tensors in ({"synthesis.nothing.weight": torch.zeros(3).half()}, {"synthesis.b4.const": torch.zeros(3).half()}):
         save_file({**tensors, "thumbnail": image}, file, metadata={"mien": json.dumps(honest)})
         style = Style.load(file)
-        with pytest.raises(ModelMismatchError, match="parts that this model has not"):
+        with pytest.raises(ModelMismatchError, match="parts that this model does not have"):
             apply_deltas(generator.synthesis, style.deltas)
     for key, value in {"name": 3, "base": None, "resolution": "32", "settings": []}.items():
         save_file({"thumbnail": image}, file, metadata={"mien": json.dumps({**honest, key: value})})

@@ -378,7 +378,7 @@ def test_a_folder_without_permission_is_told(tmp_path: Path) -> None:
 
 
 def test_endings_agree_with_what_the_writer_can() -> None:
-    from mien.batch.targets import WRITABLE
+    from mien.batch.plan import WRITABLE
     from mien.evaluation.random_faces import ANIMATIONS
     from mien.media import animation, images
 

@@ -10,8 +10,16 @@ from mien.latents import broadcast, style_layers
 from mien.models.model import Model
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.fit import learn
-from mien.oneshot.layer_masks import PRESETS, mask_effects, mask_sheet, parse_layers, too_few_codes, usual_masks
-from mien.oneshot.random_layers import random_layers, random_rows
+from mien.oneshot.layer_masks import (
+    PRESETS,
+    mask_effects,
+    mask_sheet,
+    parse_layers,
+    random_layers,
+    random_rows,
+    too_few_codes,
+    usual_masks,
+)
 from mien.oneshot.references import References
 from mien.oneshot.tuner import OneShotTuner
 from toys import setting, tiny

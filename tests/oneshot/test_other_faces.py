@@ -9,13 +9,12 @@ from mien.errors import InputError
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.generator import Generator, GeneratorConfig
 from mien.models.model import Model, Provenance
-from mien.oneshot.averaging import RunningAverage
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.encode_references import distribution_weight, encode_references
 from mien.oneshot.other_faces import USUAL_WEIGHT, OtherFaces, OwnFaces
 from mien.oneshot.presets import PRESETS
 from mien.oneshot.references import References
-from mien.oneshot.tuner import OneShotTuner
+from mien.oneshot.tuner import OneShotTuner, RunningAverage
 from toys import R, setting
 
 

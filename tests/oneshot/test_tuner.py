@@ -18,8 +18,7 @@ from mien.models.efficientnet_lite import EfficientNetLite
 from mien.models.generator import Generator, GeneratorConfig
 from mien.oneshot.config import Loss, OneShotConfig
 from mien.oneshot.deltas import apply_deltas, weight_deltas
-from mien.oneshot.layer_masks import parse_layers
-from mien.oneshot.random_layers import random_layers, random_rows, usual_start
+from mien.oneshot.layer_masks import parse_layers, random_layers, random_rows, usual_start
 from mien.oneshot.reference_tuner import ReferenceTuner
 from mien.oneshot.references import References, merge_duplicates
 from mien.oneshot.tuner import OneShotTuner

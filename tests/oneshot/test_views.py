@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mien.oneshot.views import Motion, motions, moved_along
+from mien.oneshot.encode_references import Motion, motions, moved_along
 
 
 def _spot(x: int, y: int, side: int = 65) -> torch.Tensor:

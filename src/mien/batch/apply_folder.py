@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from mien.batch.account import Account
 from mien.batch.cluster import Task, each_done_on_ray
 from mien.batch.config import BatchConfig, FilesConfig
-from mien.batch.plan import Job, divided, jobs_in_folder
-from mien.batch.targets import check_outputs
+from mien.batch.plan import Job, check_outputs, divided, jobs_in_folder
 from mien.batch.work import Done, Order, each_done
 from mien.config import with_settings
 from mien.errors import InputError

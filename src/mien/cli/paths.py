@@ -10,10 +10,9 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.batch import targets
+from mien.batch import plan as batch_plan
 from mien.batch.config import FilesConfig
-from mien.batch.plan import Job, divided, jobs_in_folder
-from mien.batch.targets import WRITABLE, writable_folder
+from mien.batch.plan import WRITABLE, Job, divided, jobs_in_folder, writable_folder
 from mien.cli.result import begin
 from mien.cli.streams import STDOUT, write_bytes
 from mien.errors import InputError
@@ -153,5 +152,5 @@ def image_name(out: Path) -> Path:
 
 
 def check_outputs(outs: Sequence[Path], inputs: Iterable[Path], *, overwrite: bool) -> None:
-    """As `mien.batch.targets.check_outputs`; stdout is always free."""
-    targets.check_outputs([out for out in outs if str(out) != STDOUT], inputs, overwrite=overwrite)
+    """As `mien.batch.plan.check_outputs`; stdout is always free."""
+    batch_plan.check_outputs([out for out in outs if str(out) != STDOUT], inputs, overwrite=overwrite)

@@ -19,8 +19,7 @@ from mien.models.generator import Generator
 from mien.models.model import Model
 from mien.models.sampling import map_latents, random_latents
 from mien.oneshot.config import OneShotConfig
-from mien.oneshot.layer_masks import parse_layers
-from mien.oneshot.random_layers import random_layers, random_rows
+from mien.oneshot.layer_masks import parse_layers, random_layers, random_rows
 from mien.oneshot.references import References
 
 LatentSource = Callable[[int, torch.Generator], Tensor]

@@ -25,7 +25,6 @@ from mien.losses.features import feature_distance, gray
 from mien.models.discriminator import Discriminator
 from mien.models.embedders import Embedder
 from mien.models.generator import Generator, SynthesisNetwork
-from mien.oneshot.averaging import RunningAverage
 from mien.oneshot.config import OneShotConfig
 from mien.oneshot.other_faces import USUAL_WEIGHT, OtherFaces
 from mien.oneshot.references import References
@@ -71,6 +70,26 @@ def total_loss(terms: list[LossTerm], rendering: Rendering, step: int = 0) -> Te
     """The weighted sum of all terms that count in step number `step`, from 0: of the first step, all."""
     first, *others = (term.weight * term.every * term.function(rendering) for term in terms if step % term.every == 0)
     return sum(others, start=first)
+
+
+_WARM_UP = 9  # updates after which the first weights count for about a tenth
+
+
+class RunningAverage:
+    """The average of all weights so far, of which those of long ago are forgotten."""
+
+    def __init__(self, network: SynthesisNetwork, decay: float) -> None:
+        """`decay` 0 to 1: how much of the average is left after an update; less at first."""
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.decay, self.updates = decay, 0
+
+    @torch.no_grad()
+    def update(self, network: SynthesisNetwork) -> None:
+        """Take in the weights as they are now."""
+        self.updates += 1
+        decay = min(self.decay, self.updates / (self.updates + _WARM_UP))
+        for mean, now in zip(self.network.parameters(), network.parameters(), strict=True):
+            mean.lerp_(now, 1 - decay)
 
 
 class OneShotTuner:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from mien.batch.targets import WRITABLE
+from mien.batch.plan import WRITABLE
 from mien.cli.machine import Screen
 from mien.cli.options import Overwrite
 from mien.cli.paths import check_outputs, resolve_file
