@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,7 @@ _MOST_LINES, _LONGEST_FUNCTION, _MOST_PARAMETERS, _LONGEST_VERB = 300, 60, 8, 25
 _FORBIDDEN = re.compile(r"(?i:^|_)(?i:utils?|helpers?|misc)(?i:$|_)|Manager|Helper|Utils?$")
 
 
-@lru_cache
+@cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -70,9 +70,10 @@ def _type_checking_only(tree: ast.Module) -> set[ast.AST]:
 def _imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
     tree = _tree(path)
     hidden = _type_checking_only(tree)
-    inside = {n for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in ast.walk(f)}
+    if top_only:
+        hidden |= {n for f in ast.walk(tree) if isinstance(f, (ast.FunctionDef, ast.AsyncFunctionDef)) for n in ast.walk(f)}
     for node in ast.walk(tree):
-        if node in hidden or (top_only and node in inside):
+        if node in hidden:
             continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

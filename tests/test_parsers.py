@@ -265,6 +265,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["m.safetensors", "m.pt", "old.pt", "s.safetensors"])
 @_MANY
 @given(edits=_EDITS)

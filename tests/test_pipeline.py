@@ -119,6 +119,7 @@ def test_a_reference_given_twice_counts_twice(stylizer: Stylizer, folder: Path) 
     assert learned.thumbnail.shape == (3, 96, 192)
 
 
+@pytest.mark.slow
 def test_extreme_takes_the_whole_image_and_the_mean_code(stylizer: Stylizer, folder: Path) -> None:
     with pytest.raises(FaceNotFoundError, match="`extreme`"):
         stylizer.fit([folder / "reference.png"], QUICK)
@@ -263,6 +264,7 @@ def test_samples(stylizer: Stylizer, style: Style) -> None:
     assert plain == faces(look=replace(style, settings={}), strength=0.0)
 
 
+@pytest.mark.slow
 def test_a_model_without_what_is_needed_says_so(folder: Path, style: Style) -> None:
     torch.manual_seed(0)
     bare = Stylizer(Model(tiny(R)))

@@ -1,9 +1,11 @@
-"""Toys that many tests share: tiny random networks, references to learn from, a drawn face; and scripts as modules."""
+"""Toys that many tests share: tiny random networks, references to learn from, a drawn face; scripts as modules; the program."""
 
+import functools
 import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,6 +95,16 @@ def face(
 
 def to_tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+@functools.cache
+def program() -> Any:
+    """Typer's own object for the whole command line: building it anew for every verb would take a third of a second."""
+    import typer
+
+    from mien.cli.app import build
+
+    return typer.main.get_command(build())
 
 
 def script(path: Path) -> ModuleType:

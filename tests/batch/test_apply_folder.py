@@ -33,6 +33,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_is_one_photo_after_the_other(desk: Path, tmp_path: Path) -> None:
     pipe, out = Stylizer.load(desk / "model.safetensors"), tmp_path / "out"
     done = mien.apply_folder(desk / "photos", desk / "toy.safetensors", out, PLAIN, align=ALIGNED, model=pipe)
@@ -43,6 +44,7 @@ def test_a_folder_is_one_photo_after_the_other(desk: Path, tmp_path: Path) -> No
         assert (read_image(out / name).pixels == alone.pixels).all()
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on_and_every_image_has_one_line(desk: Path, tmp_path: Path) -> None:
     out, report = tmp_path / "out", tmp_path / "r.jsonl"
     files = mien.batch.BatchConfig(skip_existing=True, report=report)

@@ -93,7 +93,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Server]]:
 
     monkeypatch.setenv("no_proxy", "*")
     with Quiet(("127.0.0.1", 0), Fresh) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()  # soon over, too
         Fresh.address = f"http://127.0.0.1:{running.server_port}/file.pt"  # type: ignore[attr-defined]
         yield Fresh
         running.shutdown()

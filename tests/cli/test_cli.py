@@ -19,14 +19,12 @@ from mien.cli.app import VERBS, shell
 from mien.cli.paths import check_outputs, plan
 from mien.cli.result import Report, pairs, table
 from mien.errors import InputError, MienError
+from toys import program
 
 
-def _command(*path: str) -> Any:
-    """Typer's own object for the program or a verb."""
-    import typer
-
-    root = typer.main.get_command(app.build())
-    return root.commands[path[0]] if path else root
+def _command(verb: str) -> Any:
+    """Typer's own object for a verb."""
+    return program().commands[verb]
 
 
 @pytest.fixture

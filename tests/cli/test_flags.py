@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import pytest
 import typer
 
-from mien.cli.app import VERBS, build, shell
+from mien.cli.app import VERBS, shell
 from mien.cli.flags import Group, expand, groups_of
 from mien.cli.machine import Machine, Screen
 from mien.cli.messages import translated
@@ -26,6 +26,7 @@ from mien.inversion.config import InvertConfig
 from mien.oneshot.config import OneShotConfig
 from mien.render_config import RenderConfig
 from mien.training.config import AdversarialConfig, TrainConfig
+from toys import program
 
 
 def _groups(verb: str) -> list[Group]:
@@ -55,8 +56,7 @@ def test_command_and_python_start_from_the_same(verb: str, group: Group) -> None
 
 
 def _parameters(verb: str) -> dict[str, Any]:
-    command: Any = typer.main.get_command(build()).commands[verb]  # type: ignore[attr-defined]
-    return {p.name: p for p in command.params}
+    return {p.name: p for p in program().commands[verb].params}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -171,6 +171,7 @@ def test_refusals_are_one_line(
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no polite signal for another process")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_writes_a_snapshot_and_ends_well(tiny: Path, tmp_path: Path, number: int) -> None:
@@ -273,6 +274,7 @@ class TestSwap:
             assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_bench_train_measures_both_loops(capsys: pytest.CaptureFixture[str]) -> None:
     assert shell(["bench", "--train", "--quick", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -301,6 +301,7 @@ def two_faces() -> Image.Image:
     return wide
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("face", "targets"), [("all", ["two", "two-2"]), ("largest", ["two"])])
 def test_faces_are_aligned(tmp_path: Path, two_faces: Image.Image, face: Any, targets: list[str]) -> None:
     put(tmp_path / "in" / "two.png", two_faces)
@@ -392,6 +393,7 @@ def test_alike_finds_the_nearest_also_among_many() -> None:
 # --- several processes ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_each_keeps_the_order_and_reads_ahead_little() -> None:
     read: list[int] = []
 
@@ -406,6 +408,7 @@ def test_each_keeps_the_order_and_reads_ahead_little() -> None:
     assert list(each(hex, range(3), 1)) == [(0, "0x0"), (1, "0x1"), (2, "0x2")]
 
 
+@pytest.mark.slow
 def test_several_workers_make_the_same_bytes(photos: Path, tmp_path: Path) -> None:
     prepare_dataset([photos], tmp_path / "one.zip", SQUARES)
     line = f"dataset {photos} -o {tmp_path}/two.zip --no-align --resolution 32 --workers 2 --quiet"

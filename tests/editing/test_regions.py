@@ -284,6 +284,7 @@ def test_what_is_kept_has_the_shape_of_the_base_model_there() -> None:
     assert 0 < weaker[:24, :24].mean() < gap[:24, :24].mean()
 
 
+@pytest.mark.slow
 def test_channels_of_a_part_change_it_most_in_the_embedded_model() -> None:
     """Other codes in the channels of the eyes change the eyes most, and so for brows and mouth."""
     from mien.pipeline import Stylizer

@@ -263,6 +263,7 @@ def test_what_does_not_match_is_named(tmp_path: Path) -> None:
         read_outputs("they", tmp_path / "out", faces)
 
 
+@pytest.mark.slow
 def test_photos_that_cannot_be_used_fail_alone(desk: Path) -> None:
     (desk / "photos" / "d.png").write_bytes(b"no image")
     faces, failed = read_faces(_photos(desk), aligned=True)
@@ -280,6 +281,7 @@ def test_photos_that_cannot_be_used_fail_alone(desk: Path) -> None:
 # --- all of it ---
 
 
+@pytest.mark.slow
 def test_styles_are_drawn_as_apply_draws_them(
     desk: Path, stylizer: Stylizer, style: Style, instruments: MetricNetworks
 ) -> None:
@@ -336,6 +338,7 @@ def test_a_reference_by_name_replaces_the_small_one(
     assert any("No reference of mine" in note for note in noted.notes)
 
 
+@pytest.mark.slow
 def test_names_must_be_clear(desk: Path, stylizer: Stylizer, style: Style, instruments: MetricNetworks) -> None:
     photos, folder = _photos(desk), desk / "photos"
     with pytest.raises(InputError, match="nothing to evaluate"):
@@ -400,6 +403,7 @@ def test_the_files_hold_the_numbers(instruments: MetricNetworks, tmp_path: Path)
     assert "mind the gap" not in (tmp_path / "out" / "evaluation.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_verb(desk: Path, stylizer: Stylizer, style: Style, capsys: pytest.CaptureFixture[str]) -> None:
     write_model(desk / "tiny.safetensors", stylizer.model)
     style.save(desk / "mine.safetensors")

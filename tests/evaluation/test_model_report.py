@@ -108,6 +108,7 @@ def test_a_copy_of_a_training_face_is_found(model: Model, instruments: Instrumen
     assert made.sheets["nearest"].shape != made.sheets["truncation"].shape
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_where_it_was(
     model: Model, instruments: Instruments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,6 +378,7 @@ def test_curve_orders_snapshots_and_draws_them() -> None:
         curve([_point(1, 1.0), _point(2, 1.0, count=7)])
 
 
+@pytest.mark.slow
 def test_points_come_from_reports(model: Model, instruments: Instruments, tmp_path: Path) -> None:
     report = _report(model, instruments)
     report.numbers["hours"] = 1.5
@@ -399,6 +401,7 @@ def test_points_come_from_reports(model: Model, instruments: Instruments, tmp_pa
 # --- the verb ---
 
 
+@pytest.mark.slow
 def test_report_verb(model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_model(tmp_path / "tiny.safetensors", model)
     photos = tmp_path / "photos"

@@ -96,6 +96,7 @@ def test_minutes_each_stops_and_goes_on(desk: Path, capsys: pytest.CaptureFixtur
     assert "not all" not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_sweep_measures_nearness_and_structure(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     random = np.random.default_rng(1)
     for i in range(3, 9):

@@ -91,6 +91,7 @@ def _shown(page: Any) -> np.ndarray:
     return np.array(data, dtype=np.int16).reshape(height, width, 4)[..., :3]
 
 
+@pytest.mark.slow
 def test_a_dropped_photo_changes_in_the_face_alone(page: Any) -> None:
     dropped = """async (data) => { const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
         const files = new DataTransfer(); files.items.add(new File([bytes], 'me.png', { type: 'image/png' }));
@@ -108,6 +109,7 @@ def test_a_dropped_photo_changes_in_the_face_alone(page: Any) -> None:
     assert changed[:4].max() < 8, "the photo's edge is not the face's"
 
 
+@pytest.mark.slow
 def test_strength_by_the_keyboard_redraws(page: Any) -> None:
     before, done = _shown(page), page.evaluate("document.documentElement.dataset.done")
     page.focus("#strength")
@@ -117,6 +119,7 @@ def test_strength_by_the_keyboard_redraws(page: Any) -> None:
     page.keyboard.press("End")
 
 
+@pytest.mark.slow
 def test_the_camera_is_drawn_and_frames_are_counted(page: Any) -> None:
     page.click("#camera")
     page.wait_for_function("document.documentElement.dataset.faces >= 2")
@@ -125,6 +128,7 @@ def test_the_camera_is_drawn_and_frames_are_counted(page: Any) -> None:
     assert page.inner_text("#camera") == "Start the camera"
 
 
+@pytest.mark.slow
 def test_it_fits_a_phone_and_asks_nobody_else(page: Any, address: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.asked

@@ -255,6 +255,7 @@ def test_mask_size_follows_the_crop() -> None:
         assert head_mask(bust(size), bust(size)).shape == (1, size, size)
 
 
+@pytest.mark.slow
 def test_real_photos_return_at_45_decibels_with_the_background_untouched(shared: Path) -> None:
     from mien.faces import find_faces
 

@@ -70,6 +70,7 @@ def test_defaults_are_those_of_the_library(nodes: Any) -> None:
     assert set(nodes.NODE_CLASS_MAPPINGS["MienLoadStyle"].INPUT_TYPES()["required"]["style"][0]) == set(mien.list_styles())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:A face of .* was drawn at")
 def test_faces_are_drawn_and_the_mask_says_where(nodes: Any, portrait: torch.Tensor) -> None:
     (style,) = nodes.NODE_CLASS_MAPPINGS["MienLoadStyle"]().load("ink")

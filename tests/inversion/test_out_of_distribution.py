@@ -87,7 +87,7 @@ def test_learning_warns_and_extreme_does_not(
     monkeypatch.setattr(
         out_of_distribution, "out_of_distribution_scores", lambda *_: [OutOfDistributionScore(0.8), OutOfDistributionScore(0.2)]
     )
-    with pytest.warns(UserWarning, match=r"model cat\.png \(0\.8\) is .*`extreme`"):
+    with pytest.warns(UserWarning, match=r"model, cat\.png \(0\.8\) is .*`extreme`"):
         stylizer.fit(files, config, align=AlignConfig(aligned=True))
     recwarn.clear()
     stylizer.fit(files, replace(config, extreme=True))
@@ -97,6 +97,7 @@ def test_learning_warns_and_extreme_does_not(
     assert not recwarn.list
 
 
+@pytest.mark.slow
 def test_animals_are_far_and_drawings_are_not(shared: Path) -> None:
     """The embedded model: the animals cropped by hand against the aligned style images."""
     stylizer = Stylizer.load()

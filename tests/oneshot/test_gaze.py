@@ -97,6 +97,7 @@ def test_an_extreme_reference_has_no_gaze() -> None:
         stylizer.fit(["cat.png"], OneShotConfig(gaze="photo", extreme=True))
 
 
+@pytest.mark.slow
 def test_the_tool_measures_three_ways_and_draws_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -168,6 +168,7 @@ def test_between_drawings_a_face_moves_along(photo: np.ndarray) -> None:
     assert np.diff(red) == pytest.approx([4] * 5, abs=1.5)
 
 
+@pytest.mark.slow
 def test_the_embedded_model_flickers_no_more_than_the_camera() -> None:
     face = as_image(Image.open(FACE).convert("RGB").resize((256, 256))).rgb()
     square = CropFrame((128.0, 128.0), 230.0)

@@ -73,6 +73,7 @@ def test_a_reference_that_cannot_be_used_is_left_out(
     tool: ModuleType, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(tool, "USUAL", tool.USUAL | {"refine": 0})
+    monkeypatch.setattr("mien.checkpoint.feature_network._PACKAGE", "no_such_package")  # the discriminator measures as well
     (desk / "references" / "three.png").write_bytes(b"no image")
     ask(tool, desk, "color --steps 1")
     assert "three" in capsys.readouterr().out

@@ -154,6 +154,7 @@ def test_sampling_is_differentiable_twice(kind: int) -> None:
     assert torch.autograd.gradgradcheck(lambda t: _warp(t, matrix, kind).square(), (x,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("groups", [GROUPS[:3], ("filter",), ("corruption",), GROUPS], ids="-".join)
 def test_whole_pipeline_is_differentiable_twice(groups: tuple[str, ...]) -> None:
     x = torch.randn(3, 3, 4, 4, dtype=torch.float64, generator=_generator(), requires_grad=True)

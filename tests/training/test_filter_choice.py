@@ -175,6 +175,7 @@ def test_the_command_prints_the_methods_with_their_times(capsys: pytest.CaptureF
     assert "measurements of their own" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_training_bench_uses_the_method_that_was_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -470,6 +470,7 @@ def test_generator_and_discriminator_of_the_state_are_the_live_ones(straight: Pa
     assert Discriminator.__name__ in str(type(read_model(straight / "model.safetensors").discriminator))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="the script is for Linux machines")
 def test_the_script_for_lent_gpus_joins_pieces_and_goes_on_from_its_parts(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("gradio", reason="the extra `web` is not installed")
+pytest.importorskip("starlette", reason="the extra `web` is not installed")  # gradio itself takes seconds to import
 
 import httpx
 from PIL import Image
@@ -47,6 +47,7 @@ def test_the_styles_are_listed_with_their_cards(server: Served) -> None:
     assert Image.open(io.BytesIO(card.content)).size == (256, 256)
 
 
+@pytest.mark.slow
 def test_a_photo_in_a_ready_style_and_with_settings(server: Served) -> None:
     full = post(server, {"style": "ink"}, photo=("me.png", FACE))
     assert full.headers["content-type"] == "image/png"
@@ -63,6 +64,7 @@ def test_a_photo_in_a_ready_style_and_with_settings(server: Served) -> None:
     assert pixels(cropped).shape == (256, 256, 3)
 
 
+@pytest.mark.slow
 def test_a_style_file_does_what_the_ready_one_does(server: Served) -> None:
     style = ("mine.safetensors", find_style("ink").read_bytes())
     sent, named = post(server, photo=("me.png", FACE), style=style), post(server, {"style": "ink"}, photo=("me.png", FACE))

@@ -15,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mien.checkpoint.native import digest
 from mien.errors import MienWarning
 from mien.inversion.density import mapped_codes
 from mien.inversion.encode import encode
+from mien.inversion.kept import LastOfModel
 from mien.latents import broadcast
 from mien.losses.features import FrozenFeatures, gray, loss_resolutions
 from mien.models.model import Model
@@ -72,18 +72,13 @@ def calibrate(model: Model, *, seed: int = 0) -> FaceDistribution:
     return FaceDistribution(faces, _gaps(faces, inversions).median(dim=0).values)
 
 
-_kept: dict[tuple[str, ...], FaceDistribution] = {}
+_kept = LastOfModel[FaceDistribution]()
 
 
 def known_faces(model: Model) -> FaceDistribution:
     """What `calibrate` finds, worked out once for as long as the same model, by its weights, is asked for."""
     networks = (model.generator, model.encoder, model.discriminator)
-    key = ("" if network is None else digest(network.state_dict()) for network in networks)
-    whose = (*key, str(model.generator.mapping.w_avg.device))
-    if whose not in _kept:
-        _kept.clear()  # of one model only: it holds images
-        _kept[whose] = calibrate(model)
-    return _kept[whose]
+    return _kept.get(networks, (model.generator.mapping.w_avg.device,), lambda: calibrate(model))
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mien.faces.head_mask import coarse_head_mask
 from mien.inversion.encode import encode
+from mien.inversion.kept import LastOfModel
 from mien.losses.distribution import distribution_distance
 from mien.models.model import Model
 from mien.models.sampling import images_of, random_codes
@@ -37,12 +38,22 @@ class OwnFaces:
     """Masks of head, hair and neck in them, [M, 1, h, h] in [0, 1]."""
 
 
-@torch.no_grad()
+_kept = LastOfModel[OwnFaces]()
+
+
 def own_faces(model: Model, seed: int = 0, *, encoded: bool = True, dtype: torch.dtype = torch.float32) -> OwnFaces:
     """64 random faces: what the encoder says of them or, not `encoded`, the codes of the mapping network.
 
-    Convolutions run in `dtype`. Raises `ModelMismatchError` where a model without an encoder is to encode them.
+    Convolutions run in `dtype`. Drawing them takes seconds: it is done once for as long as the same model, by its weights, is
+    asked for. Raises `ModelMismatchError` where a model without an encoder is to encode them.
     """
+    networks = (model.generator, model.encoder if encoded else None)
+    settings = (model.generator.mapping.w_avg.device, seed, encoded, dtype)
+    return _kept.get(networks, settings, lambda: _drawn(model, seed, encoded, dtype))
+
+
+@torch.no_grad()
+def _drawn(model: Model, seed: int, encoded: bool, dtype: torch.dtype) -> OwnFaces:
     generator = model.generator
     device = generator.mapping.w_avg.device
     mapped = random_codes(generator, _COUNT, seed=seed, psi=1)
