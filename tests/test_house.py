@@ -243,6 +243,22 @@ def test_messages_of_the_library_name_settings() -> None:
                 assert not spoken.search(node.value), f"{_name(path)}:{node.lineno}: {node.value!r} speaks of an option"
 
 
+# Words that this project used for itself, the second word for an image, and the second spelling of others.
+_DIALECT = re.compile(
+    r"(?i)\b(pictures?|detail maps?|soft grounds?|plain twins?|likeness|people apart|strangers?|remoteness|wish(es)?|in register|"
+    r"colours?|centres?|licences?|stylis\w+|optimis\w+|normalis\w+|regularis\w+|grey)\b"
+)
+
+
+def test_docstrings_and_messages_speak_the_language_of_the_field() -> None:
+    """Single words may be keys of files, which stay as they are."""
+    for path in _FILES:
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+                found = _DIALECT.search(re.sub(r"`[^`]*`", "", node.value))
+                assert not found, f"{_name(path)}:{node.lineno}: {found[0]!r}: docs/glossary.md has the words to use"
+
+
 def test_a_file_name_means_one_thing() -> None:
     """Verbs are called what users type, and every room may have its settings in a `config.py`."""
     places: dict[str, list[str]] = {}

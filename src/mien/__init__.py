@@ -1,4 +1,4 @@
-"""mien: make anybody's face look like one picture.
+"""mien: one-shot face stylization: faces in photos, redrawn in the style of one image.
 
 import mien
 

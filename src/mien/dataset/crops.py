@@ -32,7 +32,7 @@ class Crop:
     side: int
     """Pixels of the source that its side covers."""
     sharpness: float
-    """See `likeness.sharpness`."""
+    """See `duplicates.sharpness`."""
     hashes: tuple[str, str] | None
     """Perceptual hash of the crop and of its mirror image in hex; None where it is flat."""
 

@@ -1,6 +1,6 @@
 """How sharp a crop is, and which crops show the same.
 
-Likeness is a perceptual hash (Zauner 2010): the signs, around their median, of the lowest 16 x 16 cosine frequencies of the
+Similarity is a perceptual hash (Zauner 2010): the signs, around their median, of the lowest 16 x 16 cosine frequencies of the
 gray image. Copies of aligned faces that were saved again or made smaller differ in up to 16 of the 256 bits (most in fewer
 than 6), brightened ones in up to 22; among 13 million pairs of faces, mostly studio portraits of one kind, none was below 22.
 """

@@ -47,7 +47,7 @@ class OneShotConfig:
     ] = "auto"
     feature_code: Annotated[
         float,
-        "largest share of the reference's own feature code that is added while learning, drawn anew at every step; "
+        "largest share of the reference's own feature code that is added while learning, drawn at random in every step; "
         "0: none, as published",
     ] = 1.0
     mirror: Annotated[bool, "learn from the mirrored reference as well; the published method does not"] = True

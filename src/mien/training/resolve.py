@@ -40,7 +40,7 @@ def preset(resolution: int, size: Size, *, bf16: bool) -> dict[str, Any]:
 def resolve(overrides: Mapping[str, Any], *, size: str, bf16: bool, method_name: str = "") -> TrainConfig:
     """A configuration from `overrides` (dotted names), on top of the preset for the last resolution.
 
-    Lengths of stages that are not wished follow from their resolutions. Raises `InputError` for what cannot be.
+    Lengths of stages that are not given follow from their resolutions. Raises `InputError` for what cannot be.
     """
     if size not in get_args(Size):
         raise InputError(f"There is no size '{size}': choose one of {', '.join(get_args(Size))}.")
