@@ -210,7 +210,8 @@ def test_pages_speak_the_language_of_the_field(page: Path) -> None:
     """Words that this project used for itself, and the second spelling of others."""
     dialect = (
         r"detail maps?|soft grounds?|plain twins?|likeness|people apart|looks apart|strangers?|remoteness|layout loss|"
-        r"colou?red ground|colours?|licen[c]es?|centres?|pictures?|in register|anew|stylis\w+|optimis\w+|normalis\w+|recognis\w+|grey"
+        r"colou?red ground|colours?|licen[c]es?|centres?|pictures?|in register|anew|"
+        r"stylis\w+|optimis\w+|normalis\w+|recognis\w+|grey"
     )
     text = re.sub(r"`[^`]*`|\]\([^)]*\)", "", _FENCE.sub("", page.read_text(encoding="utf-8")))
     assert not re.findall(rf"\b(?:{dialect})\b", text, re.IGNORECASE), f"{page.name}: docs/glossary.md has the words to use"

@@ -245,8 +245,8 @@ def test_messages_of_the_library_name_settings() -> None:
 
 # Words that this project used for itself, the second word for an image, and the second spelling of others.
 _DIALECT = re.compile(
-    r"(?i)\b(pictures?|detail maps?|soft grounds?|plain twins?|likeness|people apart|strangers?|remoteness|wish(es)?|in register|"
-    r"colours?|centres?|licences?|stylis\w+|optimis\w+|normalis\w+|regularis\w+|grey)\b"
+    r"(?i)\b(pictures?|detail maps?|soft grounds?|plain twins?|likeness|people apart|strangers?|remoteness|wish(es)?|"
+    r"in register|colours?|centres?|licences?|stylis\w+|optimis\w+|normalis\w+|regularis\w+|grey)\b"
 )
 
 
