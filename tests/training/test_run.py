@@ -9,6 +9,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -543,3 +544,20 @@ def test_a_run_belongs_to_one_process(images: Path, tmp_path: Path) -> None:
             train(config(images), tmp_path / "run")
         assert not (tmp_path / "run" / "config.toml").exists()
     assert train(config(images), tmp_path / "run").complete
+
+
+def test_settings_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[TrainConfig] = []
+
+    class Spy:
+        def __init__(self, config: TrainConfig, *_: object) -> None:
+            seen.append(config)
+
+        def loop(self) -> None:
+            """Nothing is trained."""
+
+    monkeypatch.setattr("mien.training.run._Run", Spy)
+    train("faces.zip", tmp_path / "run", stages=(32, 64), kimg=2.0)
+    assert (seen[0].data, seen[0].stages, seen[0].kimg, len(seen[0].stage_kimg)) == ("faces.zip", (32, 64), 2.0, 1)
+    train(seen[0], tmp_path / "run", kimg=3.0)
+    assert seen[1] == replace(seen[0], kimg=3.0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,10 @@ def train(
     processes = Processes.from_environment(session.device)
     try:
         folder = RunFolder(Path(run))
-        given = config if isinstance(config, TrainConfig) else TrainConfig(data=str(config))
-        (wanted,) = with_settings(settings, given)
-        if given is not config:
-            wanted = _usual({"data": given.data, **settings}, folder, session.device)
+        if isinstance(config, TrainConfig):
+            (wanted,) = with_settings(settings, config)
+        else:
+            wanted = _usual({"data": str(config), **settings}, folder, session.device)
         with only_process(folder.path) if processes.first else nullcontext(), quick_arithmetic(session.device):
             return _Run(wanted, folder, session, processes).loop()
     finally:
@@ -76,6 +77,8 @@ def train(
 
 def _usual(settings: dict[str, Any], folder: RunFolder, device: torch.device) -> TrainConfig:
     """The configuration that the run has, or that suits the device, with these settings."""
+    known = {f.name for f in fields(TrainConfig)}
+    with_settings({n: v for n, v in settings.items() if n not in known}, TrainConfig(data=""))  # refuses what is none
     stored, quick = folder.config(), device.type == "cuda"
     if stored is not None:
         return changed(stored, settings)
