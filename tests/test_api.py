@@ -13,6 +13,7 @@ from PIL import Image
 
 import mien
 from mien.checkpoint.model_file import write_model
+from mien.cli.app import VERBS
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from mien.styles import find_model
@@ -224,3 +225,24 @@ def test_names_that_are_not_there_say_where_to_begin() -> None:
     with pytest.raises(mien.MienError, match="name of a ready style"):
         mien.load_model("toon")
     assert mien.load_model("faces").resolution == 256
+
+
+# What a verb does, a documented function does: the verb is its clothes.
+_VERBS = {
+    "stylize": "stylize", "apply": "apply_folder style_sheet", "fit": "Stylizer.fit", "video": "stylize_video",
+    "faces": "faces.number_faces", "sample": "sample", "masks": "evaluation.draw_masks",
+    "regions": "Stylizer.find_regions editing.draw_regions", "align": "align_faces",
+    "invert": "invert evaluation.compare_inverters", "serve": "serve", "evaluate": "evaluate",
+    "blind": "evaluation.lay_out_study evaluation.count_votes", "models": "list_models list_styles download_model",
+    "inspect": "inspect_file styles.preview", "convert": "checkpoint.convert", "export": "export exporters.export_web",
+    "dataset": "prepare_dataset", "train": "train", "swap": "swap_layers editing.draw_swaps", "sweep": "evaluation.sweep",
+    "report": "evaluation.report_on",
+    "bench": "evaluation.measure_speed evaluation.measure_streams training.measure_training training.time_filters",
+}  # fmt: skip
+
+
+def test_what_a_verb_does_is_a_documented_function() -> None:
+    assert set(_VERBS) == set(VERBS)
+    page = (Path(__file__).parent.parent / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+    headings = {line.split()[1].removeprefix("mien.") for line in page.splitlines() if line.startswith("###")}
+    assert not {name for names in _VERBS.values() for name in names.split()} - headings

@@ -53,7 +53,7 @@ def plan_folder(photos: Photos, styles: Sequence[str], out: str | Path, files: F
     return jobs, there
 
 
-def told_done(dones: Iterator[Done], there: Sequence[Job], names: Sequence[str], account: Path | None) -> Iterator[Done]:
+def recorded(dones: Iterator[Done], there: Sequence[Job], names: Sequence[str], account: Path | None) -> Iterator[Done]:
     """The same, each first written to the report, if there is one.
 
     What was `there` already and has no line in it gets one, in styles of these `names`: its writer was killed between the two.
@@ -101,7 +101,7 @@ def apply_folder(
         dones = _here(styles, jobs, order, model)
     else:
         dones = iter(())
-    for count, one in enumerate(told_done(dones, there, names, files.report), 1):
+    for count, one in enumerate(recorded(dones, there, names, files.report), 1):
         if one.error is None:
             done.written += 1
         else:

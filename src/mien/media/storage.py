@@ -57,7 +57,7 @@ def is_address(path: Path) -> bool:
 
 
 @contextmanager
-def _answering(path: Path) -> Iterator[None]:
+def _errors_as_ours(path: Path) -> Iterator[None]:
     """Around what an address is asked: errors of the library behind it become ours."""
     try:
         yield
@@ -70,19 +70,19 @@ def _answering(path: Path) -> Iterator[None]:
 
 def is_folder(path: Path) -> bool:
     """Whether there is a folder."""
-    with _answering(path) if is_address(path) else nullcontext():
+    with _errors_as_ours(path) if is_address(path) else nullcontext():
         return path.is_dir()
 
 
 def is_file(path: Path) -> bool:
     """Whether there is a file."""
-    with _answering(path) if is_address(path) else nullcontext():
+    with _errors_as_ours(path) if is_address(path) else nullcontext():
         return path.is_file()
 
 
 def is_there(path: Path) -> bool:
     """Whether there is a file or folder."""
-    with _answering(path) if is_address(path) else nullcontext():
+    with _errors_as_ours(path) if is_address(path) else nullcontext():
         return path.exists()
 
 
@@ -90,7 +90,7 @@ def photos_of(folder: Path, *, recursive: bool = False) -> dict[Path, str]:
     """{photo: its name within the folder}, as `list_images` finds and orders them."""
     if not is_address(folder):
         return {path: path.relative_to(folder).as_posix() for path in list_images(folder, recursive=recursive)}
-    with _answering(folder):
+    with _errors_as_ours(folder):
         found = [path for path in (folder.rglob("*") if recursive else folder.iterdir()) if path.suffix.lower() in SUFFIXES]
     if not found:
         raise InputError(f"{folder} has no images in it: give another folder.")
@@ -105,7 +105,7 @@ def read_photo(path: Path) -> ImageData:
 
     if not is_address(path):
         return read_image(path)
-    with _answering(path):
+    with _errors_as_ours(path):
         if path.stat().st_size > MAX_BYTES:
             raise InputError(f"{path} is larger than the {MAX_BYTES >> 20} MiB that are read: give a smaller one.")
         data = path.read_bytes()
@@ -120,7 +120,7 @@ def write_photo(path: Path, image: ImageData, *, overwrite: bool = False) -> Non
         write_image(path, image, overwrite=overwrite)
         return
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    with _answering(path):
+    with _errors_as_ours(path):
         if path.exists() and not overwrite:
             raise InputError(f"{path} exists already: choose another name or allow to `overwrite` it.")
         path.parent.mkdir(parents=True, exist_ok=True)

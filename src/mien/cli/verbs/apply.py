@@ -59,7 +59,7 @@ def run(
     jobs, there = ([], []) if sheet else plan(photos, names, out, files, align)
     images = sheet_inputs(photos, out, files) if sheet else []
 
-    from mien.batch.apply_folder import told_done
+    from mien.batch.apply_folder import recorded
     from mien.batch.cluster import each_done_on_ray
     from mien.batch.work import Order
 
@@ -75,5 +75,5 @@ def run(
         dones = apply_here(stylizer, found, jobs, order)
     else:
         dones = iter(())
-    told = told_done(dones, there, names, files.report)
+    told = recorded(dones, there, names, files.report)
     return follow(told, len(jobs), quiet=screen.quiet, alone=len(jobs) + len(there) == 1)
