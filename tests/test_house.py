@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import mien
+from toys import script
 
 _REPOSITORY = Path(__file__).parent.parent
 _SOURCE = _REPOSITORY / "src" / "mien"
@@ -399,3 +400,13 @@ def test_some_things_are_defined_once(what: str) -> None:
     pattern, home = _ONCE[what]
     places = [_name(path) for path in _FILES if re.search(pattern, path.read_text(encoding="utf-8"))]
     assert places == [home], f"use what {home} has"
+
+
+@pytest.mark.parametrize("room", sorted(path.parent.name for path in _SOURCE.glob("*/__init__.py")))
+def test_the_quick_subset_enters_every_room(room: str) -> None:
+    """`pytest -m "not slow"` has a test of every package: one in its folder that neither its file nor itself calls slow."""
+    tests = _REPOSITORY / "tests"
+    slow = script(tests / "conftest.py")._SLOW
+    files = [path for path in (tests / room).glob("test_*.py") if not path.relative_to(tests).as_posix().startswith(slow)]
+    functions = [f for path in files for _, f in _functions(_tree(path)) if f.name.startswith("test_")]
+    assert [f for f in functions if "pytest.mark.slow" not in map(ast.unparse, f.decorator_list)]
