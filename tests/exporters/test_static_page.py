@@ -116,7 +116,6 @@ def test_strength_by_the_keyboard_redraws(page: Any) -> None:
     page.keyboard.press("Home")
     page.wait_for_function(f"document.documentElement.dataset.done > {done}")
     assert np.abs(_shown(page) - before).mean() > 1
-    page.keyboard.press("End")
 
 
 @pytest.mark.slow
