@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -59,6 +59,18 @@ def _part(path: Path) -> str:
     return relative.parts[0].removesuffix(".py")
 
 
+def _for_every_file(check: Callable[[Path], None]) -> Callable[[str], None]:
+    """A test for every room, which checks its files: one for every file would take longer to report than to do."""
+
+    @pytest.mark.parametrize("room", sorted({_part(path) for path in _FILES}))
+    def test(room: str) -> None:
+        for path in _FILES:
+            if _part(path) == room:
+                check(path)
+
+    return test
+
+
 def _level(part: str) -> int:
     return next(i for i, names in enumerate(_LAYERS) if part in names)
 
@@ -83,7 +95,7 @@ def _imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("path", _FILES, ids=_name)
+@_for_every_file
 def test_imports_point_down(path: Path) -> None:
     part = _part(path)
     if part in {"__init__", "__main__"}:
@@ -100,7 +112,7 @@ def test_imports_point_down(path: Path) -> None:
         assert _level(other) < _level(part), f"{_name(path)} (layer {_level(part)}) imports {name} (layer {_level(other)})"
 
 
-@pytest.mark.parametrize("path", _FILES, ids=_name)
+@_for_every_file
 def test_pickle_and_torch_load_live_in_one_place(path: Path) -> None:
     where = _name(path).replace("\\", "/")
     if where != "checkpoint/foreign/unpickle.py":
@@ -112,7 +124,7 @@ def test_pickle_and_torch_load_live_in_one_place(path: Path) -> None:
         assert not found, f"{where} reads or writes weights: {found}"
 
 
-@pytest.mark.parametrize("path", _FILES, ids=_name)
+@_for_every_file
 def test_nothing_is_loaded_loosely_or_caught_blindly(path: Path) -> None:
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) != "zip":
@@ -130,7 +142,7 @@ def test_nothing_is_loaded_loosely_or_caught_blindly(path: Path) -> None:
         assert called not in {"eval", "exec", "os.system"}, f"{_name(path)}:{node.lineno}: {called}()"
 
 
-@pytest.mark.parametrize("path", _FILES, ids=_name)
+@_for_every_file
 def test_names_and_signatures(path: Path) -> None:
     names = [path.stem]
     for node in ast.walk(_tree(path)):
@@ -160,7 +172,7 @@ def _public(node: ast.Module | ast.ClassDef, kinds: tuple[type, ...]) -> Iterato
 _PRESCRIBED = {"forward", "backward", "setup_context"}
 
 
-@pytest.mark.parametrize("path", _FILES, ids=_name)
+@_for_every_file
 def test_public_names_have_docstrings(path: Path) -> None:
     tree = _tree(path)
     assert not path.read_text(encoding="utf-8").strip() or ast.get_docstring(tree), f"{_name(path)} has no docstring"
@@ -172,7 +184,7 @@ def test_public_names_have_docstrings(path: Path) -> None:
     assert not missing, f"{_name(path)}: no docstring on {missing}"
 
 
-@pytest.mark.parametrize("path", _FILES, ids=_name)
+@_for_every_file
 def test_config_fields_have_a_sentence(path: Path) -> None:
     for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ClassDef) and node.name.endswith("Config"):
