@@ -4,11 +4,11 @@
         --held-out faces-eval-256.zip
 
 Teacher, read for making labels only: MobileFaceNet (Chen et al. 2018; the weights are the user's own and no part of mien),
-which sees each face by the five points of our landmark network. Its answers are made once: for the faces of the zip, the same
+which sees each face by the five points of our landmark network. Its embeddings are computed once: for the faces of the zip, the same
 faces bent into other people's, faces put together from two, renderings of the embedded model, and the mirror images of them
-all. (A thousand varied faces are too few to learn from; what counts is the teacher's answer, not that anybody looks like that:
+all. (A thousand varied faces are too few to learn from; what counts is the teacher's embedding, not that anybody looks like that:
 Beyer et al. 2022, "A good teacher is patient and consistent".) The student then sees them moved, in other light and colors,
-gray, soft and small, and has to give the same answers (cosine), and the same similarities among the faces of a batch
+gray, soft and small, and has to give the same embeddings (cosine), and the same similarities among the faces of a batch
 (relational distillation, Park et al. 2019).
 """
 
@@ -48,7 +48,7 @@ def five_points(images: Tensor, network: LandmarkNetwork) -> Tensor:
     return torch.stack(looks).mean(dim=0)
 
 
-def answers(images: Tensor, teacher: MobileFaceNet, landmarks: LandmarkNetwork) -> Tensor:
+def teacher_embeddings(images: Tensor, teacher: MobileFaceNet, landmarks: LandmarkNetwork) -> Tensor:
     """The teacher's unit embeddings [N, 2, 128] of images [N, 3, S, S] uint8 and of their mirror images."""
     found = []
     with torch.inference_mode():
@@ -168,9 +168,9 @@ def train(
         target = targets[index, flip.long()]
         looks = disturbed(seen, network.config, rng).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
-            answer = network(looks)
-        alike = (answer * target).sum(dim=1).mean()
-        relations = F.mse_loss(answer @ answer.T, target @ target.T)
+            output = network(looks)
+        alike = (output * target).sum(dim=1).mean()
+        relations = F.mse_loss(output @ output.T, target @ target.T)
         loss = (1 - alike) + 5 * relations
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -208,7 +208,7 @@ def measure(path: Path, network: IdentityNetwork, teacher: MobileFaceNet, landma
         "moved": window(photos, torch.full((n, 2), 0.515), torch.full((n,), 0.48), torch.full((n,), 0.05), STORED),
     }
     with torch.inference_mode():
-        by_teacher = {name: answers(to_bytes(look), teacher, landmarks)[:, 0] for name, look in looks.items()}
+        by_teacher = {name: teacher_embeddings(to_bytes(look), teacher, landmarks)[:, 0] for name, look in looks.items()}
         by_student = {name: network.embed_crop(look) for name, look in looks.items()}
     lines = ["             student-teacher   with the photo: by student   by teacher"]
     first, second = [], []
@@ -266,7 +266,7 @@ def main() -> None:
         ]
         stored = {
             "images": torch.cat([kept(group) for group in groups]),
-            "targets": torch.cat([answers(group, teacher, landmarks) for group in groups]),
+            "targets": torch.cat([teacher_embeddings(group, teacher, landmarks) for group in groups]),
             "chance": torch.cat([weight, weight / 2, torch.ones(options.renderings) / 2, torch.ones(options.chimeras)]),
         }
         if options.labels:

@@ -86,9 +86,9 @@ def window(images: Tensor, center: Tensor, half: Tensor, angle: Tensor, size: in
 def label(faces: Tensor, teacher: Teacher) -> tuple[Tensor, Tensor]:
     """The teacher's points [N, 5, 2] in units of the image's side, and how sure it is that there is a face [N].
 
-    Each face is looked at from several boxes and mirrored; the answer is the median.
+    Each face is looked at from several boxes and mirrored; the result is the median.
     """
-    answers, sure = [], []
+    targets, sure = [], []
     for start in range(0, len(faces), 256):
         batch = faces[start : start + 256].float() / 127.5 - 1
         looks, scores = [], []
@@ -108,9 +108,9 @@ def label(faces: Tensor, teacher: Teacher) -> tuple[Tensor, Tensor]:
                     found = torch.stack([1 - found[..., 0], found[..., 1]], dim=2)[:, [1, 0, 2, 4, 3]]
                 looks.append(found)
                 scores.append(score[:, 1])
-        answers.append(torch.stack(looks).median(dim=0).values)
+        targets.append(torch.stack(looks).median(dim=0).values)
         sure.append(torch.stack(scores).median(dim=0).values)
-    return torch.cat(answers), torch.cat(sure)
+    return torch.cat(targets), torch.cat(sure)
 
 
 def settle(points: Tensor) -> Tensor:
@@ -135,7 +135,7 @@ def drawings(faces: Tensor, points: Tensor, predictor: Any, rng: torch.Generator
     Where the FFHQ crop of a drawing is, dlib's predictor says, as it did when people cut out such crops; drawings in which it
     is lost are left out.
     """
-    images, answers, whose = [], [], []
+    images, targets, whose = [], [], []
     for start in range(0, len(faces), 128):
         batch = slice(start, start + 128)
         bent, seen = bend(to_gray(faces[batch], rng), points[batch], rng)
@@ -144,9 +144,9 @@ def drawings(faces: Tensor, points: Tensor, predictor: Any, rng: torch.Generator
             frame = dlib_crop(drawn[index], predictor)
             if frame is not None:
                 images.append(drawn[index])
-                answers.append(torch.cat([seen[index], crop_as_points([frame])[0]]))
+                targets.append(torch.cat([seen[index], crop_as_points([frame])[0]]))
                 whose.append(start + index)
-    return torch.stack(images), torch.stack(answers), torch.tensor(whose)
+    return torch.stack(images), torch.stack(targets), torch.tensor(whose)
 
 
 def dlib_crop(image: Tensor, predictor: Any) -> CropFrame | None:
@@ -219,9 +219,9 @@ def train(
         crops = weather(crops, rng)
         with torch.autocast("cpu", torch.bfloat16):
             features = network.features(crops)
-        answer = network.read_out(features.float())
-        by_formula, its_target = square(answer), square(target)
-        loss = F.smooth_l1_loss(answer, target, beta=0.02)
+        output = network.read_out(features.float())
+        by_formula, its_target = square(output), square(target)
+        loss = F.smooth_l1_loss(output, target, beta=0.02)
         loss = loss + 0.5 * F.smooth_l1_loss(by_formula, its_target, beta=0.02)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -229,7 +229,7 @@ def train(
         mean.update_parameters(network)
         step, shown = step + 1, shown + batch
         if step % 100 == 0:
-            error = (answer.detach() - target)[:, 5:].norm(dim=2).mean()
+            error = (output.detach() - target)[:, 5:].norm(dim=2).mean()
             seconds = time.process_time() - start
             print(
                 f"{seconds:5.0f} s {shown:8d} faces, loss {float(loss.detach()):.4f}, crop error {float(error):.4f}", flush=True
@@ -268,15 +268,15 @@ def main() -> None:
     torch.manual_seed(options.seed)
     gray = torch.cat([to_gray(part, rng) for part in faces.split(256)]).clamp(-1, 1).add(1).mul(127.5).to(torch.uint8)
     whole = crop_as_points([CropFrame((0.5, 0.5), 1.0)]).expand(len(faces), 2, 2)
-    images, answers, chances = [gray], [torch.cat([points, whole], dim=1)], [weight * options.drawings / 2]
+    images, targets, chances = [gray], [torch.cat([points, whole], dim=1)], [weight * options.drawings / 2]
     predictor = dlib.shape_predictor(str(options.predictor))
     for _ in range(options.drawings):
         drawn, seen, whose = drawings(faces, points, predictor, rng)
         print(f"{len(drawn)} drawings of {len(faces)} faces", flush=True)
-        images, answers, chances = [*images, drawn], [*answers, seen], [*chances, weight[whose]]
+        images, targets, chances = [*images, drawn], [*targets, seen], [*chances, weight[whose]]
     network = LandmarkNetwork(LandmarkConfig()) if options.start is None else read_landmark_network(options.start)
     rate = 2e-3 if options.start is None else 1e-3
-    network = train(torch.cat(images), torch.cat(answers), torch.cat(chances), network, options.minutes, rate, options.seed)
+    network = train(torch.cat(images), torch.cat(targets), torch.cat(chances), network, options.minutes, rate, options.seed)
     provenance = {
         "name": "mien landmarks",
         "source": f"tools/train_landmarks.py on {len(faces)} faces; points labelled by MTCNN's O-Net (facenet-pytorch 2.5.3), "
