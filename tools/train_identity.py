@@ -4,11 +4,11 @@
         --held-out faces-eval-256.zip
 
 Teacher, read for making labels only: MobileFaceNet (Chen et al. 2018; the weights are the user's own and no part of mien),
-which sees each face by the five points of our landmark network. Its embeddings are computed once: for the faces of the zip, the same
-faces bent into other people's, faces put together from two, renderings of the embedded model, and the mirror images of them
-all. (A thousand varied faces are too few to learn from; what counts is the teacher's embedding, not that anybody looks like that:
-Beyer et al. 2022, "A good teacher is patient and consistent".) The student then sees them moved, in other light and colors,
-gray, soft and small, and has to give the same embeddings (cosine), and the same similarities among the faces of a batch
+which sees each face by the five points of our landmark network. Its embeddings are computed once: for the faces of the zip, the
+same faces bent into other people's, faces put together from two, renderings of the embedded model, and the mirror images of
+them all. (A thousand varied faces are too few to learn from; what counts is the teacher's embedding, not that anybody looks
+like that: Beyer et al. 2022, "A good teacher is patient and consistent".) The student then sees them moved, in other light and
+colors, gray, soft and small, and has to give the same embeddings (cosine), and the same similarities among the faces of a batch
 (relational distillation, Park et al. 2019).
 """
 
