@@ -38,11 +38,11 @@ async function draw(image, width, height, place) {
   let drawn = null;
   if (place) {
     drawSquare(crop.context, image, place, size);
-    const pixels = crop.context.getImageData(0, 0, size, size), image = new Float32Array(3 * plane);
-    for (let i = 0; i < plane; i++) for (let c = 0; c < 3; c++) image[c * plane + i] = pixels.data[4 * i + c] / 127.5 - 1;
+    const pixels = crop.context.getImageData(0, 0, size, size), values = new Float32Array(3 * plane);
+    for (let i = 0; i < plane; i++) for (let c = 0; c < 3; c++) values[c * plane + i] = pixels.data[4 * i + c] / 127.5 - 1;
     const one = (id) => new ort.Tensor("float32", new Float32Array([Number(part(id).value)]), [1]);
     const { face, mask } = await style.run({
-      image: new ort.Tensor("float32", image, [1, 3, size, size]), strength: one("strength"), fidelity: one("fidelity"),
+      image: new ort.Tensor("float32", values, [1, 3, size, size]), strength: one("strength"), fidelity: one("fidelity"),
     });
     for (let i = 0; i < plane; i++) {
       for (let c = 0; c < 3; c++) pixels.data[4 * i + c] = (face.data[c * plane + i] + 1) * 127.5;
