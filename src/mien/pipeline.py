@@ -28,6 +28,7 @@ from mien.faces import AlignConfig
 from mien.faces.blend import blend_face
 from mien.faces.feature_strength import weigh_feature_code
 from mien.faces.locate import of_the_reference
+from mien.faces.photo_colors import towards_photo
 from mien.faces.results import AlignedPhoto, Result, StylizedFace, note_little, note_softness
 from mien.faces.upscale import MISSING, upscale_factor, upscaled
 from mien.inversion import Codes, mean_code
@@ -197,7 +198,7 @@ class Stylizer(FaceModel):
             inversions = [partial(self._inversion, code) for code in codes.single()]
         result = Result(photo.image_data, [], original=photo.image_data)
         for face, inversion, stylized in zip(photo.faces, inversions, drawn, strict=True):
-            scale = face.frame.side / self.resolution
+            scale, stylized = face.frame.side / self.resolution, towards_photo(stylized, face.crop, config.photo_color)
             one = StylizedFace(face.frame, face.crop, face.head, stylized, scale, inversion)
             result.faces.append(one)
             note_little(result, face)

@@ -43,10 +43,13 @@ class RenderConfig:
         "how much detail hair keeps from the photo, in the colors of the style: 0 hair as the model draws it, 1 only the "
         "photo's own strands",
     ] = 0.7
+    photo_color: Annotated[
+        float, "how far the colors of a drawn face go towards the photo's: 0 those of the style, 1 the photo's; lines stay"
+    ] = 0.0
     engine: Annotated[
         Engine | None,
         "inference engine: torch is the reference; onnxruntime and openvino use the encoder's codes without refinement; "
-        "None: torch, and onnxruntime for an exported .onnx file",
+        "None: torch, and for an exported file the engine of its format",
     ] = None
     strip_metadata: Annotated[bool, "write no metadata; otherwise date, camera and author are kept"] = False
 
@@ -60,6 +63,8 @@ class RenderConfig:
             raise InputError(f"The number of refinement steps must not be negative, got {self.refine_steps}.")
         if not 0 <= self.hair <= 1:
             raise InputError(f"hair is a number from 0 to 1, got {self.hair:g}.")
+        if not 0 <= self.photo_color <= 1:
+            raise InputError(f"photo_color is a number from 0 to 1, got {self.photo_color:g}.")
         number = isinstance(self.upscale, (int, float)) and not isinstance(self.upscale, bool)
         if self.upscale not in ("auto", "none") and not (number and 1 <= float(self.upscale) < math.inf):
             raise InputError(f"upscale is auto, none or a number from 1, got {self.upscale!r}.")

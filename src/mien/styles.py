@@ -22,8 +22,7 @@ from mien.checkpoint.regions_file import Regions
 from mien.checkpoint.style_file import StyleFile
 from mien.editing.regions import find_regions, mean_face_points
 from mien.errors import CheckpointError, InputError, ModelMismatchError
-from mien.mappers.engines import GRAPH_SUFFIX, GraphMapper
-from mien.mappers.graph_file import read_graph
+from mien.mappers.engines import GRAPH_SUFFIXES, GraphMapper, open_graph
 from mien.media.eight_bit import to_uint8
 from mien.media.image_input import pil_from_tensor
 from mien.media.listing import refuse_image_as_style
@@ -55,7 +54,7 @@ class GraphStyle(Style):
     """A style that `mien.export` wrote as a graph: `Stylizer.apply` draws it, and it has no weights to do more with."""
 
     graph: GraphMapper
-    """The graph, for ONNX Runtime until another engine is asked for."""
+    """The graph, for the engine of its file until another one is asked for."""
 
     def check_base(self, digest: str) -> None:
         """Raise `InputError`: a graph needs no base model, and lends itself to nothing that does."""
@@ -135,8 +134,8 @@ def model_style(source: Model, target: Model, name: str) -> Style:
 def open_style(path: Path, source: Model | None = None) -> Style:
     """The style in a file: a style file, an exported graph, or a model fine-tuned from `source` (None: the embedded one)."""
     refuse_image_as_style(path)
-    if path.suffix.lower() == GRAPH_SUFFIX:
-        graph = GraphMapper(*read_graph(path))
+    if path.suffix.lower() in GRAPH_SUFFIXES:
+        graph = open_graph(path)
         style = GraphStyle(graph.name, graph.base, graph.size, {}, torch.zeros(3, _THUMBNAIL, _THUMBNAIL, dtype=torch.uint8))
         style.graph = graph
         return style

@@ -524,8 +524,8 @@ def test_bench_stream(capsys: pytest.CaptureFixture[str]) -> None:
     assert {tuple(line["size"]) for line in measured} == {(640, 480)}
     assert {"torch", "torch bfloat16"} <= {line["engine"] for line in measured}
     for line in measured:
-        assert line["frames"] == 10
-        assert 0.5 < sum(line["parts"].values()) / (1000 / line["rate"]) <= 1.01
+        assert line["frames"] == 30
+        assert 0.5 < sum(line["parts"].values()) / (1000 / line["rate"]) < 2.02  # drawing runs beside the rest
     assert mien("bench --stream --train") == 2
 
 

@@ -9,8 +9,9 @@ import mien
 from mien.errors import CheckpointError, InputError
 from mien.mappers.engines import GraphMapper, open_mapper
 from mien.mappers.generator_mapper import GeneratorMapper
-from mien.mappers.graph import build_graph
+from mien.mappers.graph import build_graph, describe
 from mien.mappers.graph_file import read_graph
+from mien.mappers.openvino_file import write_openvino
 from mien.models.compact_encoder import CompactEncoder, CompactEncoderConfig
 from mien.models.model import Model
 from toys import tiny
@@ -52,8 +53,8 @@ def test_engines_draw_what_pytorch_draws(mapper: GeneratorMapper, graph: "onnx.M
         expected, got = (m(crops, strength=strength, fidelity=fidelity) for m in (mapper, other))
         torch.testing.assert_close(got.faces, expected.faces, atol=2e-3, rtol=0)
         torch.testing.assert_close(got.masks, expected.masks, atol=2e-3, rtol=0)
-    codes = other.encode(crops[:1])  # another batch
-    torch.testing.assert_close(codes.w_plus, mapper.encode(crops[:1]).w_plus, atol=1e-3, rtol=1e-3)
+    codes = other.encode(crops[:1]).codes  # another batch
+    torch.testing.assert_close(codes.w_plus, mapper.encode(crops[:1]).codes.w_plus, atol=1e-3, rtol=1e-3)
     assert float((mapper(crops).faces - mapper(crops, strength=0.0).faces).abs().mean()) > 0.01, "the toy style changes nothing"
 
 
@@ -119,6 +120,54 @@ def test_strangers_files_are_refused(graph: "onnx.ModelProto", mapper: Generator
     (tmp_path / "x.onnx").write_bytes(b"\x08\x07no graph at all")
     with pytest.raises(CheckpointError):
         read_graph(tmp_path / "x.onnx")
+
+
+@pytest.fixture(scope="module")
+def exported(graph: "onnx.ModelProto", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("openvino", reason="the extra `openvino` is not installed")
+    named, path = _copy(graph), tmp_path_factory.mktemp("openvino") / "toy.xml"
+    describe(named, {"style": "toy", "fidelity": "0.5"}, R)
+    write_openvino(named, path)
+    return path
+
+
+def test_a_file_of_openvino_draws_what_pytorch_draws(mapper: GeneratorMapper, exported: Path) -> None:
+    opened, crops = open_mapper(exported), torch.rand(2, 3, R, R) * 2 - 1
+    assert isinstance(opened, GraphMapper)
+    assert (opened.name, opened.size, opened.engine, opened.usual_fidelity) == ("toy", R, "openvino", 0.5)
+    for strength in (1.0, 0.0, 0.4):
+        expected, got = (m(crops, strength=strength, fidelity=0.6) for m in (mapper, opened))
+        torch.testing.assert_close(got.faces, expected.faces, atol=5e-3, rtol=0)
+        torch.testing.assert_close(got.masks, expected.masks, atol=1e-2, rtol=0)
+    half = opened.by("openvino", torch.bfloat16)
+    assert half.by(None, torch.bfloat16) is half
+    assert opened(crops).faces.shape == half(crops).faces.shape
+    with pytest.raises(InputError, match=r"export it as \.onnx"):
+        opened.by("onnxruntime")
+
+
+def test_strangers_files_of_openvino_are_refused(exported: Path, mapper: GeneratorMapper, tmp_path: Path) -> None:
+    text, weights, path = exported.read_text(), exported.with_suffix(".bin").read_bytes(), tmp_path / "x.xml"
+    path.write_text(text)
+    with pytest.raises(CheckpointError, match=r"no x\.bin beside it"):
+        open_mapper(path)
+    for wrong, data, word in (
+        (text.replace("<net", "<!DOCTYPE net [<!ENTITY a 'b'>]><net", 1), weights, "definitions"),
+        (text.replace('type="Sigmoid"', 'type="Stranger"', 1), weights, "operator"),
+        (text.replace('type="Sigmoid" version="opset1"', 'type="Sigmoid" version="mine"', 1), weights, "operator"),
+        (text, weights[: len(weights) // 2], "does not fit"),
+        (text.replace('names="fidelity"', 'names="frailty"'), weights, "inputs and outputs"),
+        (text.replace('names="heads"', 'names="tails"'), weights, "this mien"),
+        (text[:5000], weights, "damaged"),
+        ("<html></html>", weights, "no file of OpenVINO"),
+    ):
+        path.write_text(wrong)
+        path.with_suffix(".bin").write_bytes(data)
+        with pytest.raises(CheckpointError, match=word):
+            open_mapper(path)
+    write_openvino(build_graph(mapper, "encoder"), path)
+    with pytest.raises(CheckpointError, match="encoder alone"):
+        open_mapper(path)
 
 
 def test_torch_runs_no_graphs(graph: "onnx.ModelProto") -> None:

@@ -12,7 +12,7 @@ from mien.faces.feature_strength import weigh_feature_code
 from mien.faces.head_mask import coarse_head_mask, covering_mask, fading, head_masks
 from mien.faces.warp import blur
 from mien.latents import Codes
-from mien.mappers import GeneratorMapper
+from mien.mappers import GeneratorMapper, Seen
 from mien.mappers.folded import FoldedSynthesis
 from mien.mappers.resampling import averaging, blurring, resizing
 from mien.models.sampling import random_codes
@@ -72,7 +72,7 @@ def test_products_with_matrices_are_the_operations() -> None:
 def test_the_same_codes_give_the_face_of_apply(pipe: mien.Stylizer, style: mien.Style, mapper: GeneratorMapper) -> None:
     codes = pipe.invert_crops(torch.rand(2, 3, 256, 256) * 2 - 1)
     for strength, fidelity in ((1.0, 0.7), (0.0, 1.0), (1.0, 0.0)):
-        drawn = mapper.draw(codes, torch.zeros(2, 3, 256, 256), strength=strength, fidelity=fidelity).faces
+        drawn = mapper.draw(Seen(codes, torch.zeros(2, 1, 128, 128)), strength=strength, fidelity=fidelity).faces
         expected = pipe.draw(style, weigh_feature_code(pipe.model, codes, fidelity), strength).clamp(-1, 1)
         assert float((drawn - expected).abs().max()) < 1e-4, (strength, fidelity)
 
@@ -107,9 +107,9 @@ def test_backgrounds_are_softened_as_carefully(mapper: GeneratorMapper, crops: t
 
 
 def test_call_is_encode_and_draw(mapper: GeneratorMapper, crops: torch.Tensor) -> None:
-    codes = mapper.encode(crops)
-    assert codes.w_plus.shape == (2, 14, 256)
-    apart, together = mapper.draw(codes, crops, fidelity=0.5), mapper(crops, fidelity=0.5)
+    seen = mapper.encode(crops)
+    assert seen.codes.w_plus.shape == (2, 14, 256)
+    apart, together = mapper.draw(seen, fidelity=0.5), mapper(crops, fidelity=0.5)
     assert torch.equal(apart.faces, together.faces)
     assert torch.equal(apart.masks, together.masks)
     assert apart.masks.shape == (2, 1, 256, 256)

@@ -14,7 +14,7 @@ from mien.errors import InputError
 from mien.evaluation.flicker import measured, moved_photo
 from mien.faces.align import CropFrame
 from mien.latents import Codes
-from mien.mappers import Mapped
+from mien.mappers import Mapped, Seen
 from mien.media.image_input import as_image
 from mien.streaming.frame_engine import PARTS
 
@@ -29,18 +29,18 @@ class Painter:
     def __init__(self, color: Sequence[float]) -> None:
         self.color, self.told, self.codes = torch.tensor(color)[None, :, None, None], [], []
 
-    def encode(self, crops: Tensor) -> Codes:
-        return Codes(crops.mean(dim=(2, 3))[:, None], crops[:, :, ::16, ::16])
+    def encode(self, crops: Tensor) -> Seen:
+        return Seen(Codes(crops.mean(dim=(2, 3))[:, None], crops[:, :, ::16, ::16]), torch.zeros(len(crops), 1, 8, 8))
 
-    def draw(self, codes: Codes, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
+    def draw(self, seen: Seen, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
         self.told.append((strength, fidelity))
-        self.codes.append(codes)
+        self.codes.append(seen.codes)
         place = torch.linspace(-1, 1, self.size)
         disc = (place[None] ** 2 + place[:, None] ** 2 < 0.5).float()
-        return Mapped(self.color.expand(len(crops), 3, self.size, self.size), disc.expand(len(crops), 1, -1, -1))
+        return Mapped(self.color.expand(len(seen.heads), 3, self.size, self.size), disc.expand(len(seen.heads), 1, -1, -1))
 
     def __call__(self, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
-        return self.draw(self.encode(crops), crops, strength=strength, fidelity=fidelity)
+        return self.draw(self.encode(crops), strength=strength, fidelity=fidelity)
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +166,38 @@ def test_between_drawings_a_face_moves_along(photo: np.ndarray) -> None:
     assert all(reddened(frame, out) == (True, True) for frame, out in zip(frames, drawn, strict=True))
     red = [float((out[..., 0].astype(int) - out[..., 1] > 120)[:, 320:].nonzero()[1].mean()) for out in drawn]
     assert np.diff(red) == pytest.approx([4] * 5, abs=1.5)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_drawing_beside_following_gives_the_same_frames(photo: np.ndarray, every: int) -> None:
+    config = mien.streaming.StreamConfig(draw_every=every, detect_side=640)
+    frames = [np.roll(photo, 3 * i, axis=1) for i in range(5)] + [255 - photo, photo, photo]
+    pairs = [(frame, i / 30) for i, frame in enumerate(frames)]
+    one = mien.Stream(Painter(RED), config)
+    expected, threads = [one(*pair) for pair in pairs], torch.get_num_threads()
+    try:
+        for some in (1, 2):  # one thread has nothing to draw beside
+            torch.set_num_threads(some)
+            stream = mien.Stream(Painter(RED), config)
+            made = list(stream.drawn(iter(pairs)))
+            assert torch.get_num_threads() == some
+            assert all(np.array_equal(a, b) for a, b in zip(expected, made, strict=True))
+            assert (stream.frames, stream.cuts) == (one.frames, one.cuts)
+            cut_short = mien.Stream(Painter(RED), config).drawn(iter(pairs))
+            assert np.array_equal(next(cut_short), expected[0])
+            cut_short.close()
+            assert torch.get_num_threads() == some
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_an_error_in_drawing_comes_out_of_the_stream(photo: np.ndarray) -> None:
+    class Broken(Painter):
+        def draw(self, seen: Seen, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
+            raise InputError("no paint left")
+
+    with pytest.raises(InputError, match="no paint left"):
+        list(mien.Stream(Broken(RED), WIDE).drawn([(photo, None), (photo, None)]))
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from mien.latents import Codes
 from mien.mappers.config import Part
 from mien.mappers.generator_mapper import GeneratorMapper
 from mien.mappers.graph import INPUTS, OUTPUTS, build_graph, describe, examples, package
+from mien.mappers.interface import Seen
 from mien.mappers.openvino_file import SUFFIX as OPENVINO_SUFFIX
 from mien.mappers.openvino_file import write_openvino
 from mien.models.model import Model, frozen
@@ -105,10 +106,10 @@ def differences(graph: onnx.ModelProto, mapper: GeneratorMapper, part: Part) -> 
 def _expected(mapper: GeneratorMapper, part: Part, given: dict[str, torch.Tensor], strength: float) -> tuple[torch.Tensor, ...]:
     if part == "generator":
         codes = given["feature_code"] if given["feature_code"].ndim == 4 else None
-        faces = mapper.draw(Codes(given["w_plus"], codes), torch.zeros(2, 3, mapper.size, mapper.size), strength=strength).faces
-        return (faces,)
+        seen = Seen(Codes(given["w_plus"], codes), torch.zeros(2, 1, mapper.heads.size, mapper.heads.size))
+        return (mapper.draw(seen, strength=strength).faces,)
     if part == "encoder":
-        found = mapper.encode(given["image"])
+        found = mapper.encode(given["image"]).codes
         return found.w_plus, torch.zeros(len(found.w_plus), 1, 1) if found.feature_code is None else found.feature_code
     mapped = mapper(given["image"], strength=strength)
     return mapped.faces, mapped.masks

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +20,7 @@ from mien.checkpoint.face_networks import read_landmark_network
 from mien.errors import FaceNotFoundError, InputError
 from mien.faces.align import CropFrame, ffhq_frame
 from mien.faces.config import WhichFaces
+from mien.faces.dlib_detector import frontal_detector
 from mien.faces.five_points import find_points, seen_crop
 from mien.media.eight_bit import to_uint8
 from mien.models.landmarks import LandmarkNetwork
@@ -72,13 +71,6 @@ class _Box:
     center: tuple[float, float]
     side: float
     score: float
-
-
-@lru_cache(maxsize=1)
-def _detector() -> Any:
-    import dlib  # here: importing it takes a while, and only images whose faces must be looked for need it
-
-    return dlib.get_frontal_face_detector()
 
 
 def find_faces(rgb: Tensor, network: LandmarkNetwork | None = None) -> list[Face]:
@@ -181,7 +173,7 @@ def _boxes(rgb: Tensor, sides: tuple[int, int], threshold: float, margin: float)
     if pad:
         rgb = F.pad(rgb, (pad, pad, pad, pad), mode="replicate")
     pixels = to_uint8(rgb).permute(1, 2, 0).contiguous().numpy()
-    found, scores, _ = _detector().run(np.ascontiguousarray(pixels), 0, threshold)
+    found, scores, _ = frontal_detector().run(np.ascontiguousarray(pixels), 0, threshold)
     return [
         _Box(
             (
@@ -197,7 +189,7 @@ def _boxes(rgb: Tensor, sides: tuple[int, int], threshold: float, margin: float)
 
 def quick_look(pixels: NDArray[np.uint8]) -> list[CropFrame]:
     """About where the upright faces of an image [H, W, 3] are, as FFHQ crops, by one look of the detector at it as it is."""
-    found, _, _ = _detector().run(np.ascontiguousarray(pixels), 0, _SURE)
+    found, _, _ = frontal_detector().run(np.ascontiguousarray(pixels), 0, _SURE)
     middles = [((box.left() + box.right() + 1) / 2, (box.top() + box.bottom() + 1) / 2) for box in found]
     return [_guessed_square(middle, box.width()) for middle, box in zip(middles, found, strict=True)]
 

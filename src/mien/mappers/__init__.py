@@ -10,13 +10,14 @@ if TYPE_CHECKING:
     from mien.mappers.generator_mapper import GeneratorMapper as GeneratorMapper
     from mien.mappers.interface import Mapped as Mapped
     from mien.mappers.interface import Mapper as Mapper
+    from mien.mappers.interface import Seen as Seen
 
-__all__ = ["GeneratorMapper", "GraphMapper", "Mapped", "Mapper", "open_mapper"]
+__all__ = ["GeneratorMapper", "GraphMapper", "Mapped", "Mapper", "Seen", "open_mapper"]
 __getattr__ = names_from(
     __name__,
     {
         "engines": "GraphMapper open_mapper",
         "generator_mapper": "GeneratorMapper",
-        "interface": "Mapped Mapper",
+        "interface": "Mapped Mapper Seen",
     },
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -15,15 +17,18 @@ from mien.errors import CheckpointError, InputError
 from mien.latents import USUAL_FIDELITY, Codes
 from mien.mappers.config import Engine
 from mien.mappers.generator_mapper import GeneratorMapper
-from mien.mappers.graph import CODES, build_graph, package
+from mien.mappers.graph import SEEN, at_strength, build_graph, package
 from mien.mappers.graph_file import read_graph
-from mien.mappers.interface import Mapped, Mapper
+from mien.mappers.interface import Mapped, Mapper, Seen
+from mien.mappers.openvino_file import SUFFIX as OPENVINO_SUFFIX
+from mien.mappers.openvino_file import compiled_openvino, cut_in_two, read_openvino, with_strength
 from mien.models.model import Model
 
 if TYPE_CHECKING:
     import onnx
 
-GRAPH_SUFFIX = ".onnx"
+GRAPH_SUFFIXES = (".onnx", OPENVINO_SUFFIX)
+"""Endings of exported styles."""
 Run: TypeAlias = Callable[[dict[str, Any]], list[Any]]
 _MOST_KEPT = 4  # compiled graphs: one for the codes, and one for each strength and batch in use
 
@@ -41,19 +46,26 @@ class GraphMapper:
         """Take a graph that `build_graph` made or `read_graph` read; `dtype` bfloat16 is for OpenVINO alone."""
         if engine == "torch":
             raise InputError("A graph is run by the engine onnxruntime or openvino; torch needs the style itself.")
-        self._model, self.size, self.engine, self.dtype = model, size, engine, dtype
-        facts = {entry.key: entry.value for entry in model.metadata_props}
-        self.name, self.base = facts.get("style", "style"), facts.get("base_digest", "")
-        self.usual_fidelity = _number(facts.get("fidelity"), USUAL_FIDELITY)
+        self._model, self.size = model, size
+        self._describe(engine, {entry.key: entry.value for entry in model.metadata_props}, dtype)
         parts = package("onnx.utils", "export")
         package("openvino" if engine == "openvino" else "onnxruntime", "openvino" if engine == "openvino" else "export")
         try:
             cut = parts.Extractor(model)
-            self._encoder = cut.extract_model(["image"], list(CODES))
-            self._rest = cut.extract_model([*CODES, "image", "strength", "fidelity"], ["face", "mask"])
+            self._encoder = cut.extract_model(["image"], list(SEEN))
+            self._rest = cut.extract_model([*SEEN, "strength", "fidelity"], ["face", "mask"])
         except Exception as error:  # of onnx, for names that are not there
             raise CheckpointError("The graph is no style that mien exported: it has no codes inside.") from error
+
+    def _describe(self, engine: Engine, facts: dict[str, str], dtype: torch.dtype) -> None:
+        self.engine, self.dtype = engine, dtype
+        self.name, self.base = facts.get("style", "style"), facts.get("base_digest", "")
+        self.usual_fidelity = _number(facts.get("fidelity"), USUAL_FIDELITY)
+        self._prepare()
+
+    def _prepare(self) -> None:
         self._ready: dict[tuple[Any, ...], Run] = {}
+        self._lock = Lock()  # a stream encodes in one thread and draws in another
 
     def by(self, engine: Engine | None, dtype: torch.dtype = torch.float32) -> GraphMapper:
         """The same graph run by another engine; None: by this one."""
@@ -63,18 +75,21 @@ class GraphMapper:
         )
 
     def __call__(self, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
-        """What `draw` makes of the codes that `encode` finds."""
-        return self.draw(self.encode(crops), crops, strength=strength, fidelity=fidelity)
+        """What `draw` makes of what `encode` sees."""
+        return self.draw(self.encode(crops), strength=strength, fidelity=fidelity)
 
-    def encode(self, crops: Tensor) -> Codes:
+    def encode(self, crops: Tensor) -> Seen:
         """See `Mapper`."""
-        w_plus, feature_code = self._run(None, {"image": self._array(crops)})
-        return Codes(torch.from_numpy(w_plus), torch.from_numpy(feature_code) if feature_code.ndim == 4 else None)
+        w_plus, feature_code, heads = (torch.from_numpy(found) for found in self._run(None, {"image": self._array(crops)}))
+        return Seen(Codes(w_plus, feature_code if feature_code.ndim == 4 else None), heads)
 
-    def draw(self, codes: Codes, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
+    def draw(self, seen: Seen, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
         """See `Mapper`."""
-        feature_code = np.zeros((len(crops), 1, 1), np.float32) if codes.feature_code is None else _numpy(codes.feature_code)
-        given = {"w_plus": _numpy(codes.w_plus), "feature_code": feature_code, "image": self._array(crops)}
+        codes = seen.codes
+        feature_code = (
+            np.zeros((len(codes.w_plus), 1, 1), np.float32) if codes.feature_code is None else _numpy(codes.feature_code)
+        )
+        given = {"w_plus": _numpy(codes.w_plus), "feature_code": feature_code, "heads": _numpy(seen.heads)}
         share = self.usual_fidelity if fidelity is None else fidelity
         face, mask = self._run(float(strength), given | {"fidelity": np.full(1, share, np.float32)})
         return Mapped(torch.from_numpy(face), torch.from_numpy(mask))
@@ -85,49 +100,60 @@ class GraphMapper:
         return _numpy(crops)
 
     def _run(self, strength: float | None, given: dict[str, Any]) -> list[Any]:
-        key = strength, len(given["image"])
-        if key not in self._ready:
-            if len(self._ready) >= _MOST_KEPT:
-                del self._ready[next(iter(self._ready))]
-            model = self._encoder if strength is None else _with_strength(self._rest, strength)
-            start = _in_openvino if self.engine == "openvino" else _in_onnxruntime
-            self._ready[key] = start(model, {name: list(value.shape) for name, value in given.items()}, self.dtype)
-        taken = {value.name for value in (self._encoder if strength is None else self._rest).graph.input}
-        return [np.array(output) for output in self._ready[key]({n: v for n, v in given.items() if n in taken})]
+        run = self._compiled(strength, {name: list(value.shape) for name, value in given.items()})
+        return [np.array(output) for output in run(given)]
+
+    def _compiled(self, strength: float | None, shapes: dict[str, list[int]]) -> Run:
+        """The encoder, or what draws at a strength, for inputs of these shapes and the threads that this caller has."""
+        key = strength, *map(tuple, shapes.values()), torch.get_num_threads()
+        with self._lock:
+            if key not in self._ready:
+                if len(self._ready) >= _MOST_KEPT:
+                    del self._ready[next(iter(self._ready))]
+                self._ready[key] = self._started(strength, shapes)
+            return self._ready[key]
+
+    def _started(self, strength: float | None, shapes: dict[str, list[int]]) -> Run:
+        model = self._encoder if strength is None else at_strength(self._rest, strength)
+        if self.engine == "openvino":
+            return compiled_openvino(
+                package("openvino", "openvino").Core().read_model(model.SerializeToString()), shapes, self.dtype
+            )
+        return _in_onnxruntime(model, self.dtype)
 
 
-def _with_strength(model: onnx.ModelProto, strength: float) -> onnx.ModelProto:
-    """The graph with the strength as a constant, so that an engine works the weights out when it loads it."""
-    onnx = package("onnx", "export")
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    inputs = [value for value in fixed.graph.input if value.name != "strength"]
-    del fixed.graph.input[:]
-    fixed.graph.input.extend(inputs)
-    fixed.graph.initializer.append(onnx.numpy_helper.from_array(np.full(1, strength, np.float32), "strength"))
-    return fixed  # type: ignore[no-any-return]
+class OpenvinoMapper(GraphMapper):
+    """The same of a graph in OpenVINO's own format, which no other engine runs."""
+
+    def __init__(self, path: Path, *, dtype: torch.dtype = torch.float32) -> None:
+        """Read an .xml file with its .bin. Raises `CheckpointError` for anything but a whole style of mien's."""
+        model, facts, self.size = read_openvino(path)
+        self._parts = cut_in_two(model, path)
+        self._describe("openvino", facts, dtype)
+
+    def by(self, engine: Engine | None, dtype: torch.dtype = torch.float32) -> OpenvinoMapper:
+        """The same graph in another number type. Raises `InputError` for another engine."""
+        if engine not in (None, "openvino"):
+            raise InputError(f"{self.name} is a file of OpenVINO, which the engine {engine} does not run: export it as .onnx.")
+        if dtype == self.dtype:
+            return self
+        other = copy(self)
+        other.dtype = dtype
+        other._prepare()
+        return other
+
+    def _started(self, strength: float | None, shapes: dict[str, list[int]]) -> Run:
+        encoder, rest = self._parts
+        return compiled_openvino(encoder.clone() if strength is None else with_strength(rest, strength), shapes, self.dtype)
 
 
-def _in_onnxruntime(model: onnx.ModelProto, shapes: dict[str, list[int]], dtype: torch.dtype) -> Run:
+def _in_onnxruntime(model: onnx.ModelProto, dtype: torch.dtype) -> Run:
     runtime = package("onnxruntime", "export")
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = torch.get_num_threads(), 3
     session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return lambda given: list(session.run(None, given))
-
-
-def _in_openvino(model: onnx.ModelProto, shapes: dict[str, list[int]], dtype: torch.dtype) -> Run:
-    openvino = package("openvino", "openvino")
-    core = openvino.Core()
-    read = core.read_model(model.SerializeToString())
-    read.reshape({value.get_any_name(): shapes[value.get_any_name()] for value in read.inputs})
-    settings = {
-        # Left alone it takes bfloat16 on some processors and says nothing.
-        "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 else "f32",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY",
-    }  # fmt: skip
-    request = core.compile_model(read, "CPU", settings).create_infer_request()
-    return lambda given: list(request.infer(given).values())
+    taken = {value.name for value in session.get_inputs()}
+    return lambda given: list(session.run(None, {name: value for name, value in given.items() if name in taken}))
 
 
 def _numpy(tensor: Tensor) -> Any:
@@ -141,16 +167,21 @@ def _number(text: str | None, otherwise: float) -> float:
         return otherwise
 
 
+def open_graph(path: Path) -> GraphMapper:
+    """A graph of a whole style: an .onnx file, or an .xml of OpenVINO's. Raises `CheckpointError` for anything else."""
+    return OpenvinoMapper(path) if path.suffix.lower() == OPENVINO_SUFFIX else GraphMapper(*read_graph(path))
+
+
 def open_mapper(
     style: StyleFile | str | Path, model: Model | None = None, engine: Engine | None = None, dtype: torch.dtype = torch.float32
 ) -> Mapper:
-    """A mapper of a style on a model, or of an exported .onnx file, which needs no model.
+    """A mapper of a style on a model, or of an exported .onnx or .xml file, which needs no model.
 
-    `engine` None: torch for a style, ONNX Runtime for a file. Another engine than torch draws a style through its graph, which
-    is made in some seconds.
+    `engine` None: torch for a style, for a file the engine of its kind. Another engine than torch draws a style through its
+    graph, which is made in some seconds.
     """
     if not isinstance(style, StyleFile):
-        return GraphMapper(*read_graph(Path(style)), engine or "onnxruntime", dtype=dtype)
+        return open_graph(Path(style)).by(engine, dtype)
     if model is None:
         raise InputError("A style is drawn by its model: give it as `model`.")
     mapper = GeneratorMapper(model, style, dtype=dtype if engine in (None, "torch") else torch.float32)

@@ -15,7 +15,7 @@ from mien.inversion import mean_code
 from mien.latents import USUAL_FIDELITY, Codes
 from mien.mappers.fast_head_mask import FastHeadMask, Softening
 from mien.mappers.folded import FoldedSynthesis, LayerWeights
-from mien.mappers.interface import Mapped
+from mien.mappers.interface import Mapped, Seen
 from mien.mappers.resampling import resizing
 from mien.models.compact_encoder import CompactEncoder
 from mien.models.model import Model, frozen
@@ -61,34 +61,31 @@ class GeneratorMapper(nn.Module):
 
     @torch.inference_mode()
     def forward(self, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
-        """See `Mapper`; the masks of the crops are made once."""
+        """See `Mapper`."""
+        return self.draw(self.encode(crops), strength=strength, fidelity=fidelity)
+
+    @torch.inference_mode()
+    def encode(self, crops: Tensor) -> Seen:
+        """Codes and heads of crops [N, 3, S, S] in [-1, 1], whose background is softened here."""
         own = self.heads(crops)
-        return self._draw(Codes(*self.look(crops, own)), own, strength, fidelity)
+        return Seen(Codes(*self.look(crops, own)), own)
 
     @torch.inference_mode()
-    def encode(self, crops: Tensor) -> Codes:
-        """Codes of crops [N, 3, S, S] in [-1, 1], whose background is softened here."""
-        return Codes(*self.look(crops, self.heads(crops) if self.blurred_background else None))
+    def draw(self, seen: Seen, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
+        """Faces with these codes, to be pasted over the crops that have these heads."""
+        if self._ready is None or self._ready[0] != strength:
+            self._ready = strength, self.synthesis.at(strength, self.dtype)
+        eased = self.ease(seen.codes.feature_code, self.usual_fidelity if fidelity is None else fidelity)
+        faces = self.synthesis(seen.codes.w_plus, eased, self._ready[1]).clamp(-1, 1)
+        return Mapped(faces, self.cover(seen.heads, faces))
 
-    @torch.inference_mode()
-    def draw(self, codes: Codes, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
-        """Faces with these codes, to be pasted over these crops."""
-        return self._draw(codes, self.heads(crops), strength, fidelity)
-
-    def look(self, crops: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def look(self, crops: Tensor, own: Tensor) -> tuple[Tensor, Tensor | None]:
         """W+ codes and feature codes of crops with the head masks `own`, in tensor operations alone."""
         seen = self.to_encoder(crops).clamp(-1, 1)
-        if self.blurred_background and own is not None:
+        if self.blurred_background:
             seen = self.soften(seen, self.keep(fading(own)))
         w_plus, feature_code = self.encoder.look(seen.to(self.dtype), self.mean_code)
         return w_plus.float(), None if feature_code is None else feature_code.float()
-
-    def _draw(self, codes: Codes, own: Tensor, strength: float, fidelity: float | None) -> Mapped:
-        if self._ready is None or self._ready[0] != strength:
-            self._ready = strength, self.synthesis.at(strength, self.dtype)
-        eased = self.ease(codes.feature_code, self.usual_fidelity if fidelity is None else fidelity)
-        faces = self.synthesis(codes.w_plus, eased, self._ready[1]).clamp(-1, 1)
-        return Mapped(faces, self.cover(own, faces))
 
     def ease(self, feature_code: Tensor | None, fidelity: float | Tensor) -> Tensor | None:
         """The feature code as far as `fidelity` lets it be drawn."""

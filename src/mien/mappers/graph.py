@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,8 +27,8 @@ INPUTS = {
     "generator": ("w_plus", "feature_code", "strength", "fidelity"),
 }
 OUTPUTS = {"all": ("face", "mask"), "encoder": ("w_plus", "feature_code"), "generator": ("face",)}
-CODES = ("w_plus", "feature_code")
-"""Values inside the whole graph at which it may be cut in two."""
+SEEN = ("w_plus", "feature_code", "heads")
+"""Values inside the whole graph at which it may be cut in two; see `Seen`."""
 OPERATORS = frozenset(
     [
         "Abs",
@@ -117,7 +118,7 @@ class _Part(nn.Module):
         if self.part == "encoder":
             return w_plus, feature_code
         face = self._face(w_plus, feature_code, *given[1:])
-        return face, mapper.cover(own, face), w_plus, feature_code
+        return face, mapper.cover(own, face), w_plus, feature_code, own
 
     def _face(self, w_plus: Tensor, feature_code: Tensor, strength: Tensor, fidelity: Tensor) -> Tensor:
         eased = self.mapper.ease(feature_code if feature_code.ndim == 4 else None, fidelity)
@@ -134,7 +135,7 @@ def examples(mapper: GeneratorMapper, part: Part, count: int = 2) -> tuple[Tenso
     image = torch.nn.functional.interpolate(coarse, (mapper.size, mapper.size), mode="bicubic").clamp(-1, 1)
     weights = torch.ones(1), torch.full((1,), mapper.usual_fidelity)
     if part == "generator":
-        codes = mapper.encode(image)
+        codes = mapper.encode(image).codes
         return (
             codes.w_plus.clone(),
             torch.zeros(count, 1, 1) if codes.feature_code is None else codes.feature_code.clone(),
@@ -149,25 +150,19 @@ def build_graph(mapper: GeneratorMapper, part: Part = "all", *, half: bool = Tru
     Raises `InputError` where the packages of the extra `export` are missing.
     """
     onnx: Any = package("onnx", "export")
-    runtime = package("onnxruntime", "export")
-    names = list(OUTPUTS[part]) + (list(CODES) if part == "all" else [])
-    batches = ("image", "face", "mask", *CODES)
+    package("onnxruntime", "export")
+    names = list(OUTPUTS[part]) + (list(SEEN) if part == "all" else [])
+    batches = ("image", "face", "mask", *SEEN)
     axes = {name: {0: "batch"} for name in (*INPUTS[part], *names) if name in batches}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the tracer, for every size that it takes as fixed, as it is meant to
-        traced, folded = Path(folder) / "traced.onnx", Path(folder) / "folded.onnx"
+        traced = Path(folder) / "traced.onnx"
         # The tracing exporter: five seconds where the one by torch.export takes forty, and without a further package.
         torch.onnx.export(
             _Part(mapper, part).eval(), examples(mapper, part), traced, dynamo=False, opset_version=OPSET,
             input_names=list(INPUTS[part]), output_names=names, dynamic_axes=axes,
         )  # fmt: skip
-        # What is constant is worked out by ONNX Runtime, in standard operators alone.
-        options = runtime.SessionOptions()
-        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(folded)
-        options.log_severity_level = 3
-        runtime.InferenceSession(str(traced), options, providers=["CPUExecutionProvider"])
-        model = onnx.load(folded)
+        model = _folded(traced.read_bytes())
     model.graph.value_info.extend(model.graph.output[len(OUTPUTS[part]) :])
     del model.graph.output[len(OUTPUTS[part]) :]  # their names stay inside: there the graph may be cut in two
     for value in model.graph.output:  # the tracer loses their sides on the way
@@ -182,6 +177,31 @@ def build_graph(mapper: GeneratorMapper, part: Part = "all", *, half: bool = Tru
     strange = {node.op_type for node in model.graph.node} - OPERATORS
     assert not strange, f"operators that not every engine runs: {strange}"
     return model  # type: ignore[no-any-return]
+
+
+def _folded(graph: bytes) -> Any:
+    """A graph in which what is constant is worked out, by ONNX Runtime, in standard operators alone."""
+    runtime, onnx = package("onnxruntime", "export"), package("onnx", "export")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "folded.onnx"
+        options = runtime.SessionOptions()
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(path)
+        options.log_severity_level = 3
+        runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return onnx.load(path)
+
+
+def at_strength(model: onnx.ModelProto, strength: float) -> onnx.ModelProto:
+    """The graph with the strength as a constant, so that an engine works the weights out when it loads it."""
+    onnx = package("onnx", "export")
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    inputs = [value for value in fixed.graph.input if value.name != "strength"]
+    del fixed.graph.input[:]
+    fixed.graph.input.extend(inputs)
+    fixed.graph.initializer.append(onnx.numpy_helper.from_array(np.full(1, strength, np.float32), "strength"))
+    return fixed  # type: ignore[no-any-return]
 
 
 def _halve(model: onnx.ModelProto, onnx: Any) -> None:

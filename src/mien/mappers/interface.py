@@ -20,6 +20,15 @@ class Mapped:
     """[N, 1, S, S] in [0, 1]: 1 where the face covers the photo."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a mapper sees in crops of photos: all that it needs to draw."""
+
+    codes: Codes
+    heads: Tensor
+    """[N, 1, m, m] in [0, 1]: where head, hair and neck are in the crops."""
+
+
 class Mapper(Protocol):
     """From crops of photos to drawn faces, frame by frame.
 
@@ -32,8 +41,8 @@ class Mapper(Protocol):
     def __call__(self, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
         """What `draw` makes of the codes that `encode` finds."""
 
-    def encode(self, crops: Tensor) -> Codes:
-        """The codes of crops as photos show them; a stream may smooth them in time before it draws."""
+    def encode(self, crops: Tensor) -> Seen:
+        """Codes and heads of crops as photos show them; a stream may smooth the codes in time before it draws."""
 
-    def draw(self, codes: Codes, crops: Tensor, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
-        """Faces with these codes, to be pasted over these crops."""
+    def draw(self, seen: Seen, *, strength: float = 1.0, fidelity: float | None = None) -> Mapped:
+        """Faces with these codes, to be pasted over the crops that have these heads."""

@@ -28,7 +28,7 @@ class Separable(nn.Module):
         self.register_buffer("matrix", columns_out[:, :, columns_out.shape[2] // 2].t().contiguous(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.matrix @ x @ self.matrix.t()
+        return self.matrix @ (x @ self.matrix.t())
 
 
 def resizing(size: int, to: int, mode: Literal["bilinear", "bicubic"]) -> nn.Module:

@@ -40,6 +40,7 @@ class Follower:
     def __init__(self, tuner: OneShotTuner, config: SnapshotConfig, base: str) -> None:
         """`base` is the digest of the generator that is tuned."""
         self.tuner, self.config, self.base = tuner, config, base
+        self.before: list[Tensor] | None = None
         self.every = config.preview_every or _PREVIEW_EVERY
         if config.previews is not None:
             g = tuner.base
@@ -68,7 +69,9 @@ class Follower:
         tuner = self.tuner
         count = min(_REFERENCES, tuner.references.count)
         codes = torch.cat([tuner.references.w_plus[:count], self.faces])
-        before = [*tuner.images[:count], *_images(tuner.base.synthesis, self.faces)]
+        if self.before is None:
+            self.before = _images(tuner.base.synthesis, self.faces)
+        before = [*tuner.images[:count], *self.before]
         after = _images(tuner.result, codes)
         size = min(max(tuner.base.config.resolution, _SMALLEST_CELL), _LARGEST_CELL)
         drawn = sheet([before, after], size=size)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,49 +13,54 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from mien.errors import InputError
 from mien.faces.align import CropFrame
-from mien.faces.head_mask import coarse_head_mask
 from mien.latents import Codes
-from mien.mappers import Mapper
+from mien.mappers import Mapper, Seen
 from mien.pipeline import Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import pick_dtype
 from mien.streaming.config import StreamConfig
 from mien.streaming.cuts import SceneCuts
-from mien.streaming.painting import matching_shift, painted, shifted
-from mien.streaming.quick_crop import Frame, fading_edges, quick_crops, quick_paste
-from mien.streaming.smoothing import CodeSmoother, OneEuro
+from mien.streaming.memory import SLOW, Memory, Paint
+from mien.streaming.quick_crop import Frame, quick_crops, quick_paste
 from mien.streaming.tracker import Track, Tracker
 from mien.styles import Style, StyleLike
 
 FrameLike = TypeVar("FrameLike", NDArray[np.uint8], Image.Image)
 
-PARTS = ("detect", "track", "encode", "draw", "paste")
+PARTS = ("detect", "track", "encode", "draw", "paint", "paste")
 """What a frame's time goes into."""
 
 _WHOLE = 0.85  # share of a face that must be in the frame: of half a face the model knows nothing
 _MIDDLE, _HALF = 0.6, 0.24  # of the side of the FFHQ crop: how low the middle of the face lies, and half its width
 _USUAL_STEP = 1 / 30  # seconds between frames where nobody says
-_SLOW = 3  # drawings from one look to the next at what hardly changes: where the head is in its crop, and the light
 
 
-@dataclass
-class _Memory:
-    """What is smoothed in time of one face."""
+@dataclass(frozen=True)
+class _Group:
+    """Faces of a frame that one mapper draws."""
 
-    codes: CodeSmoother
-    mask: OneEuro
-    shift: OneEuro
-    heads: OneEuro
-    head: Tensor | None = None
-    light: Tensor | None = None
-    paint: tuple[Tensor, Tensor] | None = None
+    mapper: Mapper
+    squares: list[CropFrame]
+    memories: list[Memory]
+    crops: Tensor | None = None
+    """None: they are not drawn anew, but move along as they are."""
+    seen: Seen | None = None
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A frame whose faces are found and seen, but not drawn yet."""
+
+    pixels: Frame
+    step: float
+    groups: list[_Group]
+    look: bool
 
 
 @dataclass
@@ -103,7 +109,7 @@ class Stream:
         """Scene cuts so far."""
         self._drawings = 0
         self._is_cut = SceneCuts()
-        self._memories: dict[int, _Memory] = {}
+        self._memories: dict[int, Memory] = {}
         self._time: float | None = None
         self._shape: tuple[int, ...] = ()
 
@@ -112,7 +118,6 @@ class Stream:
         self.tracker.reset()
         self._memories.clear()
 
-    @torch.inference_mode()
     def __call__(self, frame: FrameLike, at: float | None = None) -> FrameLike:
         """The frame with its faces redrawn; the one that is given stays as it is.
 
@@ -126,12 +131,32 @@ class Stream:
             if alpha is not None:
                 drawn.putalpha(alpha)
             return drawn
-        pixels = np.array(_checked(frame))
-        step = self._step(at)
-        self._follow(pixels)
-        self._draw(pixels, step)
-        self.frames += 1
-        return pixels
+        work = self._begun(frame, at)
+        return self._finished(work, self._painted(work))
+
+    def drawn(self, frames: Iterable[tuple[Frame, float | None]]) -> Generator[Frame, None, None]:
+        """The same of frames and their times, one after the other, quicker: while one is drawn, the next is read and followed.
+
+        A frame comes out when the next has come in. All threads but one of torch's draw, one does everything else.
+        """
+        threads = torch.get_num_threads()
+        if threads == 1:
+            yield from (self(frame, at) for frame, at in frames)
+            return
+        with ThreadPoolExecutor(1, "mien-draw", torch.set_num_threads, (threads - 1,)) as worker:
+            torch.set_num_threads(1)
+            try:
+                before: tuple[_Work, Future[list[Paint]]] | None = None
+                for frame, at in frames:
+                    work = self._begun(frame, at)
+                    now = work, worker.submit(self._painted, work)
+                    if before is not None:
+                        yield self._finished(before[0], before[1].result())
+                    before = now
+                if before is not None:
+                    yield self._finished(before[0], before[1].result())
+            finally:
+                torch.set_num_threads(threads)
 
     @property
     def people(self) -> dict[int, CropFrame]:
@@ -159,56 +184,60 @@ class Stream:
         for person in gone:
             del self._memories[person]
 
-    def _draw(self, pixels: Frame, step: float) -> None:
-        groups: dict[int, list[Track]] = defaultdict(list)
-        for track in self._chosen():
-            groups[min(track.person, len(self._each)) - 1].append(track)
+    @torch.inference_mode()
+    def _begun(self, frame: Frame, at: float | None) -> _Work:
+        """Find the faces of the next frame, and see what is to be drawn."""
+        pixels = np.array(_checked(frame))
+        step = self._step(at)
+        self._follow(pixels)
         due = self.frames % self.config.draw_every == 0
+        self.frames += 1
         self._drawings += due
-        for index, tracks in groups.items():
-            mapper = self._each[index]
-            paints = [self._memory(track.person).paint for track in tracks]
-            if mapper is not None and (due or None in paints):
-                self._draw_with(mapper, tracks, pixels, step * self.config.draw_every)
-            elif mapper is not None:
-                with self._timed("paste"):
-                    for track, paint in zip(tracks, paints, strict=True):
-                        assert paint is not None
-                        quick_paste(pixels, track.square, *paint)
+        tracks: dict[int, list[Track]] = defaultdict(list)
+        for track in self._chosen():
+            tracks[min(track.person, len(self._each)) - 1].append(track)
+        step *= self.config.draw_every
+        pairs = [(self._each[index], some) for index, some in tracks.items()]
+        groups = [self._group(mapper, some, pixels, step, due=due) for mapper, some in pairs if mapper is not None]
+        return _Work(pixels, step, groups, look=self._drawings % SLOW == 1)
 
-    def _draw_with(self, mapper: Mapper, tracks: Sequence[Track], pixels: Frame, step: float) -> None:
+    def _group(self, mapper: Mapper, tracks: Sequence[Track], pixels: Frame, step: float, *, due: bool) -> _Group:
+        squares, memories = [track.square for track in tracks], [self._memory(track.person) for track in tracks]
+        if not due and all(memory.begun for memory in memories):
+            return _Group(mapper, squares, memories)
         with self._timed("encode"):
-            crops = quick_crops(pixels, [track.square for track in tracks], mapper.size)
-            found = mapper.encode(crops).single()
-            memories = [self._memory(track.person) for track in tracks]
-            codes = _together([memory.codes(code, step) for memory, code in zip(memories, found, strict=True)])
-        with self._timed("draw"):
-            assert isinstance(self.render.strength, (int, float))
-            mapped = mapper.draw(codes, crops, strength=float(self.render.strength), fidelity=self.render.fidelity)
+            crops = quick_crops(pixels, squares, mapper.size)
+            seen = mapper.encode(crops)
+            smooth = [memory.codes(code, step) for memory, code in zip(memories, seen.codes.single(), strict=True)]
+        for memory in memories:
+            memory.begun = True
+        return _Group(mapper, squares, memories, crops, Seen(_together(smooth), seen.heads))
+
+    @torch.inference_mode()
+    def _painted(self, work: _Work) -> list[Paint]:
+        """What is to be pasted of each face, those of the first group first: drawn anew, or as it was drawn last."""
+        assert isinstance(self.render.strength, (int, float))
+        strength, fidelity, hair = float(self.render.strength), self.render.fidelity, self.render.hair
+        height, width = work.pixels.shape[:2]
+        for group in work.groups:
+            if group.seen is None or group.crops is None:
+                continue
+            with self._timed("draw"):
+                made = group.mapper.draw(group.seen, strength=strength, fidelity=fidelity)
+            with self._timed("paint"):
+                for i, (square, memory) in enumerate(zip(group.squares, group.memories, strict=True)):
+                    drawn, photo = (made.faces[i].float(), made.masks[i].float()), (group.crops[i], group.seen.heads[i].float())
+                    memory.paint_anew(drawn, photo, square, (width, height), hair, work.step, look=work.look)
+        return [memory.paint for group in work.groups for memory in group.memories if memory.paint is not None]
+
+    @torch.inference_mode()
+    def _finished(self, work: _Work, paints: Sequence[Paint]) -> Frame:
+        """The frame with its faces pasted over."""
+        squares = [square for group in work.groups for square in group.squares]
         with self._timed("paste"):
-            owns = self._own_heads(crops, memories, step) if self.render.hair else [None] * len(tracks)
-            for i, (track, memory, own) in enumerate(zip(tracks, memories, owns, strict=True)):
-                self._paste(pixels, track, memory, (mapped.faces[i].float(), crops[i], mapped.masks[i].float(), own), step)
-
-    def _own_heads(self, crops: Tensor, memories: Sequence[_Memory], step: float) -> list[Tensor | None]:
-        """Where the people's own heads are in their crops, each [1, s, s]; looked at now and then: they hardly move there."""
-        if self._drawings % _SLOW == 1 or any(memory.head is None for memory in memories):
-            seen = F.interpolate(coarse_head_mask(crops), size=crops.shape[-2:], mode="bilinear", align_corners=False)
-            for memory, head in zip(memories, seen, strict=True):
-                memory.head = memory.heads(head, step * _SLOW)
-        return [memory.head for memory in memories]
-
-    def _paste(
-        self, pixels: Frame, track: Track, memory: _Memory, made: tuple[Tensor, Tensor, Tensor, Tensor | None], step: float
-    ) -> None:
-        face, crop, mask, own = made
-        mask = memory.mask(mask, step)
-        if self._drawings % _SLOW == 1 or memory.light is None:
-            memory.light = memory.shift(matching_shift(face, crop, mask), step * _SLOW)
-        face = shifted(face, memory.light)
-        mask = fading_edges(mask, track.square, pixels.shape[1], pixels.shape[0])
-        memory.paint = (face * mask, mask) if own is None else painted(face, crop, mask, own, self.render.hair)
-        quick_paste(pixels, track.square, *memory.paint)
+            for square, paint in zip(squares, paints, strict=True):
+                quick_paste(work.pixels, square, *paint)
+        return work.pixels
 
     def _chosen(self) -> list[Track]:
         """The tracks that are drawn, the smallest first: a face in front covers those behind."""
@@ -218,11 +247,9 @@ class Stream:
             return tracks[-1:]
         return tracks if self.config.face == "all" else [t for t in tracks if t.person == self.config.face]
 
-    def _memory(self, person: int) -> _Memory:
+    def _memory(self, person: int) -> Memory:
         if person not in self._memories:
-            steady = self.config.steadiness
-            mask, shift, heads = (OneEuro((-1, -2), steady) for _ in range(3))
-            self._memories[person] = _Memory(CodeSmoother(steady), mask, shift, heads)
+            self._memories[person] = Memory(self.config.steadiness)
         return self._memories[person]
 
     @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from mien.pipeline import Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
 from mien.streaming import Stream
+from mien.streaming.quick_crop import Frame
 from mien.styles import StyleLike
 from mien.video import animations, clip_writer
 from mien.video.animations import AnimationReader, AnimationWriter
@@ -98,18 +100,26 @@ def _draw_all(
     progress: Progress | None,
 ) -> None:  # fmt: skip
     writer = _begun(place, clip, config)
-    try:
+    waiting: deque[Shot] = deque()
+
+    def frames() -> Iterator[tuple[Frame, float]]:
         for item in clip:
-            if not isinstance(item, Shot):
+            if isinstance(item, Shot):
+                waiting.append(item)
+                yield item.pixels, float(item.at)
+            else:
                 writer.copy(item)
-                continue
-            drawn = stream(item.pixels, float(item.at))
-            changed = not np.array_equal(drawn, item.pixels)
-            writer.write(item, drawn if changed else None)
-            result.frames, result.with_faces = result.frames + 1, result.with_faces + changed
-            result.people |= stream.people.keys()
-            if progress is not None:
-                progress(result.frames, max(clip.facts.frames, result.frames) if clip.facts.frames else 0, 0.0)
+
+    try:
+        with closing(stream.drawn(frames())) as images:
+            for drawn in images:
+                shot = waiting.popleft()
+                changed = not np.array_equal(drawn, shot.pixels)
+                writer.write(shot, drawn if changed else None)
+                result.frames, result.with_faces = result.frames + 1, result.with_faces + changed
+                result.people |= stream.people.keys()
+                if progress is not None:
+                    progress(result.frames, max(clip.facts.frames, result.frames) if clip.facts.frames else 0, 0.0)
         if not result.frames:
             raise InputError(f"{clip.path} has no image in it that can be decoded: it is damaged or cut off.")
         writer.finish()

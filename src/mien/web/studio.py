@@ -13,11 +13,12 @@ from PIL import Image
 from mien.errors import InputError
 from mien.faces.config import AlignConfig
 from mien.faces.results import AlignedPhoto, Result
-from mien.oneshot.config import OneShotConfig
+from mien.oneshot.config import OneShotConfig, SnapshotConfig
 from mien.pipeline import Stylizer
 from mien.render_config import RenderConfig
 from mien.runtime import Progress
 from mien.styles import Style
+from mien.video.config import Codec, VideoConfig
 from mien.video.whole_clip import VideoResult, stylize_video
 from mien.web.config import ServeConfig
 from mien.web.uploads import Limits, Upload
@@ -26,8 +27,10 @@ from mien.web.waiting_line import Job, WaitingLine
 T = TypeVar("T")
 _PHOTOS, _STYLES = 4, 4  # that are held ready
 _CARD_FACE = 13
+_PREVIEW_EVERY = 20  # steps of learning
 DRAWING = (
-    "strength", "fidelity", "hair", "upscale", "keep", "exaggerate", "refine_steps", "crop", "inverter", "strip_metadata",
+    "strength", "fidelity", "hair", "photo_color", "upscale", "keep", "exaggerate", "refine_steps", "crop", "inverter",
+    "strip_metadata",
 )  # fmt: skip
 """What a visitor may set of `RenderConfig`."""
 LEARNING = ("steps", "learning_rate", "color", "gaze", "extreme", "identity_weight", "reference_shape", "random_layers", "seed")
@@ -107,22 +110,32 @@ class Studio:
         stamp = style.stat().st_mtime_ns if isinstance(style, Path) and style.exists() else 0
         return self._styles.get(f"{style} {stamp}", lambda: self.stylizer.style(style))
 
-    def learn(self, references: list[Upload], config: OneShotConfig | None = None, name: str | None = None) -> Job[Style]:
-        """Have a style learned."""
+    def learn(
+        self, references: list[Upload], config: OneShotConfig | None = None, name: str | None = None,
+        previews: Path | None = None,
+    ) -> Job[Style]:  # fmt: skip
+        """Have a style learned; every 20 steps an image of it so far is written into the folder `previews`."""
         check_modest(learning=config)
 
         def work(progress: Progress) -> Style:
             images = [upload.image(self.limits) for upload in references]
-            return self.stylizer.fit(images, config or self.usual_learning, name=name, progress=progress)
+            shown = None if previews is None else SnapshotConfig(previews=previews, preview_every=_PREVIEW_EVERY)
+            return self.stylizer.fit(images, config or self.usual_learning, name=name, snapshots=shown, progress=progress)
 
         return self.learners.join(work)
 
-    def stylize_video(self, style: str | Path, clip: Upload, target: Path) -> Job[VideoResult]:
+    def stylize_video(self, style: str | Path, clip: Upload, target: Path, codec: Codec = "auto") -> Job[VideoResult]:
         """Have a video drawn in a style and written as `target`."""
         self.limits.check(clip.path.stat().st_size, clip.name)
         return self.videos.join(
             lambda progress: stylize_video(
-                clip.path, self.style(style), target, render=self.usual_drawing, model=self.stylizer, progress=progress
+                clip.path,
+                self.style(style),
+                target,
+                config=VideoConfig(codec=codec),
+                render=self.usual_drawing,
+                model=self.stylizer,
+                progress=progress,
             )
         )
 

@@ -13,6 +13,7 @@ from mien.cli.paths import plan
 from mien.cli.render import apply_here, find_styles, follow, sheet_inputs, task_of, write_sheet
 from mien.cli.result import Report
 from mien.faces.config import AlignConfig
+from mien.faces.dlib_detector import make_detector_ahead
 from mien.render_config import RenderConfig
 from mien.shipped import ready_styles
 
@@ -68,6 +69,8 @@ def run(
         task = task_of(order, found, model, machine, regions)
         dones = each_done_on_ray(task, jobs, files)
     elif jobs or sheet:
+        if not (align.aligned or align.box or align.landmarks):
+            make_detector_ahead()
         stylizer = model.stylizer(machine)
         give_regions(stylizer, regions)
         if sheet:

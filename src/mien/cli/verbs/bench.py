@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, replace
 from typing import Annotated, Any
 
@@ -46,7 +47,7 @@ def run(
     if "fir" in training and not train:
         raise InputError("`fir` is a method of the training loop: give `train` too.")
     if stream:
-        return _streams(steps.get("rounds", 1 if quick else BenchConfig().rounds), screen, quick=quick)
+        return _streams(steps.get("rounds"), screen, quick=quick)
     if not (train or filters):
         return _steps(replace(QUICK_BENCH if quick else BenchConfig(), **steps), screen)
     usual = TrainSpeedConfig(16, batch=4, iterations=2) if quick else TrainSpeedConfig()
@@ -67,12 +68,18 @@ def _steps(config: BenchConfig, screen: Screen) -> Report:
     return report
 
 
-def _streams(rounds: int, screen: Screen, *, quick: bool) -> Report:
-    from mien.evaluation.stream_speed import SIZES, measure_streams
+def _streams(rounds: int | None, screen: Screen, *, quick: bool) -> Report:
+    from mien.evaluation.stream_speed import ROUNDS, SIZES, measure_streams
     from mien.streaming.frame_engine import PARTS
 
-    with progress("drawing frames", quiet=screen.quiet) as advance:
-        measured = measure_streams(rounds=rounds, sizes=SIZES[:1] if quick else SIZES, progress=advance)
+    def tell(text: str) -> None:
+        if not screen.quiet:
+            print(f"mien: {text}", file=sys.stderr, flush=True)
+
+    with progress("chunks of frames", quiet=screen.quiet) as advance:
+        measured = measure_streams(
+            rounds=rounds or (1 if quick else ROUNDS), sizes=SIZES[:1] if quick else SIZES, progress=advance, tell=tell
+        )
     rows = [
         (
             "x".join(map(str, line.size)),

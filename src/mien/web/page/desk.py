@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from mien.media.images import encode_image
 from mien.oneshot.config import OneShotConfig
 from mien.render_config import RenderConfig
 from mien.styles import Style, list_styles
+from mien.video.config import Codec
 from mien.video.whole_clip import VideoResult
-from mien.web.page.pieces import Card, Row, compare, downloads, notes, problem, welcome, working
+from mien.web.page.pieces import Card, Row, compare, downloads, notes, problem, so_far, welcome, working
 from mien.web.shelf import CARD, SUFFIX, ShelfStyle
 from mien.web.studio import Studio
 from mien.web.uploads import Upload
@@ -33,9 +35,13 @@ _FIRST = "toon"  # the style that is chosen on a fresh page
 MOVING = (".gif", ".webp")
 """Endings of images that move."""
 
+CONTAINERS: dict[Codec, str] = {
+    "auto": ".mp4", "h264": ".mp4", "h265": ".mp4", "vp9": ".webm", "prores": ".mov", "ffv1": ".mkv",
+}  # fmt: skip
+"""The file that a video of each codec is put into."""
 _PREVIEW, _PREVIEW_QUALITY = 1400, 90  # side in pixels
 _SETTLED = 0.25  # seconds without another change before a photo is drawn: sliders send many
-_SERVED = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".mp4")
+_SERVED = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".gif", ".mp4", ".webm", ".mov", ".mkv")
 _KINDS = {".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}
 
 
@@ -134,15 +140,16 @@ class Desk:
 
     # -- videos ------------------------------------------------------------------------------------------------------------
 
-    def stylize_video(self, visitor: Visitor) -> Job[VideoResult]:
-        """Draw the visitor's video in the chosen style; animations keep their format, videos become mp4."""
+    def stylize_video(self, visitor: Visitor, codec: Codec = "auto") -> Job[VideoResult]:
+        """Draw the visitor's video in the chosen style; animations keep their format, videos get `codec`."""
         if visitor.clip is None:
             raise InputError("There is no video yet: drop one first.")
         if visitor.filming is not None:
             visitor.filming.stop()
         kind = visitor.clip.path.suffix
-        target = visitor.folder / f"film-{time.monotonic_ns()}{kind if kind in MOVING else '.mp4'}"
-        visitor.filming = self.studio.stylize_video(visitor.chosen(), visitor.clip, target)
+        moving = kind in MOVING
+        target = visitor.folder / f"film-{time.monotonic_ns()}{kind if moving else CONTAINERS[codec]}"
+        visitor.filming = self.studio.stylize_video(visitor.chosen(), visitor.clip, target, "auto" if moving else codec)
         return visitor.filming
 
     # -- styles ------------------------------------------------------------------------------------------------------------
@@ -168,10 +175,25 @@ class Desk:
         if visitor.learning is not None:
             visitor.learning.stop()
         reference = visitor.reference
-        job = visitor.learning = self.studio.learn([reference], config, Path(reference.name).stem)
+        previews = visitor.folder / f"learning-{time.monotonic_ns()}"
+        previews.mkdir()
+        job = visitor.learning = self.studio.learn([reference], config, Path(reference.name).stem, previews)
         for status in job.follow():
-            yield working("Learning the style", status)
+            yield working("Learning the style", status) + self._so_far(visitor, previews)
+        shutil.rmtree(previews, ignore_errors=True)
         yield self.put(visitor, job.result())
+
+    def _so_far(self, visitor: Visitor, previews: Path) -> str:
+        """The newest image of a style that is being learned."""
+        newest = max(previews.glob("step-*.png"), default=None)
+        if newest is None:
+            return ""
+        shown = visitor.folder / f"{previews.name}-{newest.name}"
+        if not shown.exists():
+            for old in visitor.folder.glob(f"{previews.name}-*"):
+                old.unlink(missing_ok=True)
+            shutil.copy(newest, shown)
+        return so_far(address(visitor, shown))
 
     def put(self, visitor: Visitor, style: Style) -> ShelfStyle:
         """Put a style on the visitor's shelf, with its image. Raises `ModelMismatchError` for one of another model."""

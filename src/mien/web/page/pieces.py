@@ -109,6 +109,12 @@ def working(what: str, status: Status) -> str:
     )
 
 
+def so_far(address: str) -> str:
+    """What a style that is being learned draws by now."""
+    text = "The reference and synthetic faces; below, the same in the style so far"
+    return f'<figure class="so-far"><img src="{escape(address)}" alt="{text}"><figcaption>{text}</figcaption></figure>'
+
+
 def _time(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min" if seconds >= 90 else f"about {max(5, 5 * round(seconds / 5))} s"
 

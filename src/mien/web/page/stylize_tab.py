@@ -64,14 +64,17 @@ class StylizeTab:
                 fidelity = gr.Slider(0, 1, fidelity_now, step=0.05, label="Fidelity", info="How much of the person")
             with gr.Row():
                 hair = gr.Slider(0, 1, usual.hair, step=0.05, label="Hair", info="How much of the photo's own strands")
-                upscale = gr.Radio(_SHARP, value=usual.upscale, label="Upscaling", info="Of faces larger than the model draws")
+                color = gr.Slider(
+                    0, 1, usual.photo_color, step=0.05, label="Color", info="How much of the photo's own", elem_id="color"
+                )
+            upscale = gr.Radio(_SHARP, value=usual.upscale, label="Upscaling", info="Of faces larger than the model draws")
             keep = gr.CheckboxGroup(
                 [(part.capitalize(), part) for part in FEATURES],
                 label="Keep as they are",
                 info="Parts of the face",
                 elem_id="keep",
             )
-        return [strength, fidelity, hair, upscale, keep]
+        return [strength, fidelity, hair, color, upscale, keep]
 
     def connect(self) -> None:
         """Let the elements do what they do."""
@@ -152,11 +155,12 @@ class StylizeTab:
         if job is not None:
             job.stop()
 
-    def _config(self, strength: float, fidelity: float, hair: float, upscale: Any, keep: list[str]) -> RenderConfig:
+    def _config(self, *values: Any) -> RenderConfig:
         """What the controls say."""
+        strength, fidelity, hair, color, upscale, keep = values
         kept = dict.fromkeys(keep, 1.0)
         usual = self.desk.studio.usual_drawing
-        return replace(usual, strength=strength, fidelity=fidelity, hair=hair, upscale=upscale, keep=kept)
+        return replace(usual, strength=strength, fidelity=fidelity, hair=hair, photo_color=color, upscale=upscale, keep=kept)
 
     def card_html(self, visitor: Visitor) -> str:
         """The cards as this visitor sees them."""
