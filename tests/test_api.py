@@ -121,6 +121,7 @@ def test_models_and_styles_have_names(tmp_path: Path) -> None:
         mien.Stylizer.load(tmp_path / "tiny.safetensors", device="gpu")
 
 
+@pytest.mark.slow
 def test_one_call(pipe: mien.Stylizer, style: mien.Style, photo: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(mien.MienError, match="one of the two"):
         mien.stylize(photo, model=pipe)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -197,6 +197,7 @@ _LINE = {"px": 32, "images": 8, "steps": 2, "images_per_second": 1.0, "ada_p": 0
 
 @_MANY
 @given(key=st.sampled_from(sorted(_LINE)), value=_VALUES, text=_DEEP)
+@example(key="generator", value=None, text="")
 def test_statistics(tmp_path: Path, key: str, value: object, text: str) -> None:
     folder = RunFolder(tmp_path)
     folder.statistics.write_text(f"{json.dumps(_LINE)}\n{json.dumps({**_LINE, key: value})}\n{text}\n")

@@ -151,6 +151,7 @@ def test_what_a_crop_invents_is_not_learned(stylizer: Stylizer, folder: Path) ->
     assert inside.settings == same.settings
 
 
+@pytest.mark.slow
 def test_no_face_is_an_error_that_helps(stylizer: Stylizer, style: Style, folder: Path) -> None:
     with pytest.raises(FaceNotFoundError, match=r"photo\.png.*`aligned`"):
         stylizer.apply(style, folder / "photo.png")

@@ -44,6 +44,7 @@ def graph(mapper: GeneratorMapper) -> "onnx.ModelProto":
     return build_graph(mapper)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_engines_draw_what_pytorch_draws(mapper: GeneratorMapper, graph: "onnx.ModelProto", engine: str) -> None:
     if engine == "openvino":

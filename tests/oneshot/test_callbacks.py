@@ -42,6 +42,7 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OneShotTuner, "step", one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [{}, {"space": "w_plus"}, {"identity_weight": 0.01, "color": "photo"}])
 def test_killed_and_continued_is_uninterrupted(
     changed: dict[str, Any], task: tuple[Model, References], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -94,7 +95,7 @@ def test_the_state_of_another_fit_is_refused(task: tuple[Model, References], tmp
     index = tmp_path / "state" / "state.json"
     document = json.loads(index.read_text())
     index.write_text(json.dumps({**document, "document": {"loop": {}}}))
-    with pytest.raises(CheckpointError, match="something else than a fit"):
+    with pytest.raises(CheckpointError, match="something other than a fit"):
         learn(*task, CONFIG, snapshots=snapshots)
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="is a file"):

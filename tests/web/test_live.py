@@ -24,6 +24,7 @@ def jpeg(image: Image.Image) -> bytes:
     return stream.getvalue()
 
 
+@pytest.mark.slow
 def test_frames_are_drawn_and_each_visitor_has_a_stream(server: Served, tmp_path: Path) -> None:
     visitors, cameras = Visitors(tmp_path / "visits", tmp_path / "kept"), Cameras(server.studio)
     anna, bert = visitors.of("a", "1"), visitors.of("b", "2")

@@ -42,7 +42,7 @@ def page(folder: RunFolder) -> str:
             f"{last['images_per_second']:.1f} images/s, ADA strength {last['ada_p']:.3f}</p>"
         )
     for title, names in _CURVES:
-        there = [name for name in names if any(name in line for line in lines)]
+        there = [name for name in names if any(line.get(name) is not None for line in lines)]
         if there:
             parts.append(f"<figure><figcaption>{html.escape(title)}</figcaption>{_chart(lines, there)}</figure>")
     grids = folder.grids()
@@ -71,7 +71,7 @@ def _figure(path: Path) -> str:
 
 def _chart(lines: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
     """One SVG with a curve per name over the number of images."""
-    curves = [[(float(line["images"]), float(line[name])) for line in lines if name in line] for name in names]
+    curves = [[(float(line["images"]), float(line[name])) for line in lines if line.get(name) is not None] for name in names]
     xs, ys = [x for c in curves for x, _ in c], [y for c in curves for _, y in c]
     right = max(max(xs), 1.0)
     low, high = min(*ys, 0.0), max(ys)
