@@ -17,6 +17,8 @@ from mien.models.model import Model
 # In the FFHQ frame eyes, mouth and chin have their places: center and radii of an ellipse around them, in sides of the image.
 _CENTRE, _RADII = (0.5, 0.58), (0.27, 0.36)
 _STEEPNESS = 8.0
+# The eyes likewise.
+_EYES_ACROSS, _EYES_HEIGHT, _EYE_RADII, _EYE_STEEPNESS = (0.385, 0.615), 0.475, (0.10, 0.075), 6.0
 _OUTSIDE = 2  # fidelity to this power outside the face: 1 stays 1, 0.7 becomes 0.49
 
 
@@ -43,3 +45,11 @@ def _face(size: int) -> Tensor:
     place = (torch.arange(size) + 0.5) / size
     x, y = (place - _CENTRE[0]) / _RADII[0], (place - _CENTRE[1]) / _RADII[1]
     return torch.sigmoid((1 - (x.square()[None] + y.square()[:, None]).sqrt()) * _STEEPNESS)
+
+
+def eyes(size: int) -> Tensor:
+    """1 in the eyes, 0 outside, soft between: [size, size]."""
+    place = (torch.arange(size) + 0.5) / size
+    y = (place - _EYES_HEIGHT) / _EYE_RADII[1]
+    apart = [((place - x) / _EYE_RADII[0]).square()[None] + y.square()[:, None] for x in _EYES_ACROSS]
+    return torch.sigmoid((1 - torch.stack(apart).amin(dim=0).sqrt()) * _EYE_STEEPNESS)

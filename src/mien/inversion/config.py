@@ -48,3 +48,4 @@ class RefineConfig:
     pixels: Annotated[float, "weight of the L1 distance of images at four scales"] = 1.0
     features: Annotated[float, "weight of the L1 distance of discriminator features"] = 0.5
     identity: Annotated[float, "weight of the L1 distance of the identity network's feature maps"] = 0.0
+    hold_eyes: Annotated[float, "share of the start's feature code that stays in the eyes, 0 to 1"] = 0.0

@@ -17,6 +17,7 @@ from torch.optim.adam import adam
 
 from mien.checkpoint.face_networks import read_identity_network
 from mien.errors import InputError
+from mien.faces.feature_strength import eyes
 from mien.inversion.config import RefineConfig
 from mien.inversion.density import CodeDensity, mapped_codes
 from mien.latents import Codes
@@ -55,7 +56,7 @@ def refine(
     moving = list(zip(found, begun, pulls, rates, states, strict=True))[fixed:]
     for step in range(config.steps):
         code = found[0].expand_as(start.w_plus)
-        loss = distance(draw(Codes(code, found[1] if len(found) > 1 else None)))
+        loss = distance(draw(Codes(code, _free(begun[1], found[1], config) if len(found) > 1 else None)))
         for value, origin, pull, _, _ in moving:
             loss = loss + pull * (value - origin).square().mean()
         if density is not None:
@@ -73,7 +74,12 @@ def refine(
         if progress is not None:
             progress(step + 1, config.steps, float(loss.detach()))
     w_plus = found[0].detach().expand_as(start.w_plus).contiguous()
-    return Codes(w_plus, found[1].detach() if len(found) > 1 else start.feature_code)
+    return Codes(w_plus, _free(begun[1], found[1].detach(), config) if len(found) > 1 else start.feature_code)
+
+
+def _free(begun: Tensor, moved: Tensor, config: RefineConfig) -> Tensor:
+    """The feature code where it may move; `config.hold_eyes` of it stays in the eyes."""
+    return torch.lerp(moved, begun, config.hold_eyes * eyes(moved.shape[-1]).to(moved)) if config.hold_eyes else moved
 
 
 class InversionLoss:
