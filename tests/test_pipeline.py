@@ -157,9 +157,20 @@ def test_no_face_is_an_error_that_helps(stylizer: Stylizer, style: Style, folder
         stylizer.apply(style, folder / "photo.png")
 
 
+def test_the_rest_of_the_photo_follows_the_style_as_far_as_it_is_told(stylizer: Stylizer, style: Style, folder: Path) -> None:
+    box = AlignConfig(box=(40.0, 40.0, 30.0))
+    still, half, whole = (
+        stylizer.apply(style, folder / "photo.png", RenderConfig(surroundings=share), align=box).image_data.pixels.astype(int)
+        for share in (0.0, 0.5, 1.0)
+    )
+    half, whole = abs(half - still)[:27].mean(), abs(whole - still)[:27].mean()
+    assert half == pytest.approx(whole / 2, rel=0.1)
+    assert whole > 1
+
+
 def test_box_and_crop(stylizer: Stylizer, style: Style, folder: Path) -> None:
     box = AlignConfig(box=(40.0, 40.0, 30.0))
-    whole = stylizer.apply(style, folder / "photo.png", align=box)
+    whole = stylizer.apply(style, folder / "photo.png", RenderConfig(surroundings=0.0), align=box)
     original = read_image(folder / "photo.png").pixels
     changed = (whole.image_data.pixels != original).any(axis=2)
     assert changed.any()

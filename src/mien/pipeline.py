@@ -30,6 +30,7 @@ from mien.faces.feature_strength import weigh_feature_code
 from mien.faces.locate import of_the_reference
 from mien.faces.photo_colors import towards_photo
 from mien.faces.results import AlignedPhoto, Result, StylizedFace, note_little, note_softness
+from mien.faces.surroundings import restyle_surroundings
 from mien.faces.upscale import MISSING, upscale_factor, upscaled
 from mien.inversion import Codes, mean_code
 from mien.inversion.encode import encode
@@ -196,7 +197,8 @@ class Stylizer(FaceModel):
             codes = self.invert_faces(photo, config, fidelity=fidelity, progress=progress)
             drawn = self.render(codes, tuned, config.strength, steering)
             inversions = [partial(self._inversion, code) for code in codes.single()]
-        result = Result(photo.image_data, [], original=photo.image_data)
+        around = photo.image_data if config.crop else restyle_surroundings(photo, drawn, config.surroundings)
+        result = Result(around, [], original=photo.image_data)
         for face, inversion, stylized in zip(photo.faces, inversions, drawn, strict=True):
             scale, stylized = face.frame.side / self.resolution, towards_photo(stylized, face.crop, config.photo_color)
             one = StylizedFace(face.frame, face.crop, face.head, stylized, scale, inversion)

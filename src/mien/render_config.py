@@ -9,7 +9,7 @@ from typing import Annotated
 
 from mien.editing.config import EXAGGERATE, KEEP, Control, Strength
 from mien.errors import InputError
-from mien.faces.config import Upscale
+from mien.faces.config import Surroundings, Upscale
 from mien.inversion.config import InvertConfig, Method
 from mien.mappers.config import Engine
 
@@ -29,7 +29,7 @@ class RenderConfig:
         "hair and clothes than in the face; None: 0.7, and 0 for a model that was fine-tuned on a data set",
     ] = None
     inverter: Annotated[Method | InvertConfig, "how a face is inverted: encoder, iterated, w, w+, prior or mean"] = "encoder"
-    refine_steps: Annotated[int, "optimization steps towards the person; 0: the inverter's code alone"] = 10
+    refine_steps: Annotated[int, "optimization steps towards the person; 0: the inverter's code alone"] = 14
     keep: Annotated[Mapping[str, float], KEEP] = field(default_factory=dict)
     exaggerate: Annotated[Mapping[str, float], EXAGGERATE] = field(default_factory=dict)
     crop: Annotated[bool, "only the square around the first face; it is not pasted into the photo"] = False
@@ -46,6 +46,11 @@ class RenderConfig:
     photo_color: Annotated[
         float, "how far the colors of a drawn face go towards the photo's: 0 those of the style, 1 the photo's; lines stay"
     ] = 0.0
+    surroundings: Annotated[
+        Surroundings,
+        "how far the rest of the photo takes the colors of the style, 0 to 1: 0 leaves everything around the faces as it is; "
+        "auto: 1 where faces fill a fifth of the photo or more, less where they are smaller",
+    ] = "auto"
     engine: Annotated[
         Engine | None,
         "inference engine: torch is the reference; onnxruntime and openvino use the encoder's codes without refinement; "
@@ -65,6 +70,8 @@ class RenderConfig:
             raise InputError(f"hair is a number from 0 to 1, got {self.hair:g}.")
         if not 0 <= self.photo_color <= 1:
             raise InputError(f"photo_color is a number from 0 to 1, got {self.photo_color:g}.")
+        if self.surroundings != "auto" and not 0 <= self.surroundings <= 1:
+            raise InputError(f"surroundings is auto or a number from 0 to 1, got {self.surroundings:g}.")
         number = isinstance(self.upscale, (int, float)) and not isinstance(self.upscale, bool)
         if self.upscale not in ("auto", "none") and not (number and 1 <= float(self.upscale) < math.inf):
             raise InputError(f"upscale is auto, none or a number from 1, got {self.upscale!r}.")

@@ -252,6 +252,23 @@ def test_in_f_space_the_feature_code_moves_as_it_does_where_all_is_drawn(images:
     assert gap(model, quick, images) < gap(model, start, images)
 
 
+def test_the_feature_code_stays_in_the_eyes_as_far_as_it_is_held(images: torch.Tensor) -> None:
+    model = small_model(feature_code=True)
+    start = encode(model, images)
+    assert start.feature_code is not None
+
+    def moved(hold: float) -> torch.Tensor:
+        found = refine(model, images, start, RefineConfig(steps=5, space="f", hold_eyes=hold)).feature_code
+        assert found is not None
+        assert start.feature_code is not None
+        return (found - start.feature_code).abs().mean(dim=(0, 1))
+
+    inside = eyes(start.feature_code.shape[-1])
+    most, free, held = inside == inside.max(), moved(0.0), moved(1.0)
+    assert (held / free)[most].max() < 1.5 * (1 - inside.max())
+    assert (held / free)[inside < 0.01].min() > 0.5
+
+
 def test_the_identity_weight_brings_renderings_nearer_in_the_identity_network(images: torch.Tensor) -> None:
     model = small_model(feature_code=True)
     start, judge = encode(model, images), read_identity_network()

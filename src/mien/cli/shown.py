@@ -66,7 +66,7 @@ OF_THE_REFERENCE = replace(_ALIGN, panel="Where the reference's face is", common
 
 _RENDER = Shown(
     "Rendering",
-    ("strength", "fidelity", "refine_steps", "keep", "exaggerate", "crop", "upscale"),
+    ("strength", "fidelity", "refine_steps", "keep", "exaggerate", "crop", "upscale", "surroundings"),
     names=_REFINE,
     metavars={"strength": "X|SIZE=X,..."},
     classes={Strength: parse_strength},
@@ -74,7 +74,9 @@ _RENDER = Shown(
 DRAWING = replace(_RENDER, without=("keep", "exaggerate"))
 """Rendering where the parts of the face belong to the learning."""
 EVALUATING = replace(
-    _RENDER, common=("strength", "fidelity"), without=("keep", "exaggerate", "crop", "upscale", "strip_metadata")
+    _RENDER,
+    common=("strength", "fidelity"),
+    without=("keep", "exaggerate", "crop", "upscale", "surroundings", "strip_metadata"),
 )
 OF_A_VIDEO = replace(
     _RENDER, common=("strength", "fidelity"), only=("strength", "fidelity", "hair", "engine"), metavars={"strength": "X"}

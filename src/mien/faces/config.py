@@ -9,6 +9,8 @@ from mien.errors import InputError
 
 Upscale = Literal["auto", "none"] | float
 """How a face that is smaller than its place in the photo is enlarged: see `RenderConfig`."""
+Surroundings = float | Literal["auto"]
+"""How far the rest of the photo takes the colors of the style: see `RenderConfig`."""
 WhichFaces = Literal["all", "largest"]
 
 

@@ -24,9 +24,9 @@ from mien.models.model import Model
 _ROUNDS = 5
 _DAMPING = 0.5
 # A feature code expresses what is missing as well as another W+ code would, and styles are learned for the encoder's codes: so
-# beside a feature code W+ stays. Ten such steps bring as much identity as twenty that move both, in a seventh of the time;
-# larger ones leave rings around eyes.
-_FEATURE_CODE = RefineConfig(space="f", feature_code_learning_rate=0.04, features=0.0, identity=0.3)
+# beside a feature code W+ stays. A few such steps bring as much identity as twice as many that move both, in a fraction of the
+# time. Larger ones, or any in the eyes themselves, leave rings around eyes.
+_FEATURE_CODE = RefineConfig(space="f", feature_code_learning_rate=0.04, features=0.0, identity=0.3, hold_eyes=1.0)
 _OPTIMIZED = {
     "w": RefineConfig(steps=200, space="w", feature_code_resolution=0, prior=0.0),
     "w+": RefineConfig(steps=200, feature_code_resolution=0, prior=0.0),
