@@ -12,6 +12,7 @@ from mien.errors import InputError, ModelMismatchError
 from mien.evaluation.comparison import Way, compare_inverters, usual_ways, write_comparison
 from mien.evaluation.evaluate import open_instruments
 from mien.faces import AlignConfig
+from mien.faces.feature_strength import eyes
 from mien.inversion import METHODS, Codes, InvertConfig, Method, invert, mean_code
 from mien.inversion.config import RefineConfig
 from mien.inversion.density import CodeDensity, mapped_codes, to_p

@@ -30,13 +30,12 @@ def restyle_surroundings(photo: AlignedPhoto, drawn: Tensor, share: Surroundings
     `share` is how far, 0 to 1; auto: 1 where faces fill a fifth of the photo, in proportion where they fill less of it.
     """
     image = photo.image_data
-    if share == "auto":
-        filled = sum(face.frame.side**2 for face in photo.faces) / (image.width * image.height)
-        share = min(1.0, filled / _FILLED)
-    if share == 0:
+    filled = sum(face.frame.side**2 for face in photo.faces) / (image.width * image.height)
+    part = min(1.0, filled / _FILLED) if share == "auto" else float(share)
+    if part == 0:
         return image
     crops, valid = (torch.stack(each) for each in zip(*((face.crop, face.valid) for face in photo.faces), strict=True))
-    return change_colors(image, share * fit_colors(crops, drawn, valid))
+    return change_colors(image, part * fit_colors(crops, drawn, valid))
 
 
 def fit_colors(crops: Tensor, drawn: Tensor, valid: Tensor) -> Tensor:
@@ -49,7 +48,8 @@ def fit_colors(crops: Tensor, drawn: Tensor, valid: Tensor) -> Tensor:
     before, after, weight = (x.double().transpose(0, 1).flatten(1) for x in small)
     colors = torch.cat([before, torch.ones_like(before[:1])])
     weighted = colors * weight / weight.sum().clamp(min=1)
-    return torch.linalg.solve(weighted @ colors.T + _RIDGE * torch.eye(4), weighted @ (after - before).T).T.float()
+    change: Tensor = torch.linalg.solve(weighted @ colors.T + _RIDGE * torch.eye(4), weighted @ (after - before).T)
+    return change.T.float()
 
 
 def change_colors(image: ImageData, change: Tensor) -> ImageData:
