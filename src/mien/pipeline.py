@@ -29,7 +29,7 @@ from mien.faces.blend import blend_face
 from mien.faces.feature_strength import weigh_feature_code
 from mien.faces.locate import of_the_reference
 from mien.faces.photo_colors import towards_photo
-from mien.faces.results import AlignedPhoto, Result, StylizedFace, note_little, note_softness
+from mien.faces.results import AlignedPhoto, Result, StylizedFace, note_lighter_skin, note_little, note_softness
 from mien.faces.surroundings import restyle_surroundings
 from mien.faces.upscale import MISSING, upscale_factor, upscaled
 from mien.inversion import Codes, mean_code
@@ -40,6 +40,7 @@ from mien.mappers import Mapper, open_mapper
 from mien.mappers.config import Engine
 from mien.media.image_input import ImageLike, as_image, as_images, pil_from_tensor
 from mien.media.images import from_tensor
+from mien.metrics.color import skin_color
 from mien.models.embedders import Embedder
 from mien.models.generator import SynthesisNetwork
 from mien.models.sampling import random_codes
@@ -197,13 +198,16 @@ class Stylizer(FaceModel):
             codes = self.invert_faces(photo, config, fidelity=fidelity, progress=progress)
             drawn = self.render(codes, tuned, config.strength, steering)
             inversions = [partial(self._inversion, code) for code in codes.single()]
+        pairs = zip(drawn, photo.faces, strict=True)
+        drawn = torch.stack([towards_photo(stylized, face.crop, config.photo_color) for stylized, face in pairs])
         around = photo.image_data if config.crop else restyle_surroundings(photo, drawn, config.surroundings)
         result = Result(around, [], original=photo.image_data)
         for face, inversion, stylized in zip(photo.faces, inversions, drawn, strict=True):
-            scale, stylized = face.frame.side / self.resolution, towards_photo(stylized, face.crop, config.photo_color)
+            scale = face.frame.side / self.resolution
             one = StylizedFace(face.frame, face.crop, face.head, stylized, scale, inversion)
             result.faces.append(one)
             note_little(result, face)
+            note_lighter_skin(result, *skin_color(torch.stack([face.crop, stylized]))[:, 0].tolist())
             if not config.crop:
                 factor = upscale_factor(config.upscale, one.scale)
                 result.image_data = blend_face(result.image_data, one, factor=factor, hair=config.hair, dtype=self.dtype)

@@ -8,7 +8,7 @@ import torch
 
 from mien.errors import MienWarning
 from mien.faces.align import CropFrame
-from mien.faces.results import AlignedFace, Result, note_little
+from mien.faces.results import AlignedFace, Result, note_lighter_skin, note_little
 from mien.media.image_data import ImageData
 
 _PHOTO = ImageData(np.zeros((100, 100, 3), np.uint8), path=Path("group.jpg"))
@@ -33,3 +33,13 @@ def test_half_a_face_at_the_border_is_noted_and_hair_beyond_it_is_not(recwarn: p
     inside[:, :, :120] = 0
     with pytest.warns(MienWarning, match="partly outside the photo"):
         note_little(result, _face(200.0, inside))
+
+
+def test_dark_skin_that_becomes_light_is_noted_and_other_changes_are_not(recwarn: pytest.WarningsRecorder) -> None:
+    result = Result(_PHOTO, [])
+    note_lighter_skin(result, 35.0, 45.0)
+    note_lighter_skin(result, 60.0, 90.0)
+    note_lighter_skin(result, 40.0, 20.0)
+    assert not result.notes
+    with pytest.warns(MienWarning, match=r"dark skin much lighter \(L\* 35 becomes 60\): learn it with `color` photo"):
+        note_lighter_skin(result, 35.0, 60.0)

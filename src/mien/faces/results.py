@@ -25,6 +25,7 @@ from mien.media.images import write_image
 # An image enlarged more than this is visibly soft: say so.
 _SOFT_SCALE = 1.5
 _FEW_PIXELS = 0.375  # of the side that the model sees: a crop of less says little of the person
+_DARK, _LIGHTER = 45.0, 15.0  # L*: skin is dark below the one, and drawn much lighter by more than the other
 _HALF_FACE = 0.85  # share of brows to chin that lies inside the photo
 
 
@@ -162,6 +163,13 @@ def note_little(result: Result, face: AlignedFace) -> None:
         _note(
             result, "A face lies partly outside the photo, and what is beyond its border is made up: use a photo of all of it."
         )
+
+
+def note_lighter_skin(result: Result, before: float, after: float) -> None:
+    """Note it where dark skin is drawn much lighter: `before` and `after` are L* of the skin, 0 to 100."""
+    if before < _DARK and after - before > _LIGHTER:
+        text = f"This style draws dark skin much lighter (L* {before:.0f} becomes {after:.0f})"
+        _note(result, f"{text}: learn it with `color` photo to keep the person's own.")
 
 
 def _note(result: Result, text: str) -> None:
