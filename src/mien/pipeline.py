@@ -203,8 +203,7 @@ class Stylizer(FaceModel):
         around = photo.image_data if config.crop else restyle_surroundings(photo, drawn, config.surroundings)
         result = Result(around, [], original=photo.image_data)
         for face, inversion, stylized in zip(photo.faces, inversions, drawn, strict=True):
-            scale = face.frame.side / self.resolution
-            one = StylizedFace(face.frame, face.crop, face.head, stylized, scale, inversion)
+            one = StylizedFace(face.frame, face.crop, face.head, stylized, face.frame.side / self.resolution, inversion)
             result.faces.append(one)
             note_little(result, face)
             note_lighter_skin(result, *skin_color(torch.stack([face.crop, stylized]))[:, 0].tolist())

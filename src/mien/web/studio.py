@@ -29,7 +29,7 @@ _PHOTOS, _STYLES = 4, 4  # that are held ready
 _CARD_FACE = 13
 _PREVIEW_EVERY = 20  # steps of learning
 DRAWING = (
-    "strength", "fidelity", "hair", "photo_color", "upscale", "keep", "exaggerate", "refine_steps", "crop", "inverter",
+    "strength", "fidelity", "hair", "photo_color", "surroundings", "upscale", "keep", "exaggerate", "refine_steps", "crop", "inverter",
     "strip_metadata",
 )  # fmt: skip
 """What a visitor may set of `RenderConfig`."""

@@ -67,6 +67,9 @@ class StylizeTab:
                 color = gr.Slider(
                     0, 1, usual.photo_color, step=0.05, label="Color", info="How much of the photo's own", elem_id="color"
                 )
+            around = gr.Checkbox(
+                usual.surroundings != 0, label="The whole photo takes the colors of the style", elem_id="around"
+            )
             upscale = gr.Radio(_SHARP, value=usual.upscale, label="Upscaling", info="Of faces larger than the model draws")
             keep = gr.CheckboxGroup(
                 [(part.capitalize(), part) for part in FEATURES],
@@ -74,7 +77,7 @@ class StylizeTab:
                 info="Parts of the face",
                 elem_id="keep",
             )
-        return [strength, fidelity, hair, color, upscale, keep]
+        return [strength, fidelity, hair, color, around, upscale, keep]
 
     def connect(self) -> None:
         """Let the elements do what they do."""
@@ -157,9 +160,10 @@ class StylizeTab:
 
     def _config(self, *values: Any) -> RenderConfig:
         """What the controls say."""
-        strength, fidelity, hair, color, upscale, keep = values
+        strength, fidelity, hair, color, around, upscale, keep = values
         kept = dict.fromkeys(keep, 1.0)
         usual = self.desk.studio.usual_drawing
+        usual = usual if around else replace(usual, surroundings=0.0)
         return replace(usual, strength=strength, fidelity=fidelity, hair=hair, photo_color=color, upscale=upscale, keep=kept)
 
     def card_html(self, visitor: Visitor) -> str:
