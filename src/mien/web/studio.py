@@ -29,8 +29,8 @@ _PHOTOS, _STYLES = 4, 4  # that are held ready
 _CARD_FACE = 13
 _PREVIEW_EVERY = 20  # steps of learning
 DRAWING = (
-    "strength", "fidelity", "hair", "photo_color", "surroundings", "upscale", "keep", "exaggerate", "refine_steps", "crop", "inverter",
-    "strip_metadata",
+    "strength", "fidelity", "hair", "photo_color", "surroundings", "upscale", "keep", "exaggerate", "refine_steps", "crop",
+    "inverter", "strip_metadata",
 )  # fmt: skip
 """What a visitor may set of `RenderConfig`."""
 LEARNING = ("steps", "learning_rate", "color", "gaze", "extreme", "identity_weight", "reference_shape", "random_layers", "seed")
