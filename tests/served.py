@@ -19,7 +19,7 @@ from mien.web.config import ServeConfig
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 QUICK_LEARNING = OneShotConfig(steps=1, reference_views=1, mirror=False, mixing_latents="mapping", distribution_weight=0.0)
-QUICK_DRAWING = RenderConfig(refine_steps=0)
+QUICK_DRAWING = RenderConfig(refine_steps=0, surroundings=0.0)
 
 
 @dataclass

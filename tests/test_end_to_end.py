@@ -67,7 +67,7 @@ def test_samples_have_faces(stylizer: Stylizer) -> None:
 def test_a_ready_style_draws_the_face_in_its_place(stylizer: Stylizer, find: Find, name: str) -> None:
     style = Style.load(name)
     photo = read_image(EXAMPLES / "face.png")
-    result = stylizer.apply(style, find(EXAMPLES / "face.png", AlignConfig()))
+    result = stylizer.apply(style, find(EXAMPLES / "face.png", AlignConfig()), RenderConfig(surroundings=0.0))
     assert len(result.faces) == 1
     face = result.faces[0]
     reference = stylizer.align(EXAMPLES / f"{name}.png", AlignConfig(aligned=True)).faces[0].crop

@@ -167,6 +167,7 @@ class StylizeFaces:
             },
             "optional": {
                 "hair": share(usual.hair, 1.0, "How much of the photo's own strands hair keeps."),
+                "surroundings": share(1.0, 1.0, "How far the rest of the photo takes the colors of the style."),
                 "faces": (["all", "largest"],),
                 "refine_steps": ("INT", {"default": usual.refine_steps, "min": 0, "max": 500}),
                 "upscale": (["auto", "none"],),
@@ -177,13 +178,14 @@ class StylizeFaces:
 
     def stylize(
         self, image: Tensor, style: mien.Style, strength: float, fidelity: float, hair: float = mien.RenderConfig.hair,
-        faces: str = "all", refine_steps: int = mien.RenderConfig.refine_steps, upscale: str = "auto", keep: str = "",
-        without_face: str = "pass",
+        surroundings: float = 1.0, faces: str = "all", refine_steps: int = mien.RenderConfig.refine_steps,
+        upscale: str = "auto", keep: str = "", without_face: str = "pass",
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Images [B, H, W, C] in [0, 1], and where faces were drawn, [B, H, W]."""
         kept = {part.strip(): 1.0 for part in keep.split(",") if part.strip()}
         config = mien.RenderConfig(
-            strength=strength, fidelity=fidelity, hair=hair, refine_steps=refine_steps, upscale=upscale, keep=kept,  # type: ignore[arg-type]
+            strength=strength, fidelity=fidelity, hair=hair, surroundings=surroundings, refine_steps=refine_steps,
+            upscale=upscale, keep=kept,  # type: ignore[arg-type]
         )  # fmt: skip
         align, progress = mien.AlignConfig(face=faces), _progress()  # type: ignore[arg-type]
         images, masks = [], []

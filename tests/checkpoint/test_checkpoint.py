@@ -613,7 +613,7 @@ def test_identity_network(tmp_path: Path) -> None:
     assert inspect_file(file).kind == "arcface"
     with pytest.raises(CheckpointError, match="identity network"):
         load_model(file)
-    with pytest.raises(CheckpointError, match="no encoder"):
+    with pytest.raises(CheckpointError, match="is not an encoder"):
         load_encoder(file)
 
 

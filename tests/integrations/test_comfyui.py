@@ -76,7 +76,7 @@ def test_faces_are_drawn_and_the_mask_says_where(nodes: Any, portrait: torch.Ten
     (style,) = nodes.NODE_CLASS_MAPPINGS["MienLoadStyle"]().load("ink")
     stylize = nodes.NODE_CLASS_MAPPINGS["MienStylizeFaces"]().stylize
     batch = torch.cat([portrait, torch.full_like(portrait, 0.4)])
-    image, mask = stylize(batch, style, 1.0, 0.7, hair=0.0, refine_steps=0, upscale="none")
+    image, mask = stylize(batch, style, 1.0, 0.7, hair=0.0, surroundings=0.0, refine_steps=0, upscale="none")
     assert image.shape == batch.shape
     assert image.dtype == torch.float32
     assert mask.shape == batch.shape[:3]

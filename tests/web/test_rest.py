@@ -55,6 +55,8 @@ def test_a_photo_in_a_ready_style_and_with_settings(server: Served) -> None:
     changed = np.abs(pixels(full) - original).mean(axis=2)
     assert changed.mean() > 4
     assert changed[:8].max() == 0, "the border of the photo is the photo's own"
+    around = post(server, {"style": "ink", "drawing": '{"surroundings": 1}'}, photo=("me.png", FACE))
+    assert np.abs(pixels(around) - original)[:8].min(axis=2).max() > 4, "or follows the style"
     none = post(server, {"style": "Ink", "drawing": json.dumps({"strength": 0.0})}, photo=("me.png", FACE))
     assert np.abs(pixels(none) - original).mean() < changed.mean() / 2
     cropped = post(

@@ -1,8 +1,7 @@
 """How much of a face's feature code is drawn, and where.
 
 The feature code holds what W+ cannot express. In the face that is identity; outside it, the outline of hair and ears, but also
-strands and folds of cloth, which a small model draws as worm-like lines; in the eyes, lids and shadows that a style makes
-rings of. So its weight is lower in both.
+strands and folds of cloth, which a small model draws as worm-like lines. So its weight is lower outside the face.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from mien.models.model import Model
 _CENTRE, _RADII = (0.5, 0.58), (0.27, 0.36)
 _STEEPNESS = 8.0
 _EYES_ACROSS, _EYES_HEIGHT, _EYE_RADII, _EYE_STEEPNESS = (0.385, 0.615), 0.475, (0.10, 0.075), 6.0
-_OUTSIDE = 2  # fidelity to this power outside the face and in the eyes: 1 stays 1, 0.7 becomes 0.49
+_OUTSIDE = 2  # fidelity to this power outside the face: 1 stays 1, 0.7 becomes 0.49
 
 
 def weigh_feature_code(model: Model, codes: Codes, fidelity: float) -> Codes:
-    """Codes with the feature code times `fidelity` in the face, and less outside and in the eyes.
+    """Codes with the feature code times `fidelity` in the face and less outside; 0 leaves W+ alone, 1 everything as it is.
 
-    0 leaves W+ alone, 1 everything as it is. For a model that was not trained on blurred backgrounds
+    For a model that was not trained on blurred backgrounds
     (`Model.blurred_background`) it is `fidelity` everywhere.
     """
     if codes.feature_code is None or not model.blurred_background or fidelity in (0.0, 1.0):
@@ -36,9 +35,9 @@ def weigh_feature_code(model: Model, codes: Codes, fidelity: float) -> Codes:
 
 
 def feature_shares(fidelity: float | Tensor, size: int) -> Tensor:
-    """How much of a feature code is drawn, [size, size]: `fidelity` in the face, less outside and in the eyes unless 0 or 1."""
+    """How much of a feature code is drawn, [size, size]: `fidelity` in the face, less outside unless it is 0 or 1."""
     outside = fidelity**_OUTSIDE
-    return outside + (fidelity - outside) * _face(size) * (1 - eyes(size))
+    return outside + (fidelity - outside) * _face(size)
 
 
 def _face(size: int) -> Tensor:

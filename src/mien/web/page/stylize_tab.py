@@ -163,7 +163,7 @@ class StylizeTab:
         strength, fidelity, hair, color, around, upscale, keep = values
         kept = dict.fromkeys(keep, 1.0)
         usual = self.desk.studio.usual_drawing
-        usual = usual if around else replace(usual, surroundings=0.0)
+        usual = replace(usual, surroundings=(usual.surroundings or "auto") if around else 0.0)
         return replace(usual, strength=strength, fidelity=fidelity, hair=hair, photo_color=color, upscale=upscale, keep=kept)
 
     def card_html(self, visitor: Visitor) -> str:
