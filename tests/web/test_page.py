@@ -241,5 +241,6 @@ def test_a_clip_is_drawn(visit: Callable[..., Any], tmp_path: Path) -> None:
     assert np.abs(np.asarray(made.convert("RGB"), dtype=np.int16) - np.asarray(portrait)).mean() > 2
     (tmp_path / "notes.mp4").write_text("Dear diary")
     drop(page, tmp_path / "notes.mp4", "video")
+    page.wait_for_selector('#video:has-text("notes.mp4")', timeout=WAIT)  # else the clip before is drawn once more
     page.click("#draw-video", timeout=WAIT)
     told_of(page, "notes.mp4 is not a video that can be read")
