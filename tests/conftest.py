@@ -31,11 +31,20 @@ def shared() -> Path:
     return folder
 
 
-# Files whose tests are all slow, as they run whole commands or draw at full size; single tests elsewhere say so themselves.
+# Whole files, and single tests of others, that run whole commands, learn, or draw at full size; some tests say so themselves.
 _SLOW = (
     "batch/test_cluster.py", "checkpoint/test_checkpoint.py", "checkpoint/test_limits.py", "checkpoint/test_parity.py",
-    "cli/test_verbs.py", "evaluation/test_preference_study.py", "exporters/test_export_style.py", "faces/test_detect.py",
-    "test_end_to_end.py", "test_limits_page.py", "tools/", "training/test_distributed.py", "web/test_page.py",
+    "cli/test_verbs.py", "evaluation/test_model_report.py", "evaluation/test_preference_study.py",
+    "exporters/test_export_style.py", "faces/test_detect.py",
+    "inversion/test_inversion.py::test_the_prior", "inversion/test_inversion.py::test_optimization",
+    "mappers/test_engines.py", "mappers/test_generator_mapper.py::test_the_same_codes",
+    "oneshot/test_gaze.py::test_the_layout", "oneshot/test_style_mixing.py::test_a_fit_goes_on",
+    "oneshot/test_style_mixing.py::test_options", "streaming/test_frame_engine.py::test_drawing_beside",
+    "test_end_to_end.py", "test_limits_page.py", "test_pipeline.py::test_control", "test_pipeline.py::test_fidelity",
+    "test_pipeline.py::test_inverters", "test_pipeline.py::test_refinement", "test_pipeline.py::test_several",
+    "test_pipeline.py::test_without_a_fidelity", "tools/", "training/test_distributed.py",
+    "training/test_run.py::test_an_encoder", "training/test_run.py::test_grown_stages",
+    "video/test_whole_clip.py::test_memory", "web/test_desk.py", "web/test_page.py",
 )  # fmt: skip
 
 
@@ -45,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Among them those come first that have few such tests, as these are the longest.
     """
     for item in items:
-        if item.path.relative_to(Path(__file__).parent).as_posix().startswith(_SLOW):
+        if f"{item.path.relative_to(Path(__file__).parent).as_posix()}::{item.name}".startswith(_SLOW):
             item.add_marker(pytest.mark.slow)
     slow = Counter(item.path for item in items if item.get_closest_marker("slow") is not None)
     items.sort(key=lambda item: slow.get(item.path, len(items)))
