@@ -74,13 +74,12 @@ def paste_back(
             warped = _warp_faithfully(face, local, height, width)
         else:
             warped = warp(face, inside, count, width, oversample=2.0 if faithful else 1.0)
-        warped = warped.clamp(-1, 1)
         for start in range(0, count, _ROWS_AT_ONCE):
             rows = slice(start, min(count, start + _ROWS_AT_ONCE))
             there = slice(first + rows.start, first + rows.stop)
             amount = weight[rows].numpy()[..., None]
             if amount.any():
-                own = image.from_srgb(((warped[:, rows].permute(1, 2, 0) + 1) / 2).contiguous().numpy())
+                own = image.from_rgb(warped[:, rows])
                 mixed = np.rint(window[there] + amount * (own - window[there])).astype(window.dtype)
                 # Not even rounding touches what lies outside the mask.
                 result[there] = np.where(amount > 0, mixed, window[there])

@@ -60,7 +60,7 @@ def spread_colors(image: ImageData, frame: CropFrame, face: Tensor, drawn: Tenso
         colors = ImageData(window[rows], image.icc).rgb()
         change = along(colors, here[:9].reshape(3, 3, *here.shape[1:]), here[9:])
         change = change.sign() * (change.abs() - _NOTHING).clamp(0, _MOST)
-        changed = image.from_srgb((((colors + change).clamp(-1, 1) + 1) / 2).permute(1, 2, 0).contiguous().numpy())
+        changed = image.from_rgb(colors + change)
         touched = (change != 0).any(dim=0).numpy()[..., None]
         own[rows] = np.where(touched, np.rint(changed).astype(own.dtype), own[rows])
     return replace(image, pixels=pixels)

@@ -59,6 +59,5 @@ def change_colors(image: ImageData, change: Tensor) -> ImageData:
         rows = pixels[top : top + _ROWS_AT_ONCE, :, : image.colors]
         colors = ImageData(rows, image.icc).rgb()
         moved = colors + torch.einsum("ij,jhw->ihw", change[:, :3], colors) + change[:, 3, None, None]
-        values = ((moved.clamp(-1, 1) + 1) / 2).permute(1, 2, 0).contiguous().numpy()
-        rows[:] = np.rint(image.from_srgb(values)).astype(pixels.dtype)
+        rows[:] = np.rint(image.from_rgb(moved)).astype(pixels.dtype)
     return replace(image, pixels=pixels)

@@ -50,13 +50,18 @@ def refine(
         begun.append(_feature_code(model, start, config))
         rates.append(config.feature_code_learning_rate)
         pulls.append(config.feature_code_prior)
+    held = config.hold_eyes * eyes(begun[1].shape[-1]).to(begun[1]) if config.hold_eyes and len(begun) > 1 else None
+
+    def feature_code(moved: Tensor) -> Tensor:
+        return moved if held is None else torch.lerp(moved, begun[1], held)
+
     fixed = 1 if config.space == "f" else 0  # how many of these stay as they are
     found = [b.detach().clone().requires_grad_(k >= fixed) for k, b in enumerate(begun)]
     states = [(torch.zeros_like(f), torch.zeros_like(f), torch.zeros([])) for f in found]
     moving = list(zip(found, begun, pulls, rates, states, strict=True))[fixed:]
     for step in range(config.steps):
         code = found[0].expand_as(start.w_plus)
-        loss = distance(draw(Codes(code, _free(begun[1], found[1], config) if len(found) > 1 else None)))
+        loss = distance(draw(Codes(code, feature_code(found[1]) if len(found) > 1 else None)))
         for value, origin, pull, _, _ in moving:
             loss = loss + pull * (value - origin).square().mean()
         if density is not None:
@@ -74,12 +79,7 @@ def refine(
         if progress is not None:
             progress(step + 1, config.steps, float(loss.detach()))
     w_plus = found[0].detach().expand_as(start.w_plus).contiguous()
-    return Codes(w_plus, _free(begun[1], found[1].detach(), config) if len(found) > 1 else start.feature_code)
-
-
-def _free(begun: Tensor, moved: Tensor, config: RefineConfig) -> Tensor:
-    """The feature code where it may move; `config.hold_eyes` of it stays in the eyes."""
-    return torch.lerp(moved, begun, config.hold_eyes * eyes(moved.shape[-1]).to(moved)) if config.hold_eyes else moved
+    return Codes(w_plus, feature_code(found[1].detach()) if len(found) > 1 else start.feature_code)
 
 
 class InversionLoss:

@@ -103,6 +103,10 @@ class ImageData:
             own = values
         return np.clip(own, 0.0, 1.0) * np.float32(self.peak)
 
+    def from_rgb(self, rgb: Tensor) -> NDArray[np.float32]:
+        """The same of [3, H, W] in [-1, 1], clipped: what `rgb` gave for an image without alpha goes back."""
+        return self.from_srgb(((rgb.clamp(-1, 1) + 1) / 2).permute(1, 2, 0).contiguous().numpy())
+
     @property
     def _needs_profile(self) -> bool:
         return self.icc is not None and not (self.colors == 3 and icc_profile.is_srgb(self.icc))
